@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { tracingPolicyCrd } from './crd.ts';
+import { CRD_FILES, crdYaml } from './generate.ts';
+import { tracingPolicySpec } from './tracing-policy.ts';
+
+describe('the committed CRD', () => {
+  it.each(CRD_FILES)('%s is what the schema says (run "make generate")', (file) => {
+    expect(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')).toBe(crdYaml());
+  });
+});
+
+describe('the structural schema', () => {
+  const unbounded: string[] = [];
+  const visit = (node: Record<string, unknown>, path: string): void => {
+    if (node.type === 'string' && node.maxLength === undefined && node.enum === undefined) unbounded.push(path);
+    if (node.type === 'array' && node.maxItems === undefined) unbounded.push(path);
+    if (node.additionalProperties && node.maxProperties === undefined) unbounded.push(path);
+    for (const [name, child] of Object.entries((node.properties ?? {}) as Record<string, Record<string, unknown>>))
+      visit(child, `${path}.${name}`);
+    for (const key of ['items', 'additionalProperties'])
+      if (node[key] && typeof node[key] === 'object') visit(node[key] as Record<string, unknown>, `${path}[]`);
+  };
+
+  it('bounds every list, map and string, so that CEL stays within its budget', () => {
+    const crd = tracingPolicyCrd() as unknown as {
+      spec: { versions: { schema: { openAPIV3Schema: { properties: { spec: Record<string, unknown> } } } }[] };
+    };
+    visit(crd.spec.versions[0]!.schema.openAPIV3Schema.properties.spec, 'spec');
+    expect(unbounded).toEqual([]);
+  });
+
+  it('has nothing that a structural schema may not have', () => {
+    const text = JSON.stringify(tracingPolicyCrd());
+    for (const word of ['$ref', '$schema', 'propertyNames', '"additionalProperties":false', 'oneOf', 'anyOf'])
+      expect(text).not.toContain(word);
+  });
+
+  it('describes every field, for kubectl explain', () => {
+    const missing: string[] = [];
+    const walk = (node: Record<string, unknown>, path: string): void => {
+      for (const [name, child] of Object.entries((node.properties ?? {}) as Record<string, Record<string, unknown>>)) {
+        if (!child.description) missing.push(`${path}.${name}`);
+        walk(child, `${path}.${name}`);
+      }
+      if (node.items) walk(node.items as Record<string, unknown>, `${path}[]`);
+    };
+    const crd = tracingPolicyCrd() as unknown as {
+      spec: { versions: { schema: { openAPIV3Schema: { properties: { spec: Record<string, unknown> } } } }[] };
+    };
+    walk(crd.spec.versions[0]!.schema.openAPIV3Schema.properties.spec, 'spec');
+    // The selector is metav1.LabelSelector's own shape; its two lists are described.
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('tracingPolicySpec', () => {
+  const endpoint = (value: string) =>
+    tracingPolicySpec.safeParse({ exporters: [{ name: 'default', endpoint: value }] }).success;
+
+  it.each([
+    'http://otel-collector.observability:4318',
+    'https://otlp.example.com',
+    'http://10.0.0.1:4317/',
+    'http://[::1]:4318/base',
+    'https://example.com/otlp',
+  ])('takes the endpoint %s', (value) => expect(endpoint(value)).toBe(true));
+
+  it.each(['otel-collector:4318', 'ftp://x', 'http://', 'http://host:port', 'http://a b', 'http://x/?q=1', 'http://x#y', ''])(
+    'refuses the endpoint %j',
+    (value) => expect(endpoint(value)).toBe(false),
+  );
+
+  it('refuses a ratio outside 0 to 1', () => {
+    expect(tracingPolicySpec.safeParse({ sampling: { ratio: 1.5 } }).success).toBe(false);
+    expect(tracingPolicySpec.safeParse({ sampling: { ratio: -0.1 } }).success).toBe(false);
+    expect(tracingPolicySpec.safeParse({ sampling: { ratio: 0.1 } }).success).toBe(true);
+  });
+
+  it('takes an empty spec: everything has a default in the chart', () => {
+    expect(tracingPolicySpec.parse({})).toEqual({});
+  });
+});
