@@ -66,10 +66,16 @@ describe('tracingPolicySpec', () => {
     'https://example.com/otlp',
   ])('takes the endpoint %s', (value) => expect(endpoint(value)).toBe(true));
 
-  it.each(['otel-collector:4318', 'ftp://x', 'http://', 'http://host:port', 'http://a b', 'http://x/?q=1', 'http://x#y', ''])(
-    'refuses the endpoint %j',
-    (value) => expect(endpoint(value)).toBe(false),
-  );
+  it.each([
+    'otel-collector:4318',
+    'ftp://x',
+    'http://',
+    'http://host:port',
+    'http://a b',
+    'http://x/?q=1',
+    'http://x#y',
+    '',
+  ])('refuses the endpoint %j', (value) => expect(endpoint(value)).toBe(false));
 
   it('refuses a ratio outside 0 to 1', () => {
     expect(tracingPolicySpec.safeParse({ sampling: { ratio: 1.5 } }).success).toBe(false);

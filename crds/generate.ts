@@ -6,7 +6,10 @@ import { tracingPolicyCrd } from './crd.ts';
  * Where the CRD's YAML is committed: beside its source, for `kubectl apply -f crds/`, and in the chart, as a template
  * and not in the chart's `crds/` folder, which Helm never upgrades.
  */
-export const CRD_FILES = ['crds/tracing.acme_tracingpolicies.yaml', 'charts/tracing-operator/templates/crd-tracingpolicies.yaml'];
+export const CRD_FILES = [
+  'crds/tracing.acme_tracingpolicies.yaml',
+  'charts/tracing-operator/templates/crd-tracingpolicies.yaml',
+];
 
 /** The committed text of the CRD. */
 export function crdYaml(): string {

@@ -53,7 +53,8 @@ const labelSelector = z
   })
   .describe('Pods this policy applies to, by their labels. Left out or empty: every pod of the namespace.');
 
-const endpointPattern = /^https?:\/\/[A-Za-z0-9._~%-]+(:[0-9]{1,5})?(\/[^\s?#]*)?$|^https?:\/\/\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(\/[^\s?#]*)?$/;
+const endpointPattern =
+  /^https?:\/\/[A-Za-z0-9._~%-]+(:[0-9]{1,5})?(\/[^\s?#]*)?$|^https?:\/\/\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(\/[^\s?#]*)?$/;
 const endpointMessage =
   'endpoint must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without query or fragment, e.g. http://otel-collector.observability:4318';
 
@@ -160,8 +161,7 @@ export const tracingPolicySpec = z
               'Attributes added to every span of these pods, e.g. deployment.environment.name. What a pod sets itself in OTEL_RESOURCE_ATTRIBUTES wins. Read when a process starts.',
             ...cel({
               rule: "self.all(name, name.matches('^[^\\\\s,=]{1,128}$'))",
-              message:
-                'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name',
+              message: 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name',
             }),
           })
           .optional(),
@@ -172,6 +172,8 @@ export const tracingPolicySpec = z
   .describe('How the selected pods are traced.');
 
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;
+export type Exporter = z.infer<typeof exporter>;
+export type Propagator = NonNullable<TracingPolicySpec['propagators']>[number];
 export type LabelSelector = z.infer<typeof labelSelector>;
 
 /** A TracingPolicy as the API server stores it; only the fields we read. */

@@ -1,4 +1,4 @@
-import type { TracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { Exporter, Propagator } from '../crds/tracing-policy.ts';
 
 /**
  * A policy as a process gets it: resolved, complete (defaults filled in) and small. It is one value of the namespace's
@@ -14,5 +14,11 @@ export interface PolicyDocument {
   spec: PolicyDocumentSpec;
 }
 
-/** The part of a TracingPolicy that a process acts on: all but how the policy is matched to pods. */
-export type PolicyDocumentSpec = Omit<TracingPolicySpec, 'selector'>;
+/** The part of a policy that a process acts on, with nothing left to default. */
+export interface PolicyDocumentSpec {
+  sampling: { ratio: number };
+  /** Empty: nothing is recorded. */
+  exporters: Required<Exporter>[];
+  propagators: Propagator[];
+  resource: { attributes: Record<string, string> };
+}

@@ -1,0 +1,251 @@
+import * as names from './names.ts';
+import { withFlag } from './node-options.ts';
+import type { Container, EnvVar, Pod, PodSpec, ResourceRequirements } from './pod.ts';
+import type { PolicyDocument } from './policy-document.ts';
+import { policyMark } from './resolve.ts';
+import { resourceEnv } from './resource.ts';
+
+/** What the chart decides about injection. */
+export interface InjectOptions {
+  agentImage: string;
+  agentImagePullPolicy: string;
+}
+
+/** Why a pod or a container got the agent or did not: a closed list, used as a metric label. */
+export type Reason =
+  | 'Injected'
+  | 'AlreadyInjected'
+  | 'NotAsked'
+  | 'OptedOut'
+  | 'InvalidAnnotation'
+  | 'WindowsPod'
+  | 'MirrorPod'
+  | 'NoContainer'
+  | 'MeshSidecar'
+  | 'NotSelected';
+
+export interface Decision {
+  /** Absent: the decision is about the whole pod. */
+  container?: string;
+  reason: Reason;
+  /** For people: what happened and, where they can act, what to do. */
+  message: string;
+  /** Whether the user should see it as a warning when the pod is created. */
+  warn?: boolean;
+}
+
+export interface Injection {
+  /** The very pod that was given where nothing changes. */
+  pod: Pod;
+  decisions: Decision[];
+}
+
+const MESH_SIDECARS = new Set(['istio-proxy', 'istio-init', 'istio-validation', 'linkerd-proxy', 'linkerd-init']);
+const MIRROR = 'kubernetes.io/config.mirror';
+
+/** What `tracing.acme/inject` says: `true`, `false`, absent, or something that means neither. */
+export function inject(annotations: Record<string, string> | undefined): boolean | 'invalid' | undefined {
+  const value = annotations?.[names.INJECT];
+  if (value === undefined) return undefined;
+  return value === 'true' ? true : value === 'false' ? false : 'invalid';
+}
+
+export function invalidAnnotation(where: string, value: string | undefined): Decision {
+  return {
+    reason: 'InvalidAnnotation',
+    message: `${where}: annotation ${names.INJECT}: ${JSON.stringify(value)} is neither "true" nor "false", so nothing is injected. Example: ${names.INJECT}: "true"`,
+    warn: true,
+  };
+}
+
+/**
+ * Adds the agent to a pod. Pure: the same pod, document and options always give the same result, and a pod that has the
+ * agent already comes back as it is.
+ *
+ * @param request.namespace the namespace the pod is created in (the pod itself may not say).
+ * @param request.namespaceInjects whether the namespace asks for all of its pods.
+ * @param document the policy that applies; undefined where none does yet: the pod is made ready, and tracing starts
+ *   without a restart when a policy appears.
+ */
+export function injectPod(
+  pod: Pod,
+  request: { namespace: string; namespaceInjects: boolean },
+  document: PolicyDocument | undefined,
+  options: InjectOptions,
+): Injection {
+  const refusal = refuse(pod, request.namespaceInjects);
+  if (refusal) return { pod, decisions: [refusal] };
+
+  const decisions: Decision[] = [];
+  const result = structuredClone(pod);
+  const { spec } = result;
+  const chosen = chooseContainers(result, decisions);
+  if (chosen.length === 0) {
+    decisions.push({ reason: 'NoContainer', message: 'no container of this pod can be traced', warn: true });
+    return { pod, decisions };
+  }
+
+  for (const container of chosen) {
+    addAgent(container, result, request.namespace);
+    decisions.push({ container: container.name, reason: 'Injected', message: 'the agent is loaded' });
+  }
+  spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
+  spec.initContainers = [initContainer(pod.spec, options), ...(spec.initContainers ?? [])];
+
+  const mark = policyMark(document);
+  const metadata = (result.metadata ??= {});
+  metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
+  metadata.annotations = {
+    ...metadata.annotations,
+    [names.POLICY_KEY]: mark.key,
+    [names.POLICY_REVISION]: mark.revision,
+    [names.POLICY_DOCUMENT]: document ? JSON.stringify(document) : '',
+    [names.STATUS]: JSON.stringify(summary(decisions)),
+  };
+  return { pod: result, decisions };
+}
+
+function refuse(pod: Pod, namespaceInjects: boolean): Decision | undefined {
+  const { annotations } = pod.metadata ?? {};
+  const asked = inject(annotations);
+  if (asked === 'invalid') return invalidAnnotation('pod', annotations?.[names.INJECT]);
+  if (asked === false) return { reason: 'OptedOut', message: `annotation ${names.INJECT}: "false"` };
+  if (asked === undefined && !namespaceInjects)
+    return { reason: 'NotAsked', message: `neither the pod nor its namespace carries ${names.INJECT}` };
+  if (pod.spec.initContainers?.some((container) => container.name === names.INIT_CONTAINER))
+    return { reason: 'AlreadyInjected', message: 'the pod has the agent already' };
+  if (annotations?.[MIRROR] !== undefined)
+    return { reason: 'MirrorPod', message: 'a static pod cannot be changed by admission' };
+  if (pod.spec.os?.name === 'windows' || pod.spec.nodeSelector?.['kubernetes.io/os'] === 'windows')
+    return { reason: 'WindowsPod', message: 'Windows pods are left alone: the agent image is for Linux', warn: true };
+  return undefined;
+}
+
+/** The containers to trace: those the owner names, else all of the pod's containers that are not a mesh's. */
+function chooseContainers(pod: Pod, decisions: Decision[]): Container[] {
+  const listed = pod.metadata?.annotations?.[names.CONTAINERS]
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  const candidates = listed ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers] : pod.spec.containers;
+  for (const name of listed ?? [])
+    if (!candidates.some((container) => container.name === name))
+      decisions.push({
+        container: name,
+        reason: 'NoContainer',
+        message: `${names.CONTAINERS} names ${name}, but the pod has only ${candidates.map((c) => c.name).join(', ')}`,
+        warn: true,
+      });
+  return candidates.filter((container) => {
+    if (MESH_SIDECARS.has(container.name)) {
+      decisions.push({ container: container.name, reason: 'MeshSidecar', message: 'belongs to the service mesh' });
+      return false;
+    }
+    if (listed && !listed.includes(container.name)) {
+      decisions.push({ container: container.name, reason: 'NotSelected', message: `not in ${names.CONTAINERS}` });
+      return false;
+    }
+    return true;
+  });
+}
+
+function addAgent(container: Container, pod: Pod, namespace: string): void {
+  const ours: EnvVar[] = [
+    { name: 'TRACING_ACME_POLICY_DIR', value: names.POLICY_DIR },
+    ...resourceEnv(pod, namespace, container.name),
+  ];
+  const flag = `--require ${names.AGENT_ENTRY}`;
+  container.env = [...withFlag(container, flag, pod.metadata?.annotations?.[names.IMAGE_NODE_OPTIONS]), ...ours];
+  container.volumeMounts = [
+    ...(container.volumeMounts ?? []),
+    { name: names.AGENT_VOLUME, mountPath: names.AGENT_DIR, readOnly: true },
+    { name: names.POLICY_VOLUME, mountPath: names.POLICY_DIR, readOnly: true },
+  ];
+}
+
+function agentVolume() {
+  return { name: names.AGENT_VOLUME, emptyDir: { sizeLimit: '32Mi' } };
+}
+
+/**
+ * One directory with the namespace's policies and, from the pod's own annotations, which of them is in force: the
+ * kubelet swaps both at once, and refreshes them as soon as the pod's metadata changes.
+ */
+function policyVolume() {
+  const annotation = (path: string, name: string) => ({
+    path,
+    fieldRef: { apiVersion: 'v1', fieldPath: `metadata.annotations['${name}']` },
+  });
+  return {
+    name: names.POLICY_VOLUME,
+    projected: {
+      defaultMode: 0o444,
+      sources: [
+        { configMap: { name: names.POLICY_CONFIG_MAP, optional: true } },
+        {
+          downwardAPI: {
+            items: [
+              annotation('pod/key', names.POLICY_KEY),
+              annotation('pod/revision', names.POLICY_REVISION),
+              annotation('pod/document', names.POLICY_DOCUMENT),
+            ],
+          },
+        },
+      ],
+    },
+  };
+}
+
+/** Copies the agent's files. It fits the restricted Pod Security Standard and needs neither network nor shell. */
+function initContainer(spec: PodSpec, options: InjectOptions): Container {
+  // A pod that runs as root by its own word would be refused by the kubelet together with runAsNonRoot.
+  const asRoot = spec.securityContext?.runAsUser === 0;
+  const resources = initResources(spec);
+  return {
+    name: names.INIT_CONTAINER,
+    image: options.agentImage,
+    imagePullPolicy: options.agentImagePullPolicy,
+    args: [names.AGENT_DIR],
+    ...(resources && { resources }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      ...(asRoot && { runAsUser: 65532 }),
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [{ name: names.AGENT_VOLUME, mountPath: names.AGENT_DIR }],
+  };
+}
+
+/**
+ * Resources of the init container that leave the pod's quality of service what it was: it asks only for what the app's
+ * containers ask for too, and in a Guaranteed pod its requests equal its limits.
+ * https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
+ */
+function initResources(spec: PodSpec): ResourceRequirements | undefined {
+  const asks = (kind: 'requests' | 'limits', name: string) =>
+    spec.containers.some((container) => container.resources?.[kind]?.[name] !== undefined);
+  const want = { cpu: '50m', memory: '32Mi' };
+  const pick = (kind: 'requests' | 'limits') =>
+    Object.fromEntries(Object.entries(want).filter(([name]) => asks(kind, name)));
+  const requests = pick('requests');
+  const limits = pick('limits');
+  if (Object.keys(requests).length === 0 && Object.keys(limits).length === 0) return undefined;
+  return {
+    ...(Object.keys(limits).length > 0 && { limits }),
+    ...(Object.keys(requests).length > 0 && { requests }),
+  };
+}
+
+function summary(decisions: Decision[]): Record<string, unknown> {
+  const skipped = decisions.filter((decision) => decision.container && decision.reason !== 'Injected');
+  return {
+    injected: decisions.filter((decision) => decision.reason === 'Injected').map((decision) => decision.container),
+    ...(skipped.length > 0 && {
+      skipped: Object.fromEntries(skipped.map((decision) => [decision.container, decision.reason])),
+    }),
+  };
+}

@@ -1,0 +1,28 @@
+/** Every name that the operator shares with pods, people and other tools. */
+
+export const INJECT = 'tracing.acme/inject';
+/** On a pod template: its `tracing.acme/inject` was copied from the workload's own metadata, and goes when that goes. */
+export const INJECT_FROM_WORKLOAD = 'tracing.acme/inject-from-workload';
+/** What NODE_OPTIONS the image sets, for the owner to state: nobody else can see it at admission. */
+export const IMAGE_NODE_OPTIONS = 'tracing.acme/image-node-options';
+export const CONTAINERS = 'tracing.acme/containers';
+
+export const INJECTED_LABEL = 'tracing.acme/injected';
+export const POLICY_KEY = 'tracing.acme/policy-key';
+export const POLICY_REVISION = 'tracing.acme/policy-revision';
+export const POLICY_DOCUMENT = 'tracing.acme/policy-document';
+export const STATUS = 'tracing.acme/status';
+
+export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
+/** Value of the policy-key annotation when no policy applies. Never a ConfigMap key: those end in `.json`. */
+export const NO_POLICY = 'none';
+
+export const AGENT_VOLUME = 'tracing-acme-agent';
+export const AGENT_DIR = '/var/run/tracing.acme/agent';
+export const AGENT_ENTRY = `${AGENT_DIR}/register.cjs`;
+export const POLICY_VOLUME = 'tracing-acme-policy';
+export const POLICY_DIR = '/var/run/tracing.acme/policy';
+export const INIT_CONTAINER = 'tracing-acme-agent';
+
+/** Label that a namespace carries to opt all of its pods in. */
+export const NAMESPACE_LABEL = INJECT;

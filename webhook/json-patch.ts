@@ -1,0 +1,50 @@
+import { isDeepStrictEqual } from 'node:util';
+
+/** One step of RFC 6902, the only patch type that admission knows. */
+export type PatchOperation = { op: 'add' | 'replace'; path: string; value: unknown } | { op: 'remove'; path: string };
+
+/**
+ * Smallest honest difference between two JSON values: what is equal is not mentioned, so that fields which other
+ * webhooks write at the same time are left alone. In lists a common beginning and end are kept; what stands between is
+ * compared item by item where it has one length, and else removed and added.
+ */
+export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
+  if (isDeepStrictEqual(from, to)) return [];
+  if (Array.isArray(from) && Array.isArray(to)) return diffLists(from, to, path);
+  if (isRecord(from) && isRecord(to)) {
+    const operations: PatchOperation[] = [];
+    for (const key of Object.keys(from))
+      if (!(key in to)) operations.push({ op: 'remove', path: `${path}/${escape(key)}` });
+    for (const [key, value] of Object.entries(to)) {
+      const at = `${path}/${escape(key)}`;
+      if (key in from) operations.push(...diff(from[key], value, at));
+      else operations.push({ op: 'add', path: at, value });
+    }
+    return operations;
+  }
+  return [{ op: 'replace', path, value: to }];
+}
+
+function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation[] {
+  let start = 0;
+  while (start < from.length && start < to.length && isDeepStrictEqual(from[start], to[start])) start++;
+  let end = 0;
+  const most = Math.min(from.length, to.length) - start;
+  while (end < most && isDeepStrictEqual(from[from.length - 1 - end], to[to.length - 1 - end])) end++;
+  const before = from.slice(start, from.length - end);
+  const after = to.slice(start, to.length - end);
+  if (before.length === after.length) return before.flatMap((item, i) => diff(item, after[i], `${path}/${start + i}`));
+  return [
+    ...before.map((): PatchOperation => ({ op: 'remove', path: `${path}/${start}` })),
+    ...after.map((value, i): PatchOperation => ({ op: 'add', path: `${path}/${start + i}`, value })),
+  ];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6901#section-3 */
+function escape(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
