@@ -1,0 +1,24 @@
+{{- define "tracing.name" -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tracing.labels" -}}
+{{ include "tracing.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "tracing.selector" -}}
+app.kubernetes.io/name: tracing-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* The webhook configuration is cluster-wide: two releases must not share a name. */}}
+{{- define "tracing.clusterName" -}}
+{{ include "tracing.name" . }}.{{ .Release.Namespace }}
+{{- end }}
+
+{{- define "tracing.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end }}

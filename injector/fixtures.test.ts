@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { dump, load } from 'js-yaml';
+import { pino } from 'pino';
+import { applyPatch } from 'rfc6902';
+import type { Operation } from 'rfc6902';
+import type { TracingPolicy } from '../crds/tracing-policy.ts';
+import { admit } from '../webhook/admit.ts';
+import type { AdmitContext } from '../webhook/admit.ts';
+import { app } from '../webhook/server.ts';
+import { injectPod } from './inject.ts';
+import type { Pod } from './pod.ts';
+import { resolve } from './resolve.ts';
+import type { Workload } from './workload.ts';
+import { propagateInject } from './workload.ts';
+
+/**
+ * Every `testdata/NAME.yaml` with what must become of it in `NAME.yaml.injected`: the object, and the decisions as
+ * comments. `UPDATE_FIXTURES=1 npm run unit -- injector` writes them anew; read the difference before you commit it.
+ */
+const DIRECTORY = new URL('testdata/', import.meta.url);
+const read = (name: string) => readFileSync(new URL(name, DIRECTORY), 'utf8');
+const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.yaml') && name !== 'policies.yaml');
+const policies = load(read('policies.yaml')) as TracingPolicy[];
+
+const context: AdmitContext = {
+  policies: () => policies,
+  namespaceLabels: () => ({}),
+  defaults: {},
+  options: { agentImage: 'agent:test', agentImagePullPolicy: 'IfNotPresent' },
+};
+
+function inLibrary(object: Pod | Workload) {
+  if (object.kind !== 'Pod') {
+    const { workload, decisions } = propagateInject(object as Workload);
+    return { object: workload, decisions };
+  }
+  const pod = object as Pod;
+  const { document } = resolve(policies, { namespace: 'shop', labels: pod.metadata?.labels }, {});
+  const { pod: injected, decisions } = injectPod(
+    pod,
+    { namespace: 'shop', namespaceInjects: false },
+    document,
+    context.options,
+  );
+  return { object: injected, decisions };
+}
+
+function text({ object, decisions }: ReturnType<typeof inLibrary>): string {
+  const lines = decisions.map(
+    ({ container, reason, message, warn }) =>
+      `# ${warn ? 'warning ' : ''}${container ? `${container}: ` : ''}${reason}: ${message}\n`,
+  );
+  // Jest's objects are of another realm, which js-yaml does not take for plain ones.
+  return lines.join('') + dump(JSON.parse(JSON.stringify(object)), { lineWidth: 120, noRefs: true });
+}
+
+describe.each(names)('%s', (name) => {
+  const object = load(read(name)) as Pod | Workload;
+
+  it('is injected as its .injected file says', () => {
+    const result = text(inLibrary(object));
+    if (process.env.UPDATE_FIXTURES) writeFileSync(new URL(`${name}.injected`, DIRECTORY), result);
+    expect(result).toBe(read(`${name}.injected`));
+  });
+
+  it('is left as it was by a second injection', () => {
+    const once = inLibrary(object).object;
+    expect(inLibrary(once).object).toBe(once);
+  });
+
+  it('is not changed in place', () => {
+    const before = structuredClone(object);
+    inLibrary(object);
+    expect(object).toEqual(before);
+  });
+});
+
+it('has no .injected file without its source', () => {
+  const stale = readdirSync(DIRECTORY).filter(
+    (name) => name.endsWith('.injected') && !names.includes(name.replace('.injected', '')),
+  );
+  expect(stale).toEqual([]);
+});
+
+describe('through the webhook', () => {
+  let server: Server;
+  beforeAll(async () => {
+    const metrics = { request() {}, decision() {}, failure() {} };
+    const express = app({ admit: (request) => admit(request, context), metrics, logger: pino({ level: 'silent' }) });
+    server = await new Promise<Server>((done) => {
+      const listening: Server = express.listen(0, '127.0.0.1', () => done(listening));
+    });
+  });
+  afterAll(() => new Promise((done) => server.close(done)));
+
+  it.each(names)('%s comes out the same', async (name) => {
+    const object = load(read(name)) as Pod | Workload;
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mutate`, {
+      method: 'POST',
+      body: JSON.stringify({
+        apiVersion: 'admission.k8s.io/v1',
+        kind: 'AdmissionReview',
+        request: {
+          uid: 'u1',
+          kind: { group: '', version: 'v1', kind: object.kind },
+          namespace: 'shop',
+          operation: 'CREATE',
+          object,
+        },
+      }),
+    });
+    const review = (await response.json()) as {
+      response: { uid: string; allowed: boolean; patch?: string; warnings?: string[] };
+    };
+    expect(review.response).toMatchObject({ uid: 'u1', allowed: true });
+    const result = structuredClone(object);
+    const patch = JSON.parse(Buffer.from(review.response.patch ?? 'W10=', 'base64').toString()) as Operation[];
+    expect(applyPatch(result, patch).filter(Boolean)).toEqual([]);
+
+    const expected = inLibrary(object);
+    expect(result).toEqual(expected.object);
+    const warnings = expected.decisions.filter(({ warn }) => warn).map(({ message }) => `tracing: ${message}`);
+    expect(review.response.warnings ?? []).toEqual(warnings);
+  });
+});

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
+import { z } from 'zod';
+import { tracingPolicySpec } from '../crds/tracing-policy.ts';
+
+/** The operator's configuration file, which the chart writes from its values. */
+const schema = z.strictObject({
+  /** Namespace the operator runs in. */
+  namespace: z.string().min(1),
+  agent: z.strictObject({
+    image: z.string().min(1),
+    imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+  }),
+  webhook: z.strictObject({
+    port: z.int().default(9443),
+    /** Service in front of the webhook; its DNS names go into the certificate. */
+    service: z.string().min(1),
+    /** MutatingWebhookConfiguration to keep the CA bundle in. */
+    configuration: z.string().min(1),
+    /** Secret that holds the authority and the certificate. */
+    secret: z.string().min(1),
+  }),
+  /** Port of /healthz, /readyz and /metrics. */
+  probePort: z.int().default(8080),
+  defaultPolicy: tracingPolicySpec.omit({ selector: true }).default({}),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+
+export type Config = z.infer<typeof schema>;
+
+/**
+ * Reads and checks the configuration file (YAML or JSON).
+ * @throws Error that names the file, each wrong field and what is allowed there.
+ */
+export function readConfig(file: string): Config {
+  const result = schema.safeParse(load(readFileSync(file, 'utf8')));
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(top)'}: ${issue.message}`);
+  throw new Error(`${file} is not a valid configuration:\n${lines.join('\n')}`);
+}

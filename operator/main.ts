@@ -1,0 +1,131 @@
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { admit } from '../webhook/admit.ts';
+import type { WebhookServer } from '../webhook/server.ts';
+import { serve } from '../webhook/server.ts';
+import type { Config } from './config.ts';
+import { readConfig } from './config.ts';
+import { KubeClient } from './kube/client.ts';
+import { WorkQueue } from './kube/workqueue.ts';
+import type { Part } from './manager.ts';
+import { Manager } from './manager.ts';
+import { countNudge, queueMetrics, registry, webhookMetrics } from './metrics.ts';
+import { ClusterView } from './policy/cluster-view.ts';
+import { PolicyController } from './policy/controller.ts';
+import { probes } from './probes.ts';
+import { CertificateKeeper } from './serving/certificate.ts';
+
+const HELP = `tracing-operator: traces every Node.js service of a Kubernetes cluster without a code change
+
+Usage:
+  operator --config FILE     run, with the configuration that the chart writes
+
+Options:
+  --config FILE   YAML or JSON; see charts/tracing-operator/templates/configmap.yaml
+  --help          this text
+
+Example:
+  operator --config /etc/tracing-operator/config.yaml
+`;
+
+/** How often certificate and webhook configuration are looked at again. */
+const CERTIFICATE_CHECK = 10 * 60 * 1000;
+/** Endpoints follow readiness within a few seconds; until then connections still come. */
+const DRAIN = 5_000;
+
+function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: () => string[]): Part[] {
+  const view = new ClusterView(client, logger);
+  const { namespace, webhook } = config;
+  const keeper = new CertificateKeeper(client, { namespace, ...webhook, logger });
+  let server: WebhookServer | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const controller = new PolicyController(client, view, {
+    defaults: config.defaultPolicy,
+    logger,
+    onNudge: countNudge,
+  });
+  const queue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
+    workers: 4,
+    observer: queueMetrics('policy'),
+    onError: (key, error, failures) =>
+      logger.warn({ namespace: key, failures, error: String(error) }, 'reconcile failed: trying again'),
+  });
+  view.onDirty((key) => queue.add(key));
+
+  const refreshCertificate = async (): Promise<void> => {
+    const held = await keeper.current();
+    server?.setCertificate(held);
+    await keeper.publish(held.ca);
+  };
+
+  return [
+    probes(config.probePort, registry, waitingFor),
+    { name: 'caches', start: () => view.start(), stop: () => view.stop() },
+    {
+      name: 'webhook',
+      start: async () => {
+        const certificate = await keeper.current();
+        server = await serve({
+          port: webhook.port,
+          certificate,
+          metrics: webhookMetrics,
+          logger,
+          admit: (request) =>
+            admit(request, {
+              policies: (name) => view.policies(name),
+              namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
+              defaults: config.defaultPolicy,
+              options: { agentImage: config.agent.image, agentImagePullPolicy: config.agent.imagePullPolicy },
+            }),
+        });
+        await keeper.publish(certificate.ca);
+        timer = setInterval(() => {
+          refreshCertificate().catch((error: unknown) =>
+            logger.error({ error: String(error) }, 'the certificate could not be checked'),
+          );
+        }, CERTIFICATE_CHECK);
+      },
+      stop: async () => {
+        clearInterval(timer);
+        await server?.close();
+      },
+    },
+    { name: 'controllers', start: () => queue.start(), stop: () => queue.stop() },
+  ];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } });
+  if (values.help || !values.config) {
+    process.stdout.write(HELP);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const config = readConfig(values.config);
+  const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const mebibytes = () => Math.round(process.memoryUsage.rss() / 2 ** 20);
+  logger.info({ rssMiB: mebibytes(), node: process.version }, 'starting');
+
+  const client = KubeClient.fromDefault();
+  const manager: Manager = new Manager(
+    parts(config, client, logger, () => (manager.ready ? [] : ['caches and certificate'])),
+    logger,
+  );
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => {
+      logger.info({ signal: name }, 'stopping');
+      void manager.stop(name === 'SIGTERM' ? DRAIN : 0).then(() => {
+        client.close();
+        process.exit(0);
+      });
+    });
+  await manager.start();
+  logger.info({ rssMiB: mebibytes() }, 'ready');
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`tracing-operator: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

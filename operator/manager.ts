@@ -1,0 +1,63 @@
+import type { Logger } from 'pino';
+
+/** One part of the process: started in the order given, stopped in reverse. */
+export interface Part {
+  name: string;
+  start(): Promise<void> | void;
+  /** Must end by itself within a few seconds. */
+  stop(): Promise<void> | void;
+}
+
+/**
+ * Starts parts one after another and stops those that were started, last first. A part that fails to start stops the
+ * others and fails the start: the kubelet tries the whole process again.
+ */
+export class Manager {
+  readonly #parts: Part[];
+  readonly #logger: Logger;
+  #started: Part[] = [];
+  #ready = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: Part[], logger: Logger) {
+    this.#parts = parts;
+    this.#logger = logger;
+  }
+
+  /** All parts run, and none is being stopped. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  async start(): Promise<void> {
+    for (const part of this.#parts) {
+      if (this.#stopping) return;
+      const began = performance.now();
+      this.#started.push(part);
+      await part.start();
+      this.#logger.debug({ part: part.name, milliseconds: Math.round(performance.now() - began) }, 'started');
+    }
+    this.#ready = true;
+  }
+
+  /**
+   * @param drain milliseconds to go on serving while not ready, so that Services take us out of their endpoints before
+   *   connections are refused.
+   */
+  stop(drain: number): Promise<void> {
+    this.#stopping ??= this.#stop(drain);
+    return this.#stopping;
+  }
+
+  async #stop(drain: number): Promise<void> {
+    this.#ready = false;
+    await new Promise((resolve) => setTimeout(resolve, drain));
+    for (const part of this.#started.splice(0).reverse()) {
+      try {
+        await part.stop();
+      } catch (error) {
+        this.#logger.error({ part: part.name, error }, 'did not stop cleanly');
+      }
+    }
+  }
+}

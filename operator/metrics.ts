@@ -1,0 +1,86 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { WebhookMetrics } from '../webhook/server.ts';
+import type { QueueObserver } from './kube/workqueue.ts';
+
+export const registry = new Registry();
+collectDefaultMetrics({ register: registry });
+
+// The names are controller-runtime's: dashboards and alerts for them exist.
+// https://book.kubebuilder.io/reference/metrics-reference
+const registers = [registry];
+const reconciles = new Counter({
+  name: 'controller_runtime_reconcile_total',
+  help: 'Reconciles by controller and result',
+  labelNames: ['controller', 'result'],
+  registers,
+});
+const reconcileTime = new Histogram({
+  name: 'controller_runtime_reconcile_time_seconds',
+  help: 'Duration of one reconcile',
+  labelNames: ['controller'],
+  buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60],
+  registers,
+});
+const queueDepth = new Gauge({
+  name: 'workqueue_depth',
+  help: 'Keys waiting to be reconciled',
+  labelNames: ['name'],
+  registers,
+});
+const queueRetries = new Counter({
+  name: 'workqueue_retries_total',
+  help: 'Keys put back after an error',
+  labelNames: ['name'],
+  registers,
+});
+const webhookRequests = new Counter({
+  name: 'controller_runtime_webhook_requests_total',
+  help: 'Admission requests by HTTP status code',
+  labelNames: ['webhook', 'code'],
+  registers,
+});
+const webhookLatency = new Histogram({
+  name: 'controller_runtime_webhook_latency_seconds',
+  help: 'Time to answer an admission request',
+  labelNames: ['webhook'],
+  buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 3],
+  registers,
+});
+const decisions = new Counter({
+  name: 'tracing_operator_admission_decisions_total',
+  help: 'What was decided about pods, containers and workloads, by reason',
+  labelNames: ['kind', 'reason'],
+  registers,
+});
+const failures = new Counter({
+  name: 'tracing_operator_admission_failures_total',
+  help: 'Objects admitted unchanged because of an error in the operator',
+  registers,
+});
+const nudged = new Counter({
+  name: 'tracing_operator_pod_nudges_total',
+  help: 'Pods told of a changed policy',
+  registers,
+});
+
+export const webhookMetrics: WebhookMetrics = {
+  request(code, seconds) {
+    webhookRequests.inc({ webhook: '/mutate', code });
+    webhookLatency.observe({ webhook: '/mutate' }, seconds);
+  },
+  decision: (kind, reason) => decisions.inc({ kind, reason }),
+  failure: () => failures.inc(),
+};
+
+export function queueMetrics(name: string): QueueObserver {
+  return {
+    depth: (length) => queueDepth.set({ name }, length),
+    retried: () => queueRetries.inc({ name }),
+    finished(result, seconds) {
+      reconciles.inc({ controller: name, result });
+      reconcileTime.observe({ controller: name }, seconds);
+    },
+  };
+}
+
+export const countNudge = (): void => nudged.inc();

@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import { POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { DefaultPolicy } from '../../injector/resolve.ts';
+import { defaultDocument, policyDocument, policyMark, resolve } from '../../injector/resolve.ts';
+import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { ClusterView, PodMeta } from './cluster-view.ts';
+
+/** Field manager of everything this controller applies. */
+const FIELD_MANAGER = 'tracing-operator-policy';
+/** Pods told at the same time; each is one small patch. */
+const NUDGES_AT_ONCE = 10;
+
+/**
+ * Delivers policies to the pods of a namespace, live: writes every policy's document into the namespace's ConfigMap, and
+ * the key and revision that are in force for a pod into its annotations. The annotation is what makes the kubelet refresh
+ * the pod's files at once instead of within a minute.
+ */
+export class PolicyController {
+  readonly #client: KubeClient;
+  readonly #view: ClusterView;
+  readonly #defaults: DefaultPolicy;
+  readonly #logger: Logger;
+  readonly #onNudge: () => void;
+
+  constructor(
+    client: KubeClient,
+    view: ClusterView,
+    options: { defaults: DefaultPolicy; logger: Logger; onNudge: () => void },
+  ) {
+    this.#client = client;
+    this.#view = view;
+    this.#defaults = options.defaults;
+    this.#logger = options.logger;
+    this.#onNudge = options.onNudge;
+  }
+
+  /** Makes one namespace as it should be. Throws where it must be tried again. */
+  async reconcile(namespace: string, signal: AbortSignal): Promise<undefined> {
+    const meta = this.#view.namespace(namespace);
+    if (!meta || meta.metadata.deletionTimestamp) return;
+    const policies = this.#view.policies(namespace);
+    const pods = this.#view.pods(namespace).filter((pod) => !pod.metadata.deletionTimestamp);
+    await this.#deliver(namespace, this.#documents(policies, pods.length > 0), signal);
+
+    const behind = pods.flatMap((pod) => {
+      const { document } = resolve(policies, { namespace, labels: pod.metadata.labels }, this.#defaults);
+      const mark = policyMark(document);
+      const { [POLICY_KEY]: key, [POLICY_REVISION]: revision } = pod.metadata.annotations ?? {};
+      return key === mark.key && revision === mark.revision ? [] : [{ pod, mark }];
+    });
+    for (let i = 0; i < behind.length && !signal.aborted; i += NUDGES_AT_ONCE)
+      await Promise.all(behind.slice(i, i + NUDGES_AT_ONCE).map(({ pod, mark }) => this.#nudge(pod, mark, signal)));
+    if (behind.length > 0) this.#logger.info({ namespace, pods: behind.length }, 'told pods of their policy');
+  }
+
+  #documents(policies: Parameters<typeof resolve>[0], hasPods: boolean): PolicyDocument[] {
+    const documents = policies.map((policy) => policyDocument(policy, this.#defaults));
+    const fallback = hasPods ? defaultDocument(this.#defaults) : undefined;
+    return fallback ? [...documents, fallback] : documents;
+  }
+
+  async #deliver(namespace: string, documents: PolicyDocument[], signal: AbortSignal): Promise<void> {
+    const path = `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`;
+    const existing = this.#view.configMap(namespace);
+    if (documents.length === 0) {
+      if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
+      return;
+    }
+    const data = Object.fromEntries(documents.map((document) => [document.key, JSON.stringify(document)]));
+    if (existing && isDeepStrictEqual(existing.data, data)) return;
+    await this.#client.request('PATCH', path, {
+      query: { fieldManager: FIELD_MANAGER, force: true },
+      contentType: APPLY,
+      body: {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: {
+          name: POLICY_CONFIG_MAP,
+          namespace,
+          labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' },
+        },
+        data,
+      },
+      signal,
+    });
+    this.#logger.info(
+      { namespace, policies: documents.map(({ key, revision }) => `${key}@${revision}`) },
+      'wrote policies',
+    );
+  }
+
+  /**
+   * Patches annotations through `pods/status`: it reaches metadata too, can change nothing in spec, and passes by
+   * admission webhooks that match pods alone.
+   */
+  async #nudge(pod: PodMeta, mark: { key: string; revision: string }, signal: AbortSignal): Promise<void> {
+    const { namespace, name } = pod.metadata;
+    const annotations = { [POLICY_KEY]: mark.key, [POLICY_REVISION]: mark.revision };
+    await ignoring(
+      404,
+      this.#client.request('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, {
+        query: { fieldManager: FIELD_MANAGER },
+        contentType: MERGE_PATCH,
+        body: { metadata: { annotations } },
+        signal,
+      }),
+    );
+    this.#onNudge();
+  }
+}
+
+/** A thing that is gone needs no more done to it. */
+async function ignoring(status: number, request: Promise<unknown>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== status) throw error;
+  }
+}
