@@ -10,11 +10,23 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/examples/.*/node_modules/'],
 };
 
-// unit: pure code, no network but loopback, no cluster. The two others need a cluster and run inside its network
-// namespace (`make integration`, `make e2e`): integration talks to the API server, e2e runs pods.
+// unit: pure code, no network but loopback, no cluster. services: local processes against real servers (Postgres). The
+// two others need a cluster and run inside its network namespace (`make integration`, `make e2e`): integration talks to
+// the API server, e2e runs pods.
 export default {
   projects: [
-    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{crds,injector,webhook,operator,cli,test}/**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/integration/', '<rootDir>/test/e2e/'] },
+    {
+      ...base,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{crds,injector,webhook,operator,cli,test}/**/*.test.ts'],
+      testPathIgnorePatterns: [
+        '/node_modules/',
+        '<rootDir>/test/shop/',
+        '<rootDir>/test/integration/',
+        '<rootDir>/test/e2e/',
+      ],
+    },
+    { ...base, displayName: 'services', testMatch: ['<rootDir>/test/shop/**/*.test.ts'] },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

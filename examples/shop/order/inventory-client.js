@@ -1,0 +1,40 @@
+'use strict';
+
+const TIMEOUT_MS = 3_000;
+
+/** There is not enough of what was ordered. */
+class OutOfStockError extends Error {
+  name = 'OutOfStockError';
+}
+
+/** Calls the inventory service over HTTP. */
+class InventoryClient {
+  #url;
+
+  constructor(url) {
+    this.#url = url;
+  }
+
+  async reserve({ orderId, sku, quantity }) {
+    const response = await this.#call('POST', '/reservations', { orderId, sku, quantity });
+    const answer = await response.json();
+    if (response.status === 409) throw new OutOfStockError(answer.error);
+    if (!response.ok) throw new Error(`inventory answered ${response.status}: ${answer.error}`);
+    return answer;
+  }
+
+  async release(reservationId) {
+    const response = await this.#call('DELETE', `/reservations/${reservationId}`);
+    if (!response.ok) throw new Error(`inventory answered ${response.status} to the release of ${reservationId}`);
+  }
+
+  #call(method, path, body) {
+    return fetch(new URL(path, this.#url), {
+      method,
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  }
+}
+
+module.exports = { InventoryClient, OutOfStockError };

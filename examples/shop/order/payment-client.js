@@ -1,0 +1,41 @@
+'use strict';
+
+const path = require('node:path');
+const { promisify } = require('node:util');
+const grpc = require('@grpc/grpc-js');
+const protoLoader = require('@grpc/proto-loader');
+
+const TIMEOUT_MS = 3_000;
+
+const { shop } = grpc.loadPackageDefinition(protoLoader.loadSync(path.join(__dirname, '../payment.proto')));
+
+/** The bank said no to the card. */
+class DeclinedError extends Error {
+  name = 'DeclinedError';
+}
+
+/** Calls the payment service over gRPC. */
+class PaymentClient {
+  #client;
+  #charge;
+
+  constructor(address) {
+    this.#client = new shop.payment.v1.Payment(address, grpc.credentials.createInsecure());
+    this.#charge = promisify(this.#client.charge).bind(this.#client);
+  }
+
+  async charge({ orderId, card, amountCents }) {
+    try {
+      return await this.#charge({ orderId, card, amountCents }, { deadline: Date.now() + TIMEOUT_MS });
+    } catch (error) {
+      if (error.code === grpc.status.FAILED_PRECONDITION) throw new DeclinedError(error.details, { cause: error });
+      throw error;
+    }
+  }
+
+  close() {
+    this.#client.close();
+  }
+}
+
+module.exports = { PaymentClient, DeclinedError };

@@ -1,0 +1,92 @@
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from '../cluster/progress.ts';
+import { freePort } from './free-port.ts';
+
+/** A Postgres of this machine's own packages, on loopback, with an empty database. */
+export interface Postgres {
+  url: string;
+  /** What psql answers to one statement: a line for each row, columns separated by `|`. */
+  query(sql: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const PACKAGED = '/usr/lib/postgresql';
+
+/** Starts a Postgres that keeps nothing: its directory goes away with it. */
+export async function startPostgres(): Promise<Postgres> {
+  const bin = findBinaries();
+  const owner = databaseOwner();
+  const directory = mkdtempSync(join(tmpdir(), 'tracing-postgres-'));
+  if (owner) chownSync(directory, owner.uid, owner.gid);
+  const data = join(directory, 'data');
+  const asOwner = { cwd: directory, ...owner };
+  execFileSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'shop', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    {
+      ...asOwner,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
+
+  const port = await freePort();
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: directory,
+    fsync: 'off',
+  };
+  const server = spawn(
+    join(bin, 'postgres'),
+    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    { ...asOwner, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let log = '';
+  server.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4_000)));
+  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));
+
+  const stop = async () => {
+    server.kill('SIGINT'); // a fast shutdown: open connections are cut
+    await exited;
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await until('postgres was not ready', 20_000, () => {
+      if (server.exitCode !== null) throw new Error('postgres ended');
+      return Promise.resolve(log.includes('ready to accept connections'));
+    });
+  } catch (error) {
+    await stop();
+    throw new Error(`Postgres did not start:\n${log}`, { cause: error });
+  }
+  const url = `postgres://shop@127.0.0.1:${port}/postgres`;
+  const query = async (sql: string) => {
+    const { stdout } = await promisify(execFile)(join(bin, 'psql'), ['-X', '-A', '-t', '-d', url, '-c', sql]);
+    return stdout.trim();
+  };
+  return { url, query, stop };
+}
+
+function findBinaries(): string {
+  const versions = existsSync(PACKAGED) ? readdirSync(PACKAGED).sort((a, b) => Number(b) - Number(a)) : [];
+  const bin = versions
+    .map((version) => join(PACKAGED, version, 'bin'))
+    .find((path) => existsSync(join(path, 'initdb')));
+  if (!bin) throw new Error(`no Postgres server in ${PACKAGED}: apt-get install postgresql`);
+  return bin;
+}
+
+/** Postgres refuses to run as root; its package makes a user for it. */
+function databaseOwner(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const entry = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+    .find(([name]) => name === 'postgres');
+  if (!entry) throw new Error('root needs the user postgres to run Postgres as: apt-get install postgresql');
+  return { uid: Number(entry[2]), gid: Number(entry[3]) };
+}
