@@ -1,0 +1,153 @@
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cached } from './cache.ts';
+import { run } from './command.ts';
+import { writeImageArchive } from './image-archive.ts';
+import { unpackNpmPackage } from './npm-package.ts';
+import { ensurePackages, IMAGE_NEEDS } from './packages.ts';
+import { normalizeReference } from './reference.ts';
+
+/**
+ * Base images that can be made on a machine that reaches no image registry. They stand in for the registry's under the
+ * same name: what our Dockerfiles use of them is there, the rest (npm, a package manager) is not.
+ */
+
+/** Node's own builds, as npm's registry has them. */
+const NODE_BUILDS: Readonly<Record<string, { version: string; x64: string; arm64?: string }>> = {
+  'node:24-slim': {
+    version: '24.21.0',
+    x64: 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+    arm64: 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+  },
+  'node:22-slim': {
+    version: '22.23.3',
+    x64: 'sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
+    arm64: 'sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
+  },
+  'node:20-slim': {
+    version: '20.20.2',
+    x64: 'sha512-PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==',
+  },
+};
+const BUSYBOX = 'busybox:1.37';
+const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
+const NODE_ENTRYPOINT = `#!/bin/sh
+# An option or a file is for node; anything else is a command of its own.
+case "\${1:-}" in -*) set -- node "$@" ;; *) command -v "\${1:-node}" > /dev/null || set -- node "$@" ;; esac
+exec "$@"
+`;
+
+/** The bases that `baseArchive` can make. */
+export const KNOWN_BASES: readonly string[] = [...Object.keys(NODE_BUILDS), BUSYBOX];
+
+/** An archive of the base image, made locally and cached. */
+export async function baseArchive(ref: string): Promise<string> {
+  const name = KNOWN_BASES.find((known) => normalizeReference(known) === normalizeReference(ref));
+  if (name === undefined)
+    throw new Error(`No base image ${ref} without Docker. There are: ${KNOWN_BASES.join(', ')}, scratch.`);
+  await ensurePackages(IMAGE_NEEDS);
+  const folder = await cached({
+    name: `base-${name.replace(':', '-')}`,
+    recipe: [
+      process.arch,
+      JSON.stringify(NODE_BUILDS[name] ?? ''),
+      NODE_ENTRYPOINT,
+      await systemVersions(),
+      readFileSync(import.meta.filename),
+    ],
+    title: `making the base image ${name}`,
+    usually: '3 to 10 s',
+    make: async (dir, log) => {
+      const root = join(dir, 'root');
+      mkdirSync(root, { mode: 0o755 });
+      const config = name === BUSYBOX ? await fillBusybox(root) : await fillNode(root, name, log);
+      await writeImageArchive(join(dir, 'image.tar'), name, root, config);
+      rmSync(root, { recursive: true });
+    },
+  });
+  return join(folder, 'image.tar');
+}
+
+async function fillBusybox(root: string): Promise<{ Cmd: string[] }> {
+  await addShell(root);
+  return { Cmd: ['sh'] };
+}
+
+async function fillNode(
+  root: string,
+  name: string,
+  log: string,
+): Promise<{ Env: string[]; Entrypoint: string[]; Cmd: string[] }> {
+  const build = NODE_BUILDS[name];
+  const integrity = process.arch === 'arm64' ? build?.arm64 : build?.x64;
+  if (build === undefined || integrity === undefined) throw new Error(`${name} is not known for ${process.arch}`);
+  const unpacked = join(root, '..', 'npm');
+  mkdirSync(unpacked);
+  await unpackNpmPackage({ name: `node-linux-${process.arch}`, version: build.version, integrity }, unpacked, log);
+  await addShell(root);
+  const node = join(root, 'usr/local/bin/node');
+  put(join(unpacked, 'package/bin/node'), node, 0o755);
+  rmSync(unpacked, { recursive: true });
+  for (const library of await librariesOf(node)) put(library, join(root, library), 0o755);
+  writeFileSync(join(root, 'usr/local/bin/docker-entrypoint.sh'), NODE_ENTRYPOINT, { mode: 0o755 });
+  addUser(root, 'node', 1000, '/home/node');
+  if (existsSync(CERTIFICATES)) put(CERTIFICATES, join(root, CERTIFICATES), 0o644);
+  const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  return {
+    Env: [`PATH=${path}`, `NODE_VERSION=${build.version}`],
+    Entrypoint: ['docker-entrypoint.sh'],
+    Cmd: ['node'],
+  };
+}
+
+/** Busybox under all of its names, and the few files and folders that every program expects. */
+export async function addShell(root: string): Promise<void> {
+  for (const folder of ['bin', 'usr/bin', 'etc', 'proc', 'sys', 'dev', 'root'])
+    mkdirSync(join(root, folder), { recursive: true });
+  mkdirSync(join(root, 'tmp'));
+  chmodSync(join(root, 'tmp'), 0o1777);
+  put('/bin/busybox', join(root, 'bin/busybox'), 0o755);
+  for (const applet of (await run('/bin/busybox', ['--list'])).split('\n')) {
+    if (applet !== '' && applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
+  }
+  symlinkSync('/bin/busybox', join(root, 'usr/bin/env'));
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n');
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
+  writeFileSync(join(root, 'etc/nsswitch.conf'), 'passwd: files\ngroup: files\nhosts: files dns\n');
+}
+
+/** A user with a group of the same name and number and a home of its own. */
+export function addUser(root: string, name: string, id: number, home: string): void {
+  writeFileSync(join(root, 'etc/passwd'), `${name}:x:${id}:${id}::${home}:/bin/sh\n`, { flag: 'a' });
+  writeFileSync(join(root, 'etc/group'), `${name}:x:${id}:\n`, { flag: 'a' });
+  mkdirSync(join(root, home), { recursive: true });
+  chownSync(join(root, home), id, id);
+}
+
+/** The shared libraries that a program needs, by their paths on this machine. */
+async function librariesOf(program: string): Promise<string[]> {
+  return (await run('ldd', [program])).match(/\/\S+/g)?.filter((path) => path !== program && !path.endsWith(':')) ?? [];
+}
+
+function put(from: string, to: string, mode: number): void {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+  chmodSync(to, mode);
+}
+
+/** What of this machine goes into the bases. */
+async function systemVersions(): Promise<string> {
+  const packages = ['libc6', 'libstdc++6', 'busybox-static', 'ca-certificates'];
+  return run('dpkg-query', ['-W', ...packages], { tolerant: true }).catch(() => 'not Debian');
+}

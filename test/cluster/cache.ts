@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { withLock } from './lock.ts';
+import { announce, step } from './progress.ts';
+
+/** The folder for what is slow to make and the same for every checkout. */
+export function cacheRoot(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'tracing-operator');
+}
+
+/** A short hash of everything that a result depends on. */
+export function recipeHash(...parts: readonly (string | Buffer)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:`).update(part);
+  return hash.digest('hex').slice(0, 12);
+}
+
+export interface CachedThing {
+  /** Name and version, as in `kubernetes-1.34.4`. */
+  readonly name: string;
+  /** Everything else that the result depends on. */
+  readonly recipe: readonly (string | Buffer)[];
+  /** What to say while it is made. */
+  readonly title: string;
+  readonly usually: string;
+  /** Fills the empty folder `dir`; long output goes to the file `log`. */
+  readonly make: (dir: string, log: string) => Promise<void>;
+}
+
+/** Where the thing will be or is. */
+export function cachePath(thing: Pick<CachedThing, 'name' | 'recipe'>): string {
+  return join(cacheRoot(), `${thing.name}-${recipeHash(...thing.recipe)}`);
+}
+
+/** The folder with the thing in it, made now if it is not there. It appears complete or not at all. */
+export async function cached(thing: CachedThing): Promise<string> {
+  const path = cachePath(thing);
+  if (existsSync(path)) return path;
+  mkdirSync(cacheRoot(), { recursive: true });
+  const onWait = (pid: number) => announce(`• ${thing.title}: process ${pid} is at it already, waiting`);
+  await withLock(`${path}.lock`, { onWait }, async () => {
+    if (existsSync(path)) return;
+    const log = `${path}.log`;
+    rmSync(log, { force: true });
+    const making = mkdtempSync(`${path}.making-`);
+    try {
+      await step(thing.title, { usually: thing.usually }, () => thing.make(making, log));
+      renameSync(making, path);
+    } finally {
+      rmSync(making, { recursive: true, force: true });
+    }
+  });
+  return path;
+}

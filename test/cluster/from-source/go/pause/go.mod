@@ -1,0 +1,3 @@
+module tracing.acme/test-cluster/pause
+
+go 1.24

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { run } from './command.ts';
+import { normalizeReference } from './reference.ts';
+
+/** The part of an image's configuration that says how a container starts; the names are the image format's own. */
+export interface ImageConfig {
+  readonly Env?: readonly string[];
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly WorkingDir?: string;
+  readonly User?: string;
+  readonly ExposedPorts?: Readonly<Record<string, Record<string, never>>>;
+  readonly Volumes?: Readonly<Record<string, Record<string, never>>>;
+  readonly StopSignal?: string;
+}
+
+/** Writes an image of one layer, the content of the folder `root`, as an archive that `docker load` understands. */
+export async function writeImageArchive(
+  archive: string,
+  ref: string,
+  root: string,
+  config: ImageConfig,
+): Promise<void> {
+  const work = mkdtempSync(join(dirname(archive), '.image-'));
+  try {
+    const layer = join(work, 'layer.tar');
+    await run('tar', ['--sort=name', '--numeric-owner', '--mtime=@0', '-C', root, '-cf', layer, '.']);
+    const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
+    const rootfs = { type: 'layers', diff_ids: [`sha256:${await sha256(layer)}`] };
+    const description = JSON.stringify({ created: '1970-01-01T00:00:00Z', architecture, os: 'linux', config, rootfs });
+    const name = `${createHash('sha256').update(description).digest('hex')}.json`;
+    writeFileSync(join(work, name), description);
+    const manifest = [{ Config: name, RepoTags: [normalizeReference(ref)], Layers: ['layer.tar'] }];
+    writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
+    await run('tar', ['--mtime=@0', '-C', work, '-cf', archive, 'manifest.json', name, 'layer.tar']);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

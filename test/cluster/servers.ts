@@ -1,0 +1,22 @@
+import type { Cluster } from './cluster.ts';
+import { jaegerArchive } from './servers/jaeger.ts';
+import { postgresArchive } from './servers/postgres.ts';
+
+/** Servers that the demo and the tests run as pods, by the reference that a registry has them under. */
+export const SERVERS = {
+  postgres: { ref: 'postgres:15', archive: postgresArchive },
+  // Jaeger 2.13.0 is the release that was made together with 1.76.0, whose Go module it is built from.
+  jaeger: { ref: 'jaegertracing/jaeger:2.13.0', archive: jaegerArchive },
+} as const;
+
+export type ServerName = keyof typeof SERVERS;
+
+/**
+ * Makes sure that pods can use a server's image, and returns its reference. Where Docker runs, the cluster pulls it from
+ * the registry; else an image of the same name is made here and loaded.
+ */
+export async function provideServer(cluster: Cluster, name: ServerName): Promise<string> {
+  const { ref, archive } = SERVERS[name];
+  if (cluster.flavor === 'source') await cluster.load({ ref, archive: await archive(ref) });
+  return ref;
+}
