@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { withLock } from './lock.ts';
 import { announce, step } from './progress.ts';
 
@@ -44,13 +44,22 @@ export async function cached(thing: CachedThing): Promise<string> {
     if (existsSync(path)) return;
     const log = `${path}.log`;
     rmSync(log, { force: true });
+    dropAbandoned(`${basename(path)}.making-`);
     const making = mkdtempSync(`${path}.making-`);
     try {
       await step(thing.title, { usually: thing.usually }, () => thing.make(making, log));
       renameSync(making, path);
+      rmSync(log, { force: true });
     } finally {
       rmSync(making, { recursive: true, force: true });
     }
   });
   return path;
+}
+
+/** Half-made things of processes that were killed: whoever holds the lock is the only one that could still be at it. */
+function dropAbandoned(prefix: string): void {
+  for (const name of readdirSync(cacheRoot())) {
+    if (name.startsWith(prefix)) rmSync(join(cacheRoot(), name), { recursive: true, force: true });
+  }
 }

@@ -83,7 +83,8 @@ async function buildWithBuildah(
   const options: CommandOptions = { log, env };
   const storage = ['--root', join(work, 'storage'), '--runroot', join(work, 'run'), '--storage-driver', 'vfs'];
   const policy = ['--signature-policy', join(work, 'policy.json')];
-  const buildah = (verb: string, ...args: string[]) => run('buildah', [...storage, verb, ...policy, ...args], options);
+  const buildah = (verb: string, ...args: string[]) =>
+    run(...aside(work, 'buildah', [...storage, verb, ...policy, ...args]), options);
   const ref = normalizeReference(source.ref);
   try {
     for (const base of bases) await buildah('pull', '--quiet', `docker-archive:${base}`);
@@ -93,6 +94,17 @@ async function buildWithBuildah(
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * buildah keeps a few files in /run and /var/lib wherever its storage is. Here it sees folders of its own there, and what
+ * it mounts ends with it.
+ */
+function aside(work: string, command: string, args: readonly string[]): [string, string[]] {
+  if (/^\/(run|var\/lib)\//.test(work)) return [command, [...args]];
+  for (const folder of ['own/run', 'own/var/lib']) mkdirSync(join(work, folder), { recursive: true });
+  const script = 'mount -n --bind "$1/own/run" /run && mount -n --bind "$1/own/var/lib" /var/lib && shift && exec "$@"';
+  return ['unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', work, command, ...args]];
 }
 
 function argumentFlags(source: ImageSource): string[] {
@@ -119,8 +131,5 @@ function dropOldest(prefix: string): void {
     .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length)))
     .map((name) => ({ path: join(cacheRoot(), name), time: statSync(join(cacheRoot(), name)).mtimeMs }))
     .sort((a, b) => b.time - a.time);
-  for (const { path } of found.slice(KEPT)) {
-    rmSync(path, { recursive: true, force: true });
-    rmSync(`${path}.log`, { force: true });
-  }
+  for (const { path } of found.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 }

@@ -9,8 +9,8 @@ import type { Component } from './components.ts';
 import { NODE_IP, POD_SUBNET } from './settings.ts';
 
 /**
- * The node is a small container of its own: a named network namespace, and a mount and a process namespace that live
- * and die with its first process. Ending that process ends every other one in it and undoes every mount, whatever a
+ * The node is a small container of its own: a network namespace, and a mount and a process namespace that live and die
+ * with its first process. Ending that process ends every other one in it and undoes every mount, whatever a
  * crashed run had left half done. The host sees neither the mounts nor anything in the node's /run, /var/lib, /var/log.
  */
 
@@ -35,16 +35,30 @@ const FIRST_PROCESS = `
 set -eu
 run=$1 pause=$2
 read -r pid rest < /proc/self/stat
-mount -t proc proc /proc
-for file in $(cd "$run/sys" && find . -type f); do mount --bind "$run/sys/$file" "/proc/sys/$file"; done
-for folder in ${OWN_FOLDERS.join(' ')}; do mount --bind "$run/root/$folder" "/$folder"; done
-mount --make-rshared /
+mount -n -t proc proc /proc
+for file in $(cd "$run/sys" && find . -type f); do mount -n --bind "$run/sys/$file" "/proc/sys/$file"; done
+for folder in ${OWN_FOLDERS.join(' ')}; do mount -n --bind "$run/root/$folder" "/$folder"; done
+mount -n --make-rshared /
 echo "$pid" > "$run/node.pid.new" && mv "$run/node.pid.new" "$run/node.pid"
 exec "$pause"
 `;
 
+/**
+ * The file that the network namespace is bound to. Not under /run/netns, where `ip netns` of anyone may lay a mount over
+ * ours that we could not take away.
+ */
 export function networkNamespace(names: Names): string {
-  return `/run/netns/${names.cluster}`;
+  return join(names.runDir, 'net');
+}
+
+/** Whether a process is in the cluster's network namespace. */
+export function isInNetwork(pid: number, names: Names): boolean {
+  try {
+    const [theirs, ours] = [statSync(`/proc/${pid}/ns/net`), statSync(networkNamespace(names))];
+    return theirs.ino === ours.ino && theirs.dev === ours.dev;
+  } catch {
+    return false;
+  }
 }
 
 function identityFile(names: Names): string {
@@ -55,9 +69,7 @@ function identityFile(names: Names): string {
 export function findNode(names: Names): ProcessIdentity | undefined {
   try {
     const identity = parseIdentity(readFileSync(identityFile(names), 'utf8'));
-    if (identity === undefined || !isAlive(identity)) return undefined;
-    const own = statSync(`/proc/${identity.pid}/ns/net`).ino === statSync(networkNamespace(names)).ino;
-    return own ? identity : undefined;
+    return identity !== undefined && isAlive(identity) && isInNetwork(identity.pid, names) ? identity : undefined;
   } catch {
     return undefined;
   }
@@ -78,7 +90,8 @@ export async function startNode(names: Names, pause: string): Promise<ProcessIde
     mkdirSync(join(runDir, 'sys', name, '..'), { recursive: true });
     writeFileSync(join(runDir, 'sys', name), `${value}\n`);
   }
-  await run('ip', ['netns', 'add', names.cluster]);
+  writeFileSync(networkNamespace(names), '');
+  await run('unshare', [`--net=${networkNamespace(names)}`, 'true']);
   await run('nsenter', [`--net=${networkNamespace(names)}`, 'sh', '-euc', networkCommands()]);
   const command = ['unshare', '--mount', '--pid', '--fork', '--propagation', 'private'];
   spawnDetached(names, 'node', [...command, 'sh', '-c', FIRST_PROCESS, 'sh', runDir, pause]);

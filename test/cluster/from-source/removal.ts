@@ -1,10 +1,10 @@
-import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { run } from '../command.ts';
 import type { Names } from '../names.ts';
 import { identify } from '../process-identity.ts';
 import { until } from '../progress.ts';
 import { removeCgroup } from './cgroups.ts';
-import { findNode, networkNamespace } from './node.ts';
+import { findNode, isInNetwork, networkNamespace } from './node.ts';
 
 /**
  * Removes whatever there is of this checkout's cluster, running or left behind by a crash, and nothing else: the node's
@@ -14,35 +14,30 @@ import { findNode, networkNamespace } from './node.ts';
 export async function removeCluster(names: Names): Promise<void> {
   const node = findNode(names);
   if (node !== undefined) await kill(node.pid);
-  for (const pid of await processesInNetwork(names)) await kill(pid);
-  if (existsSync(networkNamespace(names))) await run('ip', ['netns', 'del', names.cluster]);
+  for (const pid of processesInNetwork(names)) if (isInNetwork(pid, names)) await kill(pid);
+  await removeNetwork(names);
   removeCgroup(names.cluster);
   rmSync(names.runDir, { recursive: true, force: true });
 }
 
 /** Whether anything is there to remove. */
 export function hasRemains(names: Names): boolean {
-  return existsSync(names.runDir) || existsSync(networkNamespace(names));
+  return existsSync(names.runDir);
+}
+
+/** Takes away the network namespace's name, if one is bound there: after a restart of the machine it is a plain file. */
+async function removeNetwork(names: Names): Promise<void> {
+  const file = networkNamespace(names);
+  if (existsSync(file) && statSync(file).dev !== statSync(names.runDir).dev) await run('umount', ['-n', file]);
 }
 
 /** All processes in the cluster's network namespace, except this one and those that it was started by. */
-async function processesInNetwork(names: Names): Promise<number[]> {
-  if (!existsSync(networkNamespace(names))) return [];
-  const pids = (await run('ip', ['netns', 'pids', names.cluster], { tolerant: true }))
-    .split('\n')
-    .filter(Boolean)
-    .map(Number);
+function processesInNetwork(names: Names): number[] {
   const own = ancestors(process.pid);
+  const pids = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
   return pids.filter((pid) => !own.has(pid) && isInNetwork(pid, names));
-}
-
-/** Asked again just before the signal: the number may be another process's by now. */
-function isInNetwork(pid: number, names: Names): boolean {
-  try {
-    return statSync(`/proc/${pid}/ns/net`).ino === statSync(networkNamespace(names)).ino;
-  } catch {
-    return false;
-  }
 }
 
 function ancestors(pid: number): Set<number> {
@@ -68,23 +63,4 @@ async function kill(pid: number): Promise<void> {
     return;
   }
   await until(`process ${pid} did not end`, 30_000, () => Promise.resolve(identify(pid) === undefined));
-}
-
-/** Names of other things on the machine that carry this cluster's name; empty after a removal. For people and tests. */
-export function remains(names: Names): string[] {
-  const mounts = readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(names.cluster));
-  const files = [names.runDir, networkNamespace(names)].filter((path) => existsSync(path));
-  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && belongs(Number(name), names));
-  return [...mounts, ...files, ...processes.map((pid) => `process ${pid}`)];
-}
-
-function belongs(pid: number, names: Names): boolean {
-  if (ancestors(process.pid).has(pid)) return false;
-  try {
-    return `${readFileSync(`/proc/${pid}/cmdline`, 'utf8')} ${readlinkSync(`/proc/${pid}/cwd`)}`.includes(names.runDir);
-  } catch {
-    return false;
-  }
 }

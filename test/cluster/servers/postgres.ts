@@ -71,7 +71,7 @@ async function unpackServer(root: string, work: string, log: string): Promise<vo
 
 /** Of the packages that an empty system would get: the server, its client, the time zones, libraries but no tools. */
 export function isNeeded(name: string): boolean {
-  if (['libc-bin', 'tzdata', `postgresql-${MAJOR}`, `postgresql-client-${MAJOR}`].includes(name)) return true;
+  if (['libc-bin', 'tzdata', 'zlib1g', `postgresql-${MAJOR}`, `postgresql-client-${MAJOR}`].includes(name)) return true;
   return name.startsWith('lib') && !/-perl$|^lib(perl|llvm|z3|pam-|semanage|sepol|file-find|audit-common)/.test(name);
 }
 
