@@ -1,0 +1,207 @@
+import type { Attributes, TextMapPropagator } from '@opentelemetry/api';
+import { sdkVersion, version } from 'agent:libraries';
+import { registerApi } from './api-global.ts';
+import { isHttpLoaded, watchBuiltins } from './builtins.ts';
+import { LiveContextManager } from './context.ts';
+import { count, text, type Environment } from './environment.ts';
+import type { ExportServices } from './export/destination.ts';
+import { installHttp } from './http/install.ts';
+import { Libraries, type LoadPiece } from './libraries.ts';
+import { ExitFlush } from './lifecycle.ts';
+import { watchLibraries } from './module-hook.ts';
+import { PolicyDirectory } from './policy.ts';
+import { LivePropagator } from './propagators.ts';
+import { SpanQueue, type BatchOptions, type Destination } from './queue.ts';
+import { debugOnce, failed, sayOnce } from './report.ts';
+import { resourceAttributes } from './resource.ts';
+import { LiveSampler } from './sampler.ts';
+import { resolveSettings, type ExporterSettings, type PolicyState, type Settings } from './settings.ts';
+import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
+import { LiveTracerProvider, type TracingState } from './tracer.ts';
+
+const POLL_MILLIS = 1000;
+
+/** What the entry hands over. */
+export interface Host {
+  load: LoadPiece;
+  require: NodeJS.Require;
+}
+
+/** The agent of one process. */
+export class Agent implements SpanSink {
+  readonly limits: SpanLimits;
+  private readonly env: Environment;
+  private readonly host: Host;
+  private readonly batch: BatchOptions;
+  private readonly contexts = new LiveContextManager();
+  private readonly state: TracingState;
+  private readonly provider: LiveTracerProvider;
+  private readonly propagator = new LivePropagator();
+  private readonly libraries: Libraries;
+  private readonly queues = new Map<string, SpanQueue>();
+  private readonly exitFlush: ExitFlush;
+  private settings: Settings | undefined;
+  private resourceFacts: { attributes: Attributes } | undefined;
+  private carriers: readonly string[] = [];
+  private muted = false;
+
+  constructor(host: Host, env: Environment) {
+    this.host = host;
+    this.env = env;
+    this.limits = {
+      attributes: count(env, 128, 0, 'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT'),
+      valueLength: count(
+        env,
+        Infinity,
+        0,
+        'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+        'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+      ),
+      events: count(env, 128, 0, 'OTEL_SPAN_EVENT_COUNT_LIMIT'),
+      links: count(env, 128, 0, 'OTEL_SPAN_LINK_COUNT_LIMIT'),
+    };
+    const maxQueue = count(env, 2048, 1, 'OTEL_BSP_MAX_QUEUE_SIZE');
+    this.batch = {
+      maxQueue,
+      maxBatch: Math.min(maxQueue, count(env, 512, 1, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE')),
+      delayMillis: count(env, 1000, 0, 'OTEL_BSP_SCHEDULE_DELAY'),
+    };
+    this.state = { on: false, sampler: new LiveSampler(), sink: this };
+    this.provider = new LiveTracerProvider(this.state);
+    this.libraries = new Libraries(host.load, host.require, env);
+    this.exitFlush = new ExitFlush({
+      pending: () => [...this.queues.values()].some((queue) => queue.pending),
+      flush: async () => {
+        await Promise.all([...this.queues.values()].map((queue) => queue.flush(true)));
+      },
+    });
+  }
+
+  /** Takes up work: reads the policy, then watches what the app loads. */
+  start(): void {
+    const path = text(this.env, 'TRACING_ACME_POLICY_DIR');
+    const directory = path === undefined ? undefined : new PolicyDirectory(path);
+    this.apply(directory?.read());
+    if (directory === undefined && !this.state.on) return;
+    registerApi(this.provider, this.contexts, this.propagator);
+    watchLibraries((filename) => this.libraries.patchFor(filename));
+    this.libraries.startBuiltins();
+    watchBuiltins({ http: () => this.traceHttp(), undici: (message) => this.traceUndici(message) }, isHttpLoaded);
+    if (directory !== undefined) this.follow(directory);
+  }
+
+  get resource(): { attributes: Attributes } {
+    return (this.resourceFacts ??= {
+      attributes: resourceAttributes(this.env, this.settings?.resource ?? {}, {
+        name: 'tracing-operator',
+        version,
+        sdkVersion,
+      }),
+    });
+  }
+
+  finished(span: RecordingSpan): void {
+    for (const queue of this.queues.values()) queue.add(span);
+    this.exitFlush.arm();
+  }
+
+  private apply(policy: PolicyState | undefined): void {
+    const settings = resolveSettings(this.env, policy);
+    const before = this.settings;
+    this.settings = settings;
+    this.state.sampler.set(settings.ratio, settings.rule);
+    if (before === undefined || !same(before.propagators, settings.propagators))
+      this.setPropagators(settings.propagators);
+    if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
+    this.setExporters(settings.exporters);
+    this.state.on = settings.on;
+    this.contexts.setOn(settings.on);
+  }
+
+  private setPropagators(names: string[]): void {
+    this.propagator.set(names, (name) => {
+      const { create } = this.libraries.piece('propagators') as { create: (name: string) => TextMapPropagator };
+      return create(name);
+    });
+    this.carriers = this.propagator.fields().map((field) => field.toLowerCase());
+  }
+
+  /** Replaces the destinations; one that stays keeps its queue, one that goes is emptied in the background. */
+  private setExporters(wanted: ExporterSettings[]): void {
+    const keys = new Set(wanted.map((exporter) => JSON.stringify(exporter)));
+    for (const [key, queue] of this.queues) {
+      if (keys.has(key)) continue;
+      this.queues.delete(key);
+      queue.close().catch((error: unknown) => failed('an exporter could not be closed', error));
+    }
+    for (const exporter of wanted) {
+      const key = JSON.stringify(exporter);
+      if (!this.queues.has(key)) this.queues.set(key, new SpanQueue(this.batch, () => this.open(exporter)));
+    }
+  }
+
+  private open(exporter: ExporterSettings): Destination {
+    const { openDestination } = this.libraries.piece('export') as {
+      openDestination: (settings: ExporterSettings, services: ExportServices) => Destination;
+    };
+    return openDestination(exporter, {
+      sayOnce,
+      untraced: (work) => {
+        this.muted = true;
+        try {
+          return work();
+        } finally {
+          this.muted = false;
+        }
+      },
+    });
+  }
+
+  private traceHttp(): void {
+    try {
+      const tracer = this.provider.getTracer('tracing-operator/http', version);
+      const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };
+      installHttp(tracing, () => this.muted, this.host.require);
+    } catch (error) {
+      failed('HTTP could not be instrumented', error);
+    }
+  }
+
+  private traceUndici(message: unknown): void {
+    try {
+      const undici = this.libraries.instrument('undici') as { onRequestCreated?(message: unknown): void } | undefined;
+      // It has subscribed while this message was on its way: hand it over.
+      undici?.onRequestCreated?.(message);
+    } catch (error) {
+      failed('fetch could not be instrumented', error);
+    }
+  }
+
+  private follow(directory: PolicyDirectory): void {
+    const look = (): void => {
+      directory.whenChanged((changed) => {
+        if (changed) {
+          try {
+            this.apply(directory.read());
+            debugOnce('the policy has changed');
+          } catch (error) {
+            failed('a changed policy could not be applied', error);
+          }
+        }
+        setTimeout(look, POLL_MILLIS).unref();
+      });
+    };
+    setTimeout(look, POLL_MILLIS).unref();
+  }
+}
+
+/** Starts the agent in this process. */
+export function start(host: Host): Agent {
+  const agent = new Agent(host, process.env);
+  agent.start();
+  return agent;
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

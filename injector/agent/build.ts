@@ -1,0 +1,118 @@
+// Builds dist/agent/ exactly as the init container copies it:
+//   node injector/agent/build.ts [output directory]
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { libraryTable, readInstrumentations, type InstrumentationPackage } from './generate.ts';
+import { packPieces } from './pack.ts';
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const AGENT = join(ROOT, 'injector/agent');
+
+// Provided by the core at run time, so that there is one copy in the process.
+const SHARED = ['@opentelemetry/api', '@opentelemetry/core', '@opentelemetry/instrumentation'];
+const HOOKS = ['require-in-the-middle', 'import-in-the-middle'];
+
+const COMMON: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  write: false,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node18.19',
+  // Without it packages with a "module" condition come in twice.
+  conditions: ['node'],
+  mainFields: ['module', 'main'],
+  charset: 'ascii',
+  // Names stay: some are span names.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
+async function bundle(entry: BuildOptions, external: string[], plugins: Plugin[] = []): Promise<string> {
+  const { outputFiles } = await build({ ...COMMON, ...entry, write: false, external, plugins });
+  const text = outputFiles?.[0]?.text ?? '';
+  if (/\bimport\(/.test(text))
+    console.warn(`  a dynamic import is left in ${JSON.stringify(entry.stdin?.contents ?? entry.entryPoints)}`);
+  return `(function(exports,require,module){${text}\n})`;
+}
+
+function manifestVersion(name: string): string {
+  const path = name === '' ? 'package.json' : `node_modules/${name}/package.json`;
+  return (JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as { version: string }).version;
+}
+
+function tablePlugin(instrumentations: InstrumentationPackage[]): Plugin {
+  const contents = [
+    `export const libraries = ${JSON.stringify(libraryTable(instrumentations, isBuiltin))};`,
+    `export const version = ${JSON.stringify(manifestVersion(''))};`,
+    `export const apiVersion = ${JSON.stringify(manifestVersion('@opentelemetry/api'))};`,
+    `export const sdkVersion = ${JSON.stringify(manifestVersion('@opentelemetry/sdk-trace'))};`,
+  ].join('\n');
+  return {
+    name: 'libraries',
+    setup(context) {
+      context.onResolve({ filter: /^agent:libraries$/ }, () => ({ path: 'libraries', namespace: 'agent' }));
+      context.onLoad({ filter: /^libraries$/, namespace: 'agent' }, () => ({ contents, loader: 'js' }));
+    },
+  };
+}
+
+const stdin = (contents: string): BuildOptions => ({ stdin: { contents, resolveDir: AGENT, loader: 'js' } });
+
+/** Bundles every piece of the agent. */
+async function buildPieces(): Promise<Map<string, string>> {
+  const instrumentations = readInstrumentations(ROOT);
+  const pieces = new Map<string, string>();
+  pieces.set('agent', await bundle({ entryPoints: [join(AGENT, 'agent.ts')] }, [], [tablePlugin(instrumentations)]));
+  pieces.set('export', await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')] }, ['@opentelemetry/api']));
+  pieces.set(
+    'propagators',
+    await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),
+  );
+  const shared = `import * as core from '@opentelemetry/core'; import * as instrumentation from '@opentelemetry/instrumentation'; export { core, instrumentation };`;
+  pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS]));
+  for (const { name, package: from, className } of instrumentations) {
+    pieces.set(name, await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS]));
+  }
+  return pieces;
+}
+
+/** In the format of sha256sum, for the init container's check. */
+function writeChecksums(directory: string): void {
+  const lines = readdirSync(directory)
+    .sort()
+    .map(
+      (file) =>
+        `${createHash('sha256')
+          .update(readFileSync(join(directory, file)))
+          .digest('hex')}  ${file}\n`,
+    );
+  writeFileSync(join(directory, 'SHA256SUMS'), lines.join(''));
+}
+
+async function main(): Promise<void> {
+  const output = resolve(process.argv[2] ?? join(ROOT, 'dist/agent'));
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(output, { recursive: true });
+  const pieces = await buildPieces();
+  cpSync(join(AGENT, 'register.cjs'), join(output, 'register.cjs'));
+  writeFileSync(
+    join(output, 'agent.pack'),
+    packPieces(new Map([...pieces].map(([name, text]) => [name, Buffer.from(text, 'latin1')]))),
+  );
+  if (existsSync(join(ROOT, 'LICENSE'))) cpSync(join(ROOT, 'LICENSE'), join(output, 'LICENSE'));
+  writeChecksums(output);
+  // Beside the agent: the init container's program, for the Dockerfile.
+  cpSync(join(AGENT, 'copy.sh'), join(dirname(output), 'agent-copy.sh'));
+  const files = readdirSync(output);
+  const bytes = files.reduce((sum, file) => sum + statSync(join(output, file)).size, 0);
+  console.log(`${output}: ${files.length} files, ${bytes} bytes, ${pieces.size} pieces`);
+}
+
+await main();

@@ -1,0 +1,70 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { ExporterSettings } from '../settings.ts';
+import type { Outcome, Transport } from './destination.ts';
+
+const RETRYABLE = new Set([429, 502, 503, 504]);
+
+/** OTLP over HTTP on one kept-alive connection that never holds the event loop. */
+export class HttpTransport implements Transport {
+  private readonly settings: ExporterSettings;
+  private readonly agent: http.Agent;
+  private readonly request: typeof http.request;
+
+  constructor(settings: ExporterSettings) {
+    this.settings = settings;
+    const tls = settings.endpoint.startsWith('https:');
+    this.request = tls ? https.request : http.request;
+    this.agent = new (tls ? https.Agent : http.Agent)({ keepAlive: true, maxSockets: 1 });
+  }
+
+  send(
+    body: Uint8Array,
+    { timeoutMillis, keepAlive }: { timeoutMillis: number; keepAlive: boolean },
+  ): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const request = this.request(this.settings.endpoint, {
+        method: 'POST',
+        agent: this.agent,
+        headers: {
+          ...this.settings.headers,
+          'content-type': this.settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+          'content-length': body.length,
+          ...(this.settings.gzip ? { 'content-encoding': 'gzip' } : undefined),
+        },
+      });
+      const timer = setTimeout(() => {
+        resolve({ ok: false, reason: `no answer within ${timeoutMillis} ms` });
+        request.destroy();
+      }, timeoutMillis);
+      if (!keepAlive) timer.unref();
+      const done = (outcome: Outcome): void => {
+        clearTimeout(timer);
+        resolve(outcome);
+      };
+      request.on('socket', (socket) => (keepAlive ? socket.ref() : socket.unref()));
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        done({ ok: false, reason: error.code ?? error.message, retryMillis: 0 });
+      });
+      request.on('response', (response) => {
+        response.on('error', (error) => done({ ok: false, reason: error.message, retryMillis: 0 }));
+        response.on('end', () => done(judge(response)));
+        response.resume();
+      });
+      request.end(body);
+    });
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+function judge(response: http.IncomingMessage): Outcome {
+  const status = response.statusCode ?? 0;
+  if (status >= 200 && status < 300) return { ok: true };
+  const reason = `HTTP ${status}`;
+  if (!RETRYABLE.has(status)) return { ok: false, reason };
+  const after = Number(response.headers['retry-after']);
+  return { ok: false, reason, retryMillis: Number.isFinite(after) ? after * 1000 : 0 };
+}

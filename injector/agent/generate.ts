@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+interface ModuleDefinition {
+  name: string;
+  patch?: unknown;
+  files: { name: string }[];
+}
+interface InstrumentationLike {
+  getModuleDefinitions(): ModuleDefinition[];
+}
+
+/** One instrumentation package of auto-instrumentations-node. */
+export interface InstrumentationPackage {
+  /** Short name, as in OTEL_NODE_ENABLED_INSTRUMENTATIONS. */
+  name: string;
+  package: string;
+  className: string;
+  definitions: { name: string; main: boolean; files: string[] }[];
+}
+
+// Ours replaces it: see http/.
+const REPLACED = new Set(['http']);
+// Metrics only.
+const NOT_TRACING = new Set(['host-metrics', 'runtime-node']);
+const NOISY = ['dns', 'fs', 'net'];
+const PREFIX = '@opentelemetry/instrumentation-';
+
+/** Reads from the installed packages which instrumentations there are and what they patch. */
+export function readInstrumentations(root: string): InstrumentationPackage[] {
+  const require = createRequire(`${root}/package.json`);
+  const list = require.resolve('@opentelemetry/auto-instrumentations-node');
+  const fromList = createRequire(list);
+  const manifest = JSON.parse(
+    readFileSync(`${root}/node_modules/@opentelemetry/auto-instrumentations-node/package.json`, 'utf8'),
+  ) as { dependencies: Record<string, string> };
+  const result: InstrumentationPackage[] = [];
+  for (const dependency of Object.keys(manifest.dependencies)) {
+    if (!dependency.startsWith(PREFIX)) continue;
+    const name = dependency.slice(PREFIX.length);
+    if (REPLACED.has(name) || NOT_TRACING.has(name)) continue;
+    const exports = fromList(dependency) as Record<string, unknown>;
+    const className = Object.keys(exports).find(
+      (key) => key.endsWith('Instrumentation') && typeof exports[key] === 'function',
+    );
+    if (className === undefined) throw new Error(`${dependency} has no class whose name ends with Instrumentation`);
+    const Class = exports[className] as new (config: { enabled: boolean }) => InstrumentationLike;
+    const definitions = new Class({ enabled: false }).getModuleDefinitions().map((definition) => ({
+      name: definition.name,
+      main: typeof definition.patch === 'function',
+      files: definition.files.map((file) => file.name.slice(definition.name.length + 1)),
+    }));
+    result.push({ name, package: dependency, className, definitions });
+  }
+  return result;
+}
+
+/** The table the agent looks libraries up in. */
+export function libraryTable(instrumentations: InstrumentationPackage[], isBuiltin: (name: string) => boolean): object {
+  const packages: Record<string, { instrumentations: string[]; main: boolean; files: string[] }> = {};
+  const builtins: Record<string, string[]> = {};
+  const classes: Record<string, string> = {};
+  for (const { name, className, definitions } of instrumentations) {
+    classes[name] = className;
+    for (const definition of definitions) {
+      if (isBuiltin(definition.name)) {
+        (builtins[name] ??= []).push(definition.name);
+        continue;
+      }
+      const entry = (packages[definition.name] ??= { instrumentations: [], main: false, files: [] });
+      if (!entry.instrumentations.includes(name)) entry.instrumentations.push(name);
+      entry.main ||= definition.main;
+      entry.files = [...new Set([...entry.files, ...definition.files])];
+    }
+  }
+  return { packages, builtins, classes, offByDefault: NOISY };
+}

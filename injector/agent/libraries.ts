@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import * as api from '@opentelemetry/api';
+import { libraries, type LibraryTable } from 'agent:libraries';
+import { list, text, type Environment } from './environment.ts';
+import type { Patch } from './module-hook.ts';
+import { failed } from './report.ts';
+
+/** Compiles a piece of the agent; `provide` is its `require`. */
+export type LoadPiece = (name: string, provide: (id: string) => unknown) => Record<string, unknown>;
+
+type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
+interface Instrumentation {
+  enable(): void;
+  disable(): void;
+}
+type InstrumentationClass = new (config: object) => Instrumentation;
+
+const NODE_MODULES = /^(.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+))[\\/](.+)$/s;
+
+/**
+ * The instrumentations of auto-instrumentations-node, each compiled when the app loads its library. They register with
+ * what they believe to be require-in-the-middle; here that is this object, and the module hook does the watching.
+ */
+export class Libraries {
+  private readonly load: LoadPiece;
+  private readonly nodeRequire: NodeJS.Require;
+  private readonly isEnabled: (name: string) => boolean;
+  private readonly listeners: OnRequire[] = [];
+  private readonly active = new Map<string, Instrumentation>();
+  private readonly mains = new Map<string, string | undefined>();
+  private readonly pieces = new Map<string, Record<string, unknown>>();
+
+  constructor(load: LoadPiece, nodeRequire: NodeJS.Require, env: Environment) {
+    this.load = load;
+    this.nodeRequire = nodeRequire;
+    this.isEnabled = instrumentationFilter(env, libraries);
+  }
+
+  /** For the module hook: the patch for a file of a library that has an instrumentation. */
+  patchFor(filename: string): Patch | undefined {
+    const match = NODE_MODULES.exec(filename);
+    if (match === null) return undefined;
+    const [, directory = '', rawName = '', rest = ''] = match;
+    const name = rawName.replaceAll('\\', '/');
+    const library = Object.hasOwn(libraries.packages, name) ? libraries.packages[name] : undefined;
+    if (library === undefined) return undefined;
+    const path = rest.replaceAll('\\', '/');
+    const isMain = library.main && this.mainOf(name, directory) === filename;
+    if (!isMain && !library.files.includes(path)) return undefined;
+    const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
+    if (wanted.length === 0) return undefined;
+    for (const instrumentation of wanted) this.instrument(instrumentation);
+    return (exports) => this.patched(exports, isMain ? name : join(name, path), directory);
+  }
+
+  /** Starts what does not wait for a package: instrumentations of builtins that the owner switched on. */
+  startBuiltins(): void {
+    for (const [name, modules] of Object.entries(libraries.builtins)) {
+      if (!this.isEnabled(name) || this.instrument(name) === undefined) continue;
+      for (const module of modules) this.patched(this.nodeRequire(module), module, undefined);
+      Module.syncBuiltinESMExports();
+    }
+  }
+
+  /** Loads and switches on one instrumentation, once. */
+  instrument(name: string): Instrumentation | undefined {
+    const known = this.active.get(name);
+    if (known !== undefined || !this.isEnabled(name)) return known;
+    try {
+      const exports = this.piece(name);
+      const className = libraries.classes[name] ?? '';
+      const Class = exports[className] as InstrumentationClass;
+      const instrumentation = new Class({});
+      this.active.set(name, instrumentation);
+      return instrumentation;
+    } catch (error) {
+      failed(`instrumentation ${name} could not be loaded`, error);
+      return undefined;
+    }
+  }
+
+  /** Another piece of the agent that shares our copy of the API. */
+  piece(name: string): Record<string, unknown> {
+    let exports = this.pieces.get(name);
+    if (exports === undefined) {
+      exports = this.load(name, (id) => this.provide(id));
+      this.pieces.set(name, exports);
+    }
+    return exports;
+  }
+
+  /** Names of the instrumentations that are loaded. */
+  loaded(): string[] {
+    return [...this.active.keys()];
+  }
+
+  private patched(exports: unknown, name: string, directory: string | undefined): unknown {
+    let result = exports;
+    for (const listener of this.listeners) result = listener(result, name, directory);
+    return result;
+  }
+
+  private mainOf(name: string, directory: string): string | undefined {
+    if (this.mains.has(directory)) return this.mains.get(directory);
+    let main: string | undefined;
+    try {
+      // From its own directory a package finds itself, whatever the layout (npm, pnpm, zip).
+      main = createRequire(join(directory, 'package.json')).resolve(name);
+    } catch {
+      main = mainByPackageJson(directory);
+    }
+    this.mains.set(directory, main);
+    return main;
+  }
+
+  private provide(id: string): unknown {
+    switch (id) {
+      case '@opentelemetry/api':
+        return api;
+      case 'require-in-the-middle':
+        return { Hook: this.requireHook() };
+      case 'import-in-the-middle':
+        return { Hook: NoHook };
+      case '@opentelemetry/instrumentation':
+      case '@opentelemetry/core':
+        return this.piece('shared')[id === '@opentelemetry/core' ? 'core' : 'instrumentation'];
+      default:
+        return this.nodeRequire(id);
+    }
+  }
+
+  private requireHook(): unknown {
+    const listeners = this.listeners;
+    return class Hook {
+      constructor(_modules: unknown, _options: unknown, onRequire: OnRequire) {
+        listeners.push(onRequire);
+      }
+    };
+  }
+}
+
+class NoHook {}
+
+/** Which instrumentations run: the owner's OTEL_NODE_*_INSTRUMENTATIONS, else all but the noisy ones. */
+export function instrumentationFilter(env: Environment, table: LibraryTable): (name: string) => boolean {
+  const only = list(text(env, 'OTEL_NODE_ENABLED_INSTRUMENTATIONS'));
+  const never = new Set(list(text(env, 'OTEL_NODE_DISABLED_INSTRUMENTATIONS')));
+  const chosen = only.length > 0 ? new Set(only) : undefined;
+  return (name) => !never.has(name) && (chosen ? chosen.has(name) : !table.offByDefault.includes(name));
+}
+
+function mainByPackageJson(directory: string): string | undefined {
+  try {
+    const { main } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { main?: string };
+    return createRequire(join(directory, 'package.json')).resolve(join(directory, main ?? 'index.js'));
+  } catch {
+    return dirname(directory) === directory ? undefined : join(directory, 'index.js');
+  }
+}

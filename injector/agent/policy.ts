@@ -1,0 +1,121 @@
+import { readFileSync, readlink, readlinkSync, stat, statSync, type Stats } from 'node:fs';
+import type { PolicyDocument } from '../policy-document.ts';
+import { failed, sayOnce } from './report.ts';
+import type { PolicyState } from './settings.ts';
+
+const NO_POLICY = 'none';
+
+/**
+ * The policy directory of a pod: `pod/key` names the policy in force, its document is the file of that name (from the
+ * namespace's ConfigMap) or `pod/document` (embedded at admission). Missing files are normal at any time; a broken
+ * document leaves the last good one in force.
+ */
+export class PolicyDirectory {
+  private readonly path: string;
+  private state: PolicyState = { kind: 'unknown' };
+  private key = '';
+  private seen = '';
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Reads what is in force now; cheap enough for start-up, and never throws. */
+  read(): PolicyState {
+    const key = this.text('pod/key')?.trim();
+    this.key = key ?? '';
+    // Taken before the document is read: what changes in between is seen as a change later.
+    this.seen = this.fingerprint();
+    if (!key) return this.state;
+    if (key === NO_POLICY) return (this.state = { kind: 'none' });
+    if (key.includes('/') || key.includes('\\') || key.startsWith('..')) {
+      sayOnce(`policy key "${key}" is not a file name and is not used`);
+      return this.state;
+    }
+    const document = this.document(key) ?? this.document('pod/document', key);
+    if (document) this.state = { kind: 'policy', spec: document.spec };
+    return this.state;
+  }
+
+  /** Says whether the directory is another one than at the last read. */
+  whenChanged(done: (changed: boolean) => void): void {
+    // kubelet swaps the link `..data` at each update; by hand (docker run -v) there is no such link.
+    readlink(`${this.path}/..data`, (error, target) => {
+      if (!error) return done(target !== this.seen);
+      const found: string[] = [];
+      const names = this.files();
+      for (const name of names) {
+        stat(`${this.path}/${name}`, (failure, stats) => {
+          found.push(describe(name, failure ? undefined : stats));
+          if (found.length === names.length) done(found.sort().join(' ') !== this.seen);
+        });
+      }
+    });
+  }
+
+  private fingerprint(): string {
+    try {
+      return readlinkSync(`${this.path}/..data`);
+    } catch {
+      return this.files()
+        .map((name) => describe(name, statSync(`${this.path}/${name}`, { throwIfNoEntry: false })))
+        .sort()
+        .join(' ');
+    }
+  }
+
+  private files(): string[] {
+    return ['pod/key', 'pod/document', ...(this.key && this.key !== NO_POLICY ? [this.key] : [])];
+  }
+
+  private text(name: string): string | undefined {
+    try {
+      return readFileSync(`${this.path}/${name}`, 'utf8');
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') failed(`policy file ${name} cannot be read`, error);
+      return undefined;
+    }
+  }
+
+  private document(name: string, key?: string): PolicyDocument | undefined {
+    const text = this.text(name);
+    if (text === undefined || text.trim() === '') return undefined;
+    try {
+      const document = parsePolicyDocument(text);
+      return key === undefined || document.key === key ? document : undefined;
+    } catch (error) {
+      failed(`policy file ${name} is not usable, keeping what was in force`, error);
+      return undefined;
+    }
+  }
+}
+
+function describe(name: string, stats: Stats | undefined): string {
+  return stats ? `${name}:${stats.ino}:${stats.mtimeMs}:${stats.size}` : `${name}:-`;
+}
+
+/** Parses a policy document and checks the parts the agent acts on; throws with the reason. */
+export function parsePolicyDocument(text: string): PolicyDocument {
+  const document: unknown = JSON.parse(text);
+  const spec = field(document, 'spec');
+  const ratio = field(field(spec, 'sampling'), 'ratio');
+  if (typeof ratio !== 'number' || !(ratio >= 0 && ratio <= 1))
+    throw new Error('spec.sampling.ratio is not a number from 0 to 1');
+  const exporters = field(spec, 'exporters');
+  if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
+  for (const exporter of exporters as unknown[]) {
+    const protocol = field(exporter, 'protocol');
+    if (protocol !== 'grpc' && protocol !== 'http/protobuf')
+      throw new Error('spec.exporters: protocol is not one of grpc, http/protobuf');
+    const endpoint = field(exporter, 'endpoint');
+    if (typeof endpoint !== 'string' || !/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) {
+      throw new Error('spec.exporters: endpoint is not an http(s) URL');
+    }
+  }
+  return document as PolicyDocument;
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

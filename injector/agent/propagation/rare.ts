@@ -1,0 +1,15 @@
+import type { TextMapPropagator } from '@opentelemetry/api';
+import { B3InjectEncoding, B3Propagator } from '@opentelemetry/propagator-b3';
+import { AWSXRayPropagator } from '@opentelemetry/propagator-aws-xray';
+
+/** Makes one of the propagators that few need. */
+export function create(name: string): TextMapPropagator {
+  switch (name) {
+    case 'b3':
+      return new B3Propagator({ injectEncoding: B3InjectEncoding.SINGLE_HEADER });
+    case 'b3multi':
+      return new B3Propagator({ injectEncoding: B3InjectEncoding.MULTI_HEADER });
+    default:
+      return new AWSXRayPropagator();
+  }
+}

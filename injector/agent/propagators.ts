@@ -1,0 +1,53 @@
+import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from '@opentelemetry/api';
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
+import { failed, sayOnce } from './report.ts';
+
+/** The propagator registered with the API for good; what it does can change. */
+export class LivePropagator implements TextMapPropagator {
+  private current: TextMapPropagator = new CompositePropagator();
+
+  /** Takes names as in OTEL_PROPAGATORS; `load` gets the rarer ones only when they are named. */
+  set(names: string[], load: (name: string) => TextMapPropagator): void {
+    const propagators: TextMapPropagator[] = [];
+    for (const name of new Set(names)) {
+      const made = byName(name, load);
+      if (made) propagators.push(made);
+    }
+    this.current = propagators.length === 1 ? propagators[0]! : new CompositePropagator({ propagators });
+  }
+
+  inject<Carrier>(context: Context, carrier: Carrier, setter: TextMapSetter<Carrier>): void {
+    this.current.inject(context, carrier, setter as TextMapSetter);
+  }
+
+  extract<Carrier>(context: Context, carrier: Carrier, getter: TextMapGetter<Carrier>): Context {
+    return this.current.extract(context, carrier, getter as TextMapGetter);
+  }
+
+  fields(): string[] {
+    return this.current.fields();
+  }
+}
+
+function byName(name: string, load: (name: string) => TextMapPropagator): TextMapPropagator | undefined {
+  switch (name) {
+    case 'tracecontext':
+      return new W3CTraceContextPropagator();
+    case 'baggage':
+      return new W3CBaggagePropagator();
+    case 'b3':
+    case 'b3multi':
+    case 'xray':
+      try {
+        return load(name);
+      } catch (error) {
+        failed(`propagator "${name}" could not be loaded`, error);
+        return undefined;
+      }
+    case 'none':
+      return undefined;
+    default:
+      sayOnce(`propagator "${name}" is not known here and is not used`);
+      return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+import type { PolicyDocumentSpec } from '../policy-document.ts';
+import { grpcEndpoint, httpEndpoint } from './endpoint.ts';
+import { count, flag, list, pairs, text, type Environment } from './environment.ts';
+import { debugOnce, sayOnce } from './report.ts';
+import type { ParentRule } from './sampler.ts';
+
+/** Where spans go. Two that are equal, field by field, are the same destination. */
+export interface ExporterSettings {
+  protocol: 'http/protobuf' | 'http/json' | 'grpc' | 'console';
+  endpoint: string;
+  headers: Record<string, string>;
+  gzip: boolean;
+  timeoutMillis: number;
+}
+
+/** Everything about tracing that can change while the process runs. */
+export interface Settings {
+  on: boolean;
+  ratio: number;
+  rule: ParentRule;
+  exporters: ExporterSettings[];
+  propagators: string[];
+  resource: Record<string, string>;
+}
+
+/** What the mounted policy says: a document, that there is none for this pod, or nothing yet. */
+export type PolicyState = { kind: 'policy'; spec: PolicyDocumentSpec } | { kind: 'none' } | { kind: 'unknown' };
+
+const DEFAULT_PROPAGATORS = ['tracecontext', 'baggage'];
+const OFF: Settings = {
+  on: false,
+  ratio: 0,
+  rule: 'parent',
+  exporters: [],
+  propagators: DEFAULT_PROPAGATORS,
+  resource: {},
+};
+
+/**
+ * What a process does, from its environment and, where one is mounted, its policy. With a policy directory the policy
+ * rules, but for what the owner of the process set by hand: a sampler, an endpoint, propagators.
+ */
+export function resolveSettings(env: Environment, policy: PolicyState | undefined): Settings {
+  if (flag(env, 'OTEL_SDK_DISABLED')) return OFF;
+  if (policy?.kind === 'none') return OFF;
+  const own = ownSampling(env);
+  const ownEndpoint = ownExporters(env, policy !== undefined);
+  if (policy === undefined) {
+    const exporters = ownEndpoint ?? [];
+    return {
+      on: exporters.length > 0,
+      ...(own ?? { ratio: 1, rule: 'parent' }),
+      exporters,
+      propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
+      resource: {},
+    };
+  }
+  if (own) debugOnce('OTEL_TRACES_SAMPLER is set on this process: the ratio of the policy is not used');
+  if (ownEndpoint)
+    debugOnce('OTEL_* exporter variables are set on this process: the exporters of the policy are not used');
+  if (policy.kind === 'unknown' && !(own && ownEndpoint)) return OFF;
+  const spec = policy.kind === 'policy' ? policy.spec : undefined;
+  const exporters = ownEndpoint ?? policyExporters(spec, env);
+  return {
+    on: exporters.length > 0,
+    ...(own ?? { ratio: spec?.sampling.ratio ?? 0, rule: 'parent' }),
+    exporters,
+    propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
+    resource: spec?.resource?.attributes ?? {},
+  };
+}
+
+function ownSampling(env: Environment): Pick<Settings, 'ratio' | 'rule'> | undefined {
+  const name = text(env, 'OTEL_TRACES_SAMPLER')?.toLowerCase();
+  if (name === undefined) return undefined;
+  const rule: ParentRule = name.startsWith('parentbased_') ? 'parent' : 'ignore-parent';
+  switch (name.replace('parentbased_', '')) {
+    case 'always_on':
+      return { ratio: 1, rule };
+    case 'always_off':
+      return { ratio: 0, rule };
+    case 'traceidratio': {
+      const ratio = count(env, 1, 0, 'OTEL_TRACES_SAMPLER_ARG');
+      return { ratio: Math.min(1, ratio), rule };
+    }
+    default:
+      sayOnce(`OTEL_TRACES_SAMPLER: "${name}" is not known here and is not used`);
+      return undefined;
+  }
+}
+
+/** What the owner says about exporters: with a policy only when said outright, else with the usual defaults. */
+function ownExporters(env: Environment, hasPolicy: boolean): ExporterSettings[] | undefined {
+  const kinds = list(text(env, 'OTEL_TRACES_EXPORTER'));
+  const endpoint = text(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (hasPolicy && endpoint === undefined && kinds.length === 0) return undefined;
+  if (hasPolicy && endpoint === undefined && kinds.every((kind) => kind === 'otlp')) return undefined;
+  const result: ExporterSettings[] = [];
+  for (const kind of kinds.length > 0 ? kinds : ['otlp']) {
+    if (kind === 'otlp') result.push(ownOtlp(env));
+    else if (kind === 'console')
+      result.push({ ...transport(env), protocol: 'console', endpoint: 'console', headers: {} });
+    else if (kind !== 'none') sayOnce(`OTEL_TRACES_EXPORTER: "${kind}" is not known here and is not used`);
+  }
+  return result;
+}
+
+function ownOtlp(env: Environment): ExporterSettings {
+  const traces = text(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
+  const base = text(env, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  const asked = text(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL');
+  const headers = {
+    ...pairs(text(env, 'OTEL_EXPORTER_OTLP_HEADERS')),
+    ...pairs(text(env, 'OTEL_EXPORTER_OTLP_TRACES_HEADERS')),
+  };
+  if (asked === 'grpc') {
+    return {
+      ...transport(env),
+      protocol: 'grpc',
+      endpoint: grpcEndpoint(traces ?? base ?? 'http://localhost:4317'),
+      headers,
+    };
+  }
+  if (asked !== undefined && asked !== 'http/protobuf' && asked !== 'http/json') {
+    sayOnce(`OTEL_EXPORTER_OTLP_PROTOCOL: "${asked}" is not known here: using http/protobuf`);
+  }
+  const protocol = asked === 'http/json' ? 'http/json' : 'http/protobuf';
+  return { ...transport(env), protocol, endpoint: traces ?? httpEndpoint(base ?? 'http://localhost:4318'), headers };
+}
+
+function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment): ExporterSettings[] {
+  return (spec?.exporters ?? []).map((exporter) => ({
+    ...transport(env),
+    protocol: exporter.protocol ?? 'http/protobuf',
+    endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint),
+    headers: Object.fromEntries((exporter.headers ?? []).map((header) => [header.name, header.value])),
+  }));
+}
+
+function transport(env: Environment): Pick<ExporterSettings, 'gzip' | 'timeoutMillis'> {
+  const compression = text(env, 'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION');
+  return {
+    gzip: compression === 'gzip',
+    timeoutMillis: count(env, 10_000, 1, 'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT'),
+  };
+}
+
+function ownPropagators(env: Environment): string[] | undefined {
+  const names = list(text(env, 'OTEL_PROPAGATORS'));
+  return names.length > 0 ? names : undefined;
+}
