@@ -1,6 +1,7 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
 
@@ -31,7 +32,7 @@ export async function startShop(
   databaseUrl: string,
   env: (service: Name) => Record<string, string> = () => ({}),
 ): Promise<Shop> {
-  installShop();
+  await installShop();
   const [order, payment, inventory] = [await freePort(), await freePort(), await freePort()];
   const inventoryUrl = `http://127.0.0.1:${inventory}`;
   const paymentAddress = `127.0.0.1:${payment}`;
@@ -70,12 +71,11 @@ export async function startShop(
 }
 
 /** Installs the shop's dependencies, unless what is there is as new as the lockfile. */
-export function installShop(): void {
+export async function installShop(): Promise<void> {
   const [lockfile, installed] = [join(SHOP, 'package-lock.json'), join(SHOP, 'node_modules/.package-lock.json')];
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockfile).mtimeMs) return;
-  execFileSync('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+  await run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: SHOP,
-    stdio: 'inherit',
   });
 }
 
