@@ -123,6 +123,23 @@ describe('waterfall', () => {
     expect(waterfall([failed], { width: 80, color: false })).toContain('1.00 ms ✗ no such table\n');
   });
 
+  it('names how a gRPC call ended', () => {
+    const call = (spanId: string, rest: Partial<Span>) =>
+      span(spanId, undefined, { from: 0, durationUs: 1_000, ...rest });
+    const drawn = waterfall(
+      [
+        call('good', { attributes: { 'rpc.grpc.status_code': 0 } }),
+        call('bad', {
+          error: '',
+          attributes: { 'rpc.grpc.status_code': 9, 'grpc.error_message': '9 FAILED_PRECONDITION: no' },
+        }),
+      ],
+      { width: 100, color: false },
+    );
+    expect(drawn).toContain('1.00 ms gRPC OK\n');
+    expect(drawn).toContain('1.00 ms ✗ 9 FAILED_PRECONDITION: no\n');
+  });
+
   it('says so when there is nothing to draw', () => {
     expect(waterfall([], { width: 80, color: false })).toBe('no spans\n');
   });

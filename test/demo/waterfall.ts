@@ -98,9 +98,10 @@ function drawBar(offset: number, duration: number, total: number, width: number)
   return `${' '.repeat(from)}${length > 0 ? '█'.repeat(length) : '▏'}`.padEnd(width);
 }
 
-/** What went wrong: the status message, else the code that the protocol gave. */
+/** What went wrong: the status message, else the one that came by gRPC, else the code that the protocol gave. */
 function errorText(span: Span): string {
-  return span.error?.split('\n')[0] || detailText(span) || 'error';
+  const message = span.error || span.attributes['grpc.error_message'];
+  return (typeof message === 'string' && message.split('\n')[0]) || detailText(span) || 'error';
 }
 
 const detailAttributes: [name: string, prefix: string][] = [
@@ -115,7 +116,10 @@ const detailAttributes: [name: string, prefix: string][] = [
 /** The one attribute that says most about a span, if it has one. */
 function detailText(span: Span): string {
   const found = detailAttributes.find(([name]) => span.attributes[name] !== undefined);
-  return found ? `${found[1]}${String(span.attributes[found[0]])}` : '';
+  if (found === undefined) return '';
+  const [name, prefix] = found;
+  const value = span.attributes[name];
+  return `${prefix}${name === 'rpc.grpc.status_code' && value === 0 ? 'OK' : String(value)}`;
 }
 
 function shorten(text: string, width: number): string {
