@@ -1,24 +1,23 @@
-import { build } from 'esbuild';
-import type { Plugin } from 'esbuild';
+import * as esbuild from 'esbuild';
 
 /**
  * Bundles operator and webhook into one file: unbundled, client-node alone adds some 90 MB of resident memory, because
  * it loads every model of the API.
  */
-const lean: Plugin = {
+const lean: esbuild.Plugin = {
   name: 'client-node has no side effects',
-  setup({ onResolve, resolve }) {
+  setup(build) {
     // The package does not say so itself, so that esbuild would keep every model and API class for the one class we use.
-    onResolve({ filter: /^\.|^@kubernetes\/client-node$/ }, async ({ path, resolveDir, kind, pluginData }) => {
+    build.onResolve({ filter: /^\.|^@kubernetes\/client-node$/ }, async ({ path, resolveDir, kind, pluginData }) => {
       if (pluginData === lean.name) return undefined;
       if (!path.startsWith('@') && !resolveDir.includes('@kubernetes/client-node')) return undefined;
-      const resolved = await resolve(path, { resolveDir, kind, pluginData: lean.name });
+      const resolved = await build.resolve(path, { resolveDir, kind, pluginData: lean.name });
       return { ...resolved, sideEffects: false };
     });
   },
 };
 
-await build({
+await esbuild.build({
   entryPoints: ['operator/main.ts'],
   outfile: 'dist/operator/main.cjs',
   bundle: true,

@@ -104,7 +104,12 @@ async function main(): Promise<void> {
     return;
   }
   const config = readConfig(values.config);
-  const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const logger = pino({
+    level: config.logLevel,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  });
   const mebibytes = () => Math.round(process.memoryUsage.rss() / 2 ** 20);
   logger.info({ rssMiB: mebibytes(), node: process.version }, 'starting');
 

@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline';
+import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { ApiError } from './client.ts';
 import type { KubeClient } from './client.ts';
@@ -77,6 +77,14 @@ export class Reflector<T extends KubeObject> {
     return this.#store.values();
   }
 
+  /**
+   * Takes in what the API server answered to a write of ours, so that work does not go by the state before it until the
+   * watch has caught up. The watch will bring the same version again, which then is no change.
+   */
+  note(object: T): void {
+    this.#put(object);
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }
@@ -128,16 +136,14 @@ export class Reflector<T extends KubeObject> {
     let version = '';
     let next: string | undefined;
     do {
-      const page: { metadata: { resourceVersion: string; continue?: string }; items: T[] } = await client.request(
-        'GET',
-        path,
-        {
+      const page: { metadata: { resourceVersion: string; continue?: string }; items: T[] | null } =
+        await client.request('GET', path, {
           query: { labelSelector, fieldSelector, limit: 500, continue: next },
           accept: metadataOnly ? `${PARTIAL_LIST},application/json` : 'application/json',
           signal: this.#stop.signal,
-        },
-      );
-      for (const object of page.items) seen.add(this.#put(object));
+        });
+      // A list of metadata without items says null.
+      for (const object of page.items ?? []) seen.add(this.#put(object));
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next);
@@ -166,13 +172,11 @@ export class Reflector<T extends KubeObject> {
       signal,
     });
     try {
-      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
-        if (line !== '') this.#handle(JSON.parse(line) as WatchEvent<T>);
-      }
+      for await (const line of lines(response)) this.#handle(JSON.parse(line) as WatchEvent<T>);
     } finally {
       response.destroy();
     }
-    // readline ends quietly where the connection was cut: only a whole response is a watch that ran its time.
+    // Only a whole response is a watch that ran its time.
     if (this.#stop.signal.aborted) return;
     if (!response.complete) throw new Error('the watch was cut');
     if (performance.now() - began < 1000) throw new Error('the watch ended within a second');
@@ -217,4 +221,15 @@ export class Reflector<T extends KubeObject> {
 export function keyOf(object: KubeObject): string {
   const { namespace, name } = object.metadata;
   return namespace ? `${namespace}/${name}` : name;
+}
+
+/** Lines of a response. node:readline is no use here: its iterator never ends when the connection breaks. */
+async function* lines(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response as AsyncIterable<string>) {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop()!;
+    yield* parts.filter((line) => line !== '');
+  }
 }

@@ -35,6 +35,7 @@ export class ClusterView {
   readonly #pods = new Map<string, Map<string, PodMeta>>();
   readonly #namespaces: Reflector<NamespaceMeta>;
   readonly #configMaps: Reflector<ConfigMap>;
+  readonly #podMetas: Reflector<PodMeta>;
   #onDirty: (namespace: string) => void = () => {};
 
   constructor(client: KubeClient, logger: Logger) {
@@ -49,7 +50,7 @@ export class ClusterView {
         dirty(namespace);
       },
     });
-    const pods = new Reflector<PodMeta>({
+    this.#podMetas = new Reflector<PodMeta>({
       client,
       logger,
       path: '/api/v1/pods',
@@ -82,7 +83,7 @@ export class ClusterView {
     });
     this.#reflectors = {
       policies,
-      others: [pods, this.#namespaces, this.#configMaps] as unknown as Reflector<KubeObject>[],
+      others: [this.#podMetas, this.#namespaces, this.#configMaps] as unknown as Reflector<KubeObject>[],
     };
   }
 
@@ -115,6 +116,15 @@ export class ClusterView {
 
   configMap(namespace: string): ConfigMap | undefined {
     return this.#configMaps.get(`${namespace}/${POLICY_CONFIG_MAP}`);
+  }
+
+  /** Takes in the API server's answer to a write of ours before the watch brings it. */
+  notePod(pod: PodMeta): void {
+    this.#podMetas.note(pod);
+  }
+
+  noteConfigMap(configMap: ConfigMap): void {
+    this.#configMaps.note(configMap);
   }
 
   /**

@@ -6,7 +6,7 @@ import type { DefaultPolicy } from '../../injector/resolve.ts';
 import { defaultDocument, policyDocument, policyMark, resolve } from '../../injector/resolve.ts';
 import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
-import type { ClusterView, PodMeta } from './cluster-view.ts';
+import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
 
 /** Field manager of everything this controller applies. */
 const FIELD_MANAGER = 'tracing-operator-policy';
@@ -71,7 +71,7 @@ export class PolicyController {
     }
     const data = Object.fromEntries(documents.map((document) => [document.key, JSON.stringify(document)]));
     if (existing && isDeepStrictEqual(existing.data, data)) return;
-    await this.#client.request('PATCH', path, {
+    const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },
       contentType: APPLY,
       body: {
@@ -86,6 +86,7 @@ export class PolicyController {
       },
       signal,
     });
+    this.#view.noteConfigMap(applied);
     this.#logger.info(
       { namespace, policies: documents.map(({ key, revision }) => `${key}@${revision}`) },
       'wrote policies',
@@ -99,24 +100,27 @@ export class PolicyController {
   async #nudge(pod: PodMeta, mark: { key: string; revision: string }, signal: AbortSignal): Promise<void> {
     const { namespace, name } = pod.metadata;
     const annotations = { [POLICY_KEY]: mark.key, [POLICY_REVISION]: mark.revision };
-    await ignoring(
+    const nudged = await ignoring(
       404,
-      this.#client.request('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, {
+      this.#client.request<PodMeta>('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, {
         query: { fieldManager: FIELD_MANAGER },
         contentType: MERGE_PATCH,
         body: { metadata: { annotations } },
         signal,
       }),
     );
+    if (!nudged) return;
+    this.#view.notePod(nudged);
     this.#onNudge();
   }
 }
 
 /** A thing that is gone needs no more done to it. */
-async function ignoring(status: number, request: Promise<unknown>): Promise<void> {
+async function ignoring<T>(status: number, request: Promise<T>): Promise<T | undefined> {
   try {
-    await request;
+    return await request;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== status) throw error;
+    if (error instanceof ApiError && error.status === status) return undefined;
+    throw error;
   }
 }
