@@ -51,6 +51,9 @@ exec "$@"
 /** The bases that `baseArchive` can make. */
 export const KNOWN_BASES: readonly string[] = [...Object.keys(NODE_BUILDS), BUSYBOX];
 
+/** Those that the project's own Dockerfiles use. */
+export const COMMON_BASES: readonly string[] = ['node:24-slim', BUSYBOX];
+
 /** An archive of the base image, made locally and cached. */
 export async function baseArchive(ref: string): Promise<string> {
   const name = KNOWN_BASES.find((known) => normalizeReference(known) === normalizeReference(ref));

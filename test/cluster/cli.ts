@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { baseArchive, COMMON_BASES } from './bases.ts';
+import { dockerRuns } from './choose.ts';
 import { openCluster, type Cluster } from './cluster.ts';
 import { buildBinaries } from './from-source/binaries.ts';
 import { announce, formatDuration } from './progress.ts';
 import { buildImage } from './images.ts';
+import { CLUSTER_NEEDS, ensurePackages } from './packages.ts';
 import { provideServer, SERVERS, type ServerName } from './servers.ts';
 
 const HELP = `A real Kubernetes for this checkout: kind where Docker runs, otherwise one node built from its Go modules.
@@ -12,7 +15,7 @@ const HELP = `A real Kubernetes for this checkout: kind where Docker runs, other
   down                   remove every trace of it
   status                 say whether it is up, and how to reach it; the exit status is 0 if it is
   exec -- CMD...         run CMD where the cluster's addresses can be reached, with KUBECONFIG set and helm and kubectl in PATH
-  build                  make what is slow to make (programs, tools) and start nothing
+  build                  make what is slow to make (programs, tools, base images) and start nothing
   image REF DOCKERFILE CONTEXT   build an image and load it
   server NAME...         provide the image of a server: ${Object.keys(SERVERS).join(', ')}
 
@@ -49,7 +52,7 @@ async function main(): Promise<number> {
       return exec(cluster, rest[0] === '--' ? rest.slice(1) : rest);
     case 'build':
       announce(cluster.why);
-      if (cluster.flavor === 'source') await buildBinaries();
+      if (cluster.flavor === 'source') await prepare();
       return 0;
     case 'image': {
       const [ref, dockerfile, context] = rest;
@@ -71,6 +74,13 @@ async function main(): Promise<number> {
       process.stderr.write(`no verb ${JSON.stringify(verb)}\n\n${HELP}`);
       return 2;
   }
+}
+
+/** Programs and base images: all that needs the network, which commands inside the cluster's network do not have. */
+async function prepare(): Promise<void> {
+  await ensurePackages(CLUSTER_NEEDS);
+  await buildBinaries();
+  if (!(await dockerRuns())) for (const base of COMMON_BASES) await baseArchive(base);
 }
 
 async function up(cluster: Cluster): Promise<number> {

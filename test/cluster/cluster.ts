@@ -1,11 +1,12 @@
-import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { choose, surroundings, type Choice, type Flavor } from './choose.ts';
 import { run, type CommandOptions } from './command.ts';
+import { outsideEnvironment } from './outside.ts';
 import {
   importImage,
   inNetwork,
   isHealthy,
+  isImported,
   removeSourceCluster,
   startSourceCluster,
 } from './from-source/source-cluster.ts';
@@ -62,13 +63,13 @@ export class Cluster {
     return kindExists(this.names);
   }
 
-  /** Loads an image into the cluster's node. One that was loaded before is left as it is. */
+  /** Loads an image into the cluster's node, unless that very archive is in it. */
   async load(image: { readonly ref: string; readonly archive: string }): Promise<void> {
-    const load =
-      this.flavor === 'kind'
-        ? loadIntoKind(this.names, image.archive)
-        : importImage(this.names, image.ref, image.archive);
-    await step(`loading ${image.ref}`, {}, async () => load);
+    const { ref, archive } = image;
+    if (this.flavor === 'source' && isImported(this.names, ref, archive)) return;
+    const load = () =>
+      this.flavor === 'kind' ? loadIntoKind(this.names, archive) : importImage(this.names, ref, archive);
+    await step(`loading ${ref}`, {}, load);
   }
 
   /** The environment for commands that talk to the cluster: KUBECONFIG, the tools first in PATH, helm's folders our own. */
@@ -80,7 +81,7 @@ export class Cluster {
       HELM_CONFIG_HOME: `${helm}/config`,
       HELM_DATA_HOME: `${helm}/data`,
     };
-    return { ...base, ...folders, KUBECONFIG: this.kubeconfig, PATH: path };
+    return { ...outsideEnvironment(), ...base, ...folders, KUBECONFIG: this.kubeconfig, PATH: path };
   }
 
   /** A command as it has to be spawned to reach the cluster's addresses: inside its network namespace, where it has one. */
@@ -100,7 +101,7 @@ export class Cluster {
   /** Two commands on the same cluster at the same time would undo each other's work. */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const onWait = (pid: number) => announce(`• process ${pid} is at work on this cluster, waiting`);
-    return withLock(join(tmpdir(), `${this.names.cluster}.lock`), { onWait }, work);
+    return withLock(`${this.names.runDir}.lock`, { onWait }, work);
   }
 }
 

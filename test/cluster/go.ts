@@ -1,4 +1,5 @@
 import { run, which } from './command.ts';
+import { outside } from './outside.ts';
 
 export interface GoBuild {
   readonly folder: string;
@@ -22,7 +23,7 @@ export async function goBuild(build: GoBuild): Promise<void> {
     build.output,
   ];
   const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off', GOFLAGS: '' };
-  await run('go', [...args, build.package], { cwd: build.folder, log: build.log, env });
+  await run(...outside('go', [...args, build.package]), { cwd: build.folder, log: build.log, env });
 }
 
 /** Throws with what to do unless there is a Go. An older one says itself which version a module wants. */

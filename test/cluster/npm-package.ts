@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
+import { outside } from './outside.ts';
 
 /** A package of npm's registry, with the hash that its archive must have. */
 export interface NpmPackage {
@@ -12,7 +13,8 @@ export interface NpmPackage {
 
 /** Fetches a package, checks it, and unpacks it into `dir/package`. It is not installed: none of its scripts run. */
 export async function unpackNpmPackage(wanted: NpmPackage, dir: string, log: string): Promise<void> {
-  await run('npm', ['pack', `${wanted.name}@${wanted.version}`, '--pack-destination', dir], { log, cwd: dir });
+  const pack = ['pack', '--silent', `${wanted.name}@${wanted.version}`, '--pack-destination', dir];
+  await run(...outside('npm', pack), { log, cwd: dir });
   const archive = join(dir, `${wanted.name.replace(/^@/, '').replace('/', '-')}-${wanted.version}.tgz`);
   verifyIntegrity(wanted, readFileSync(archive));
   await run('tar', ['-xzf', archive, '-C', dir], { log });

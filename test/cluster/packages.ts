@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { run, which } from './command.ts';
+import { outside } from './outside.ts';
 import { announce, step } from './progress.ts';
 
 interface Need {
@@ -52,7 +53,7 @@ export async function ensurePackages(needs: readonly Need[]): Promise<void> {
   await step(`installing Debian packages: ${missing.join(' ')}`, { usually: '10 to 60 s' }, async () => {
     await ensurePackageLists();
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env });
+    await run(...outside('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing]), { env });
   });
   const still = await missingPackages(needs);
   if (still.length > 0) throw new Error(`Still missing after apt-get: ${still.join(', ')}. Try by hand: ${line}`);
@@ -63,5 +64,5 @@ export async function ensurePackageLists(): Promise<void> {
   const lists = '/var/lib/apt/lists';
   if (existsSync(lists) && readdirSync(lists).some((name) => name.includes('Packages'))) return;
   announce('  fetching the package lists');
-  await run('apt-get', ['update', '-q']);
+  await run(...outside('apt-get', ['update', '-q']));
 }

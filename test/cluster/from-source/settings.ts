@@ -83,13 +83,16 @@ export function kubeletSettings(pki: string, cgroup: string): string {
   });
 }
 
-/** CoreDNS answers for the cluster's own names only. */
+/** CoreDNS knows the cluster's own names only; it says of every other that it does not exist, as there is no way out. */
 export function corednsSettings(kubeconfigPath: string): string {
   return `.:53 {
   errors
   ready 127.0.0.1:8181
   kubernetes ${CLUSTER_DOMAIN} in-addr.arpa {
     kubeconfig ${kubeconfigPath}
+  }
+  template ANY ANY {
+    rcode NXDOMAIN
   }
 }
 `;

@@ -1,9 +1,10 @@
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { writeImageArchive } from '../image-archive.ts';
 import { run, succeeds } from '../command.ts';
 import type { Names } from '../names.ts';
 import { CLUSTER_NEEDS, ensurePackages } from '../packages.ts';
+import { normalizeReference } from '../reference.ts';
 import { announce, step, until } from '../progress.ts';
 import { buildBinaries, type Binaries } from './binaries.ts';
 import { writeCertificates } from './certificates.ts';
@@ -94,17 +95,27 @@ function containerdClient(names: Names): [string, ...string[]] {
   return ['ctr', '--address', join(names.runDir, 'root/run/containerd/containerd.sock'), '--namespace', 'k8s.io'];
 }
 
-/** Loads an image archive into the node, unless this very archive was loaded before. */
-export async function importImage(names: Names, ref: string, archive: string): Promise<boolean> {
-  const { size, mtimeMs } = statSync(archive);
-  const mark = join(names.runDir, 'images', encodeURIComponent(ref));
-  const wanted = `${archive} ${size} ${mtimeMs}`;
-  if (readIfThere(mark) === wanted) return false;
+/** Whether this very archive was loaded before. */
+export function isImported(names: Names, ref: string, archive: string): boolean {
+  return readIfThere(importMark(names, ref)) === stampOf(archive);
+}
+
+/** Loads an image archive into the node. */
+export async function importImage(names: Names, ref: string, archive: string): Promise<void> {
   const [command, ...args] = containerdClient(names);
   await run(command, [...args, 'images', 'import', archive]);
-  mkdirSync(join(mark, '..'), { recursive: true });
-  writeFileSync(mark, wanted);
-  return true;
+  const mark = importMark(names, ref);
+  mkdirSync(dirname(mark), { recursive: true });
+  writeFileSync(mark, stampOf(archive));
+}
+
+function importMark(names: Names, ref: string): string {
+  return join(names.runDir, 'images', encodeURIComponent(normalizeReference(ref)));
+}
+
+function stampOf(archive: string): string {
+  const { size, mtimeMs } = statSync(archive);
+  return `${archive} ${size} ${mtimeMs}`;
 }
 
 /** The image of the process that holds a pod's namespaces. */

@@ -5,6 +5,7 @@ import { cached } from '../cache.ts';
 import { run } from '../command.ts';
 import { goBuild, requireGo } from '../go.ts';
 import { writeImageArchive } from '../image-archive.ts';
+import { outside } from '../outside.ts';
 
 const MODULE = 'github.com/jaegertracing/jaeger';
 const VERSION = 'v1.76.0';
@@ -47,7 +48,7 @@ async function jaegerFolder(): Promise<string> {
       try {
         const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' };
         const { Dir } = JSON.parse(
-          await run('go', ['mod', 'download', '-json', `${MODULE}@${VERSION}`], { env, cwd: work }),
+          await run(...outside('go', ['mod', 'download', '-json', `${MODULE}@${VERSION}`]), { env, cwd: work }),
         ) as { Dir: string };
         await run('cp', ['-R', `${Dir}/.`, work]);
         await run('chmod', ['-R', 'u+w', work]);

@@ -13,6 +13,7 @@ import { addShell, addUser } from '../bases.ts';
 import { cached } from '../cache.ts';
 import { run } from '../command.ts';
 import { writeImageArchive } from '../image-archive.ts';
+import { outside } from '../outside.ts';
 import { ensurePackageLists, ensurePackages, IMAGE_NEEDS } from '../packages.ts';
 
 const MAJOR = '15';
@@ -64,7 +65,7 @@ async function unpackServer(root: string, work: string, log: string): Promise<vo
     );
   }
   // apt drops its rights for the download and then could not write here.
-  await run('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...wanted], { cwd: work, log });
+  await run(...outside('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...wanted]), { cwd: work, log });
   for (const file of readdirSync(work)) await run('dpkg-deb', ['-x', join(work, file), root], { log });
   rmSync(work, { recursive: true });
 }
