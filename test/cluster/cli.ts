@@ -19,7 +19,7 @@ const HELP = `A real Kubernetes for this checkout: kind where Docker runs, other
   image REF DOCKERFILE CONTEXT   build an image and load it
   server NAME...         provide the image of a server: ${Object.keys(SERVERS).join(', ')}
 
-TRACING_CLUSTER=kind|source overrides the choice. What is slow to make is kept in \${XDG_CACHE_HOME:-~/.cache}/tracing-operator.
+TRACING_CLUSTER=kind|source overrides the choice; TRACING_CLUSTER_PURPOSE=test means the cluster of the tests, not the demo's. What is slow to make is kept in \${XDG_CACHE_HOME:-~/.cache}/tracing-operator.
 
 Examples
   cli.ts up

@@ -14,11 +14,14 @@ export interface Names {
   readonly kubeconfig: string;
 }
 
-/** The names of the cluster that belongs to the checkout at `path`: equal for every way to spell the path. */
-export function namesFor(path: string, runRoot = '/var/tmp'): Names {
+/**
+ * The names of the cluster that belongs to the checkout at `path`: equal for every way to spell the path. A checkout has
+ * a cluster for each `purpose`, so that its tests do not disturb its demo.
+ */
+export function namesFor(path: string, runRoot = '/var/tmp', purpose = ''): Names {
   const checkout = realpathSync(path);
   const id = createHash('sha256').update(checkout).digest('hex').slice(0, 8);
-  const cluster = `tracing-${id}`;
+  const cluster = purpose === '' ? `tracing-${id}` : `tracing-${id}-${purpose}`;
   const runDir = join(runRoot, cluster);
   return { id, checkout, cluster, runDir, kubeconfig: join(runDir, 'pki', 'admin.kubeconfig') };
 }

@@ -22,7 +22,7 @@ const SERVER = `require('node:http')
 /** The cluster itself: what every other test that runs pods takes for granted. */
 describe('a pod from an image that was built here', () => {
   const namespace = `cluster-${randomBytes(3).toString('hex')}`;
-  const ref = `test/${namespace}:1`;
+  const ref = 'test/cluster:1';
   let cluster: Cluster;
   let folder: string;
 

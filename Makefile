@@ -1,0 +1,56 @@
+# Every target runs on the Node that npm's `node` package brings, whatever Node the machine has (18 or later, for npm).
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CLUSTER := node test/cluster/cli.ts
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: install
+install: node_modules/.package-lock.json ## Dependencies, exactly as locked
+
+.PHONY: demo
+demo: install ## A cluster, the operator, the shop, one trace and a live change of its sampling
+	@node test/demo/demo.ts
+
+.PHONY: demo-down
+demo-down: install ## Removes every trace of the demo's cluster
+	@$(CLUSTER) down
+
+.PHONY: demo-shell
+demo-shell: install ## A shell in which kubectl and helm talk to the demo's cluster
+	@$(CLUSTER) exec -- bash
+
+.PHONY: check
+check: install ## Types, lint and unit tests: under a minute
+	@npm run -s types
+	@npm run -s lint
+	@npm run -s unit
+
+.PHONY: test
+test: install ## Everything: unit, services, integration and end to end on a real cluster
+	@node test/run.ts
+
+.PHONY: build
+build: install ## dist/: what goes into the images
+	@node operator/build.ts
+	@node injector/agent/build.ts
+
+.PHONY: bench
+bench: build ## Figures, as ratios in one run, into test/bench/results.json
+	@node test/bench/run.ts
+
+.PHONY: generate
+generate: install ## What is derived from the schemas: CRD YAML
+	@node crds/generate.ts
+
+.PHONY: format
+format: install ## Prettier and ESLint's own fixes
+	@npm run -s format

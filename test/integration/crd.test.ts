@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ApiError, KubeClient } from '../../operator/kube/client.ts';
+import { applyCrd, makeNamespace } from './api-server.ts';
+
+const client = KubeClient.fromDefault();
+let namespace: Awaited<ReturnType<typeof makeNamespace>>;
+
+beforeAll(async () => {
+  await applyCrd(client);
+  namespace = await makeNamespace(client);
+});
+afterAll(async () => {
+  await namespace.delete();
+  client.close();
+});
+
+const exporter = { name: 'default', endpoint: 'http://collector.observability:4318' };
+
+/** Creates a policy in a dry run: validation is the real one, nothing stays. */
+async function create(spec: unknown, fieldValidation = 'Strict'): Promise<{ spec: Record<string, unknown> }> {
+  return client.request('POST', `/apis/tracing.acme/v1alpha1/namespaces/${namespace.name}/tracingpolicies`, {
+    query: { dryRun: 'All', fieldValidation },
+    body: { apiVersion: 'tracing.acme/v1alpha1', kind: 'TracingPolicy', metadata: { name: 'p' }, spec },
+  });
+}
+
+const refusal = async (spec: unknown): Promise<string> => {
+  try {
+    await create(spec);
+  } catch (error) {
+    if (error instanceof ApiError) return error.message;
+    throw error;
+  }
+  throw new Error('the API server took it');
+};
+
+describe('the API server', () => {
+  it('takes a policy that uses every field', async () => {
+    const spec = {
+      selector: {
+        matchLabels: { app: 'order' },
+        matchExpressions: [
+          { key: 'tier', operator: 'In', values: ['web'] },
+          { key: 'beta', operator: 'DoesNotExist' },
+        ],
+      },
+      sampling: { ratio: 0.1 },
+      exporters: [
+        { ...exporter, protocol: 'http/protobuf', headers: [{ name: 'x-api-key', value: 'abc' }] },
+        { name: 'second', protocol: 'grpc', endpoint: 'https://otlp.example.com:4317' },
+      ],
+      propagators: ['tracecontext', 'baggage', 'b3'],
+      resource: { attributes: { 'deployment.environment.name': 'test' } },
+    };
+    expect((await create(spec)).spec).toEqual(spec);
+  });
+
+  it('takes an empty spec', async () => {
+    expect((await create({})).spec).toEqual({});
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['a ratio above 1', { sampling: { ratio: 1.5 } }, /spec\.sampling\.ratio.* less than or equal to 1/],
+    ['a ratio below 0', { sampling: { ratio: -1 } }, /spec\.sampling\.ratio.* greater than or equal to 0/],
+    ['a ratio as text', { sampling: { ratio: '0.5' } }, /spec\.sampling\.ratio.* must be of type number/],
+    [
+      'an endpoint without a scheme',
+      { exporters: [{ name: 'a', endpoint: 'collector:4318' }] },
+      /spec\.exporters\[0\]\.endpoint.* e\.g\. http:\/\/otel-collector\.observability:4318/,
+    ],
+    ['an endpoint with a query', { exporters: [{ name: 'a', endpoint: 'http://c/?x=1' }] }, /without query/],
+    ['two exporters of one name', { exporters: [exporter, exporter] }, /spec\.exporters\[1\].* Duplicate value/],
+    ['an exporter without endpoint', { exporters: [{ name: 'a' }] }, /spec\.exporters\[0\]\.endpoint: Required value/],
+    [
+      'an unknown protocol',
+      { exporters: [{ ...exporter, protocol: 'http' }] },
+      /supported values: "http\/protobuf", "grpc"/,
+    ],
+    ['an unknown propagator', { propagators: ['w3c'] }, /supported values: "tracecontext"/],
+    [
+      'a header of two lines',
+      { exporters: [{ ...exporter, headers: [{ name: 'x', value: 'a\nb' }] }] },
+      /a header value is one line/,
+    ],
+    [
+      'a header name with a space',
+      { exporters: [{ ...exporter, headers: [{ name: 'x y', value: 'a' }] }] },
+      /x-api-key/,
+    ],
+    ['an attribute name with a comma', { resource: { attributes: { 'a,b': 'c' } } }, /deployment\.environment\.name/],
+    [
+      'values with Exists',
+      { selector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] } },
+      /tier/,
+    ],
+    ['an unknown field', { sampling: { rate: 0.5 } }, /unknown field "spec\.sampling\.rate"/],
+  ])('refuses %s and says what is allowed', async (_name, spec, message) => {
+    expect(await refusal(spec)).toMatch(message);
+  });
+
+  it('drops an unknown field where validation is not strict', async () => {
+    expect((await create({ sampling: { ratio: 0.5, rate: 0.1 } }, 'Warn')).spec).toEqual({ sampling: { ratio: 0.5 } });
+  });
+});
