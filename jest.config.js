@@ -21,10 +21,17 @@ export default {
       testMatch: ['<rootDir>/{crds,injector,webhook,operator,cli,test}/**/*.test.ts'],
       testPathIgnorePatterns: [
         '/node_modules/',
+        '<rootDir>/test/agent/',
         '<rootDir>/test/shop/',
         '<rootDir>/test/integration/',
         '<rootDir>/test/e2e/',
       ],
+    },
+    {
+      ...base,
+      displayName: 'agent',
+      testMatch: ['<rootDir>/test/agent/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'services', testMatch: ['<rootDir>/test/shop/**/*.test.ts'] },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

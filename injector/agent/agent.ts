@@ -1,7 +1,7 @@
 import type { Attributes, TextMapPropagator } from '@opentelemetry/api';
 import { sdkVersion, version } from 'agent:libraries';
 import { registerApi } from './api-global.ts';
-import { isHttpLoaded, watchBuiltins } from './builtins.ts';
+import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
@@ -169,9 +169,8 @@ export class Agent implements SpanSink {
 
   private traceUndici(message: unknown): void {
     try {
-      const undici = this.libraries.instrument('undici') as { onRequestCreated?(message: unknown): void } | undefined;
-      // It has subscribed while this message was on its way: hand it over.
-      undici?.onRequestCreated?.(message);
+      this.libraries.instrument('undici');
+      this.libraries.handler(UNDICI_CREATE)?.(message);
     } catch (error) {
       failed('fetch could not be instrumented', error);
     }

@@ -15,24 +15,27 @@ const HTTP_CHANNELS = [
   'http.client.request.created',
   'http.client.request.start',
 ];
-const UNDICI_CHANNEL = 'undici:request:create';
+/** Published by fetch and undici before a request is sent. */
+export const UNDICI_CREATE = 'undici:request:create';
 
 /**
  * Waits for a process to use HTTP instead of loading it at start: Node announces it on diagnostics channels, in whatever
- * module system or bundle the app is. Each wait ends with its first event.
+ * module system or bundle the app is.
  */
 export function watchBuiltins(use: BuiltinUse, isLoaded: () => boolean): void {
+  let done = false;
   const http = (): void => {
-    if (!isLoaded()) return;
-    for (const name of HTTP_CHANNELS) channels.channel(name).unsubscribe(http);
+    if (done || !isLoaded()) return;
+    done = true;
     use.http();
+    // Not now: Node 18 cannot lose its last subscriber while it publishes.
+    process.nextTick(() => {
+      for (const name of HTTP_CHANNELS) channels.channel(name).unsubscribe(http);
+    });
   };
   for (const name of HTTP_CHANNELS) channels.channel(name).subscribe(http);
-  const undici = (message: unknown): void => {
-    channels.channel(UNDICI_CHANNEL).unsubscribe(undici);
-    use.undici(message);
-  };
-  channels.channel(UNDICI_CHANNEL).subscribe(undici);
+  // Stays: whether a subscriber added while a message is published sees that message depends on the version of Node.
+  channels.channel(UNDICI_CREATE).subscribe((message) => use.undici(message));
   // A program that has loaded http by the end of its main script: its first TLS request must be seen, too.
   process.nextTick(http);
   setImmediate(http).unref();

@@ -1,8 +1,10 @@
+import * as channels from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
+import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
 import type { Patch } from './module-hook.ts';
 import { failed } from './report.ts';
@@ -29,6 +31,7 @@ export class Libraries {
   private readonly isEnabled: (name: string) => boolean;
   private readonly listeners: OnRequire[] = [];
   private readonly active = new Map<string, Instrumentation>();
+  private readonly handlers = new Map<string, (message: unknown) => void>();
   private readonly mains = new Map<string, string | undefined>();
   private readonly pieces = new Map<string, Record<string, unknown>>();
 
@@ -115,8 +118,15 @@ export class Libraries {
     return main;
   }
 
+  /** What an instrumentation wants to be called with messages of a channel that the agent itself subscribes to. */
+  handler(channel: string): ((message: unknown) => void) | undefined {
+    return this.handlers.get(channel);
+  }
+
   private provide(id: string): unknown {
     switch (id) {
+      case 'diagnostics_channel':
+        return { ...channels, subscribe: this.subscribe.bind(this) };
       case '@opentelemetry/api':
         return api;
       case 'require-in-the-middle':
@@ -129,6 +139,11 @@ export class Libraries {
       default:
         return this.nodeRequire(id);
     }
+  }
+
+  private subscribe(channel: string, handler: (message: unknown) => void): void {
+    if (channel === UNDICI_CREATE) this.handlers.set(channel, handler);
+    else channels.channel(channel).subscribe(handler);
   }
 
   private requireHook(): unknown {

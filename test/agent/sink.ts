@@ -1,0 +1,88 @@
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
+import { decodeTraces, type ReceivedSpan } from './otlp.ts';
+
+const GRPC_PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+
+/** A real OTLP receiver in this process, http/protobuf and gRPC. */
+export class Sink {
+  readonly spans: ReceivedSpan[] = [];
+  readonly requests: { headers: IncomingHttpHeaders; bytes: number }[] = [];
+  /** What HTTP requests are answered with; 0 means never. */
+  status = 200;
+  private http: Server | undefined;
+  private grpc: Http2Server | undefined;
+
+  static async start(): Promise<Sink> {
+    const sink = new Sink();
+    sink.http = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        if (sink.status === 0) return;
+        const body = Buffer.concat(chunks);
+        if (request.url === '/v1/traces' && sink.status === 200) {
+          sink.take(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body, request.headers);
+        }
+        response.writeHead(request.url === '/v1/traces' ? sink.status : 404).end();
+      });
+    });
+    sink.grpc = createHttp2Server();
+    sink.grpc.on('stream', (stream, headers) => {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('error', () => undefined);
+      stream.on('end', () => {
+        const known = headers[':path'] === GRPC_PATH && headers['content-type'] === 'application/grpc';
+        if (known) sink.take(Buffer.concat(chunks).subarray(5), headers);
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': known ? '0' : '12' }));
+        stream.end(Buffer.alloc(5));
+      });
+    });
+    await Promise.all([listen(sink.http), listen(sink.grpc)]);
+    return sink;
+  }
+
+  /** Base URL for http/protobuf. */
+  get url(): string {
+    return `http://127.0.0.1:${(this.http?.address() as AddressInfo).port}`;
+  }
+
+  /** URL for gRPC. */
+  get grpcUrl(): string {
+    return `http://127.0.0.1:${(this.grpc?.address() as AddressInfo).port}`;
+  }
+
+  /** Waits until the spans satisfy a condition; fails with what did arrive. */
+  async until(condition: (spans: ReceivedSpan[]) => boolean, millis = 8000): Promise<ReceivedSpan[]> {
+    const deadline = Date.now() + millis;
+    while (!condition(this.spans)) {
+      if (Date.now() > deadline) {
+        const seen = this.spans.map((span) => `${span.kind} ${span.name} (${span.scope})`);
+        throw new Error(`the expected spans did not arrive within ${millis} ms; these did:\n${seen.join('\n')}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return this.spans;
+  }
+
+  async stop(): Promise<void> {
+    this.http?.closeAllConnections();
+    await Promise.all([
+      new Promise((resolve) => this.http?.close(resolve)),
+      new Promise((resolve) => this.grpc?.close(resolve)),
+    ]);
+  }
+
+  private take(body: Uint8Array, headers: IncomingHttpHeaders): void {
+    this.requests.push({ headers, bytes: body.length });
+    this.spans.push(...decodeTraces(body));
+  }
+}
+
+function listen(server: Server | Http2Server): Promise<void> {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+}

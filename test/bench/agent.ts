@@ -1,0 +1,252 @@
+// What the agent costs a process, beside the stock auto-instrumentation, in pairs within one run:
+//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24] [--only startup,cpu,size]
+// Start-up and memory are what is ADDED to the bare app, from spawn to `listening`. Writes test/bench/results.json.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { Agent, get, createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { installedApp } from '../node-versions/app.ts';
+import { nodeBinary } from '../node-versions/index.ts';
+import { median, result, writeResults, type Result } from './results.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const OURS = join(ROOT, 'dist/agent/register.cjs');
+const STOCK = join(ROOT, 'node_modules/@opentelemetry/auto-instrumentations-node/dist/register.cjs');
+const REQUESTS = 4000;
+const CONNECTIONS = 8;
+
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '15' },
+    nodes: { type: 'string', default: '20,22,24' },
+    only: { type: 'string', default: 'startup,cpu,size' },
+  },
+});
+const runs = Number(options.runs);
+
+interface Variant {
+  name: string;
+  env: Record<string, string>;
+}
+
+/** An exporter's other end: takes everything, keeps nothing. */
+async function startSink(): Promise<Server> {
+  const sink = createServer((request, response) => request.resume().on('end', () => response.end()));
+  sink.listen(0, '127.0.0.1');
+  await once(sink, 'listening');
+  return sink;
+}
+
+function preload(path: string, sink: Server, extra: Record<string, string> = {}): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--require ${path}`,
+    OTEL_SERVICE_NAME: 'bench',
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(sink.address() as AddressInfo).port}`,
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_LOGS_EXPORTER: 'none',
+    ...extra,
+  };
+}
+
+interface Started {
+  child: ChildProcess;
+  port: number;
+  millis: number;
+}
+
+async function start(node: string, program: string, env: Record<string, string>): Promise<Started> {
+  const began = performance.now();
+  const child = spawn(node, [program], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env },
+  });
+  let output = '';
+  const take = (chunk: Buffer): void => void (output += chunk.toString());
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
+  for (;;) {
+    const port = /listening (\d+)/.exec(output)?.[1];
+    if (port) return { child, port: Number(port), millis: performance.now() - began };
+    if (child.exitCode !== null) throw new Error(`${program} ended: ${output}`);
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+  }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+function residentMegabytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+async function benchStartup(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+  const node = nodeBinary(line);
+  const folder = join(ROOT, 'test/bench/apps', app);
+  const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
+  const variants: Variant[] = [
+    { name: 'bare', env: {} },
+    { name: 'ours', env: preload(OURS, sink) },
+    { name: 'stock', env: preload(STOCK, sink) },
+  ];
+  const millis = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  const memory = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  for (let run = -1; run < runs; run++) {
+    for (const { name, env } of variants) {
+      const started = await start(node, program, env);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const resident = residentMegabytes(started.child.pid ?? 0);
+      await stop(started.child);
+      if (run < 0) continue;
+      millis.get(name)?.push(started.millis);
+      memory.get(name)?.push(resident);
+    }
+  }
+  const added = (values: Map<string, number[]>, name: string): number =>
+    median((values.get(name) ?? []).map((value, run) => value - (values.get('bare')?.[run] ?? NaN)));
+  const bare = `bare ${median(millis.get('bare') ?? []).toFixed(0)} ms, ${median(memory.get('bare') ?? []).toFixed(1)} MB`;
+  console.log(`Node ${line}, ${app} app (${bare})`);
+  const results = [
+    result(`agent.startup.${app}[node${line}]`, 'ms added', added(millis, 'ours'), added(millis, 'stock'), runs),
+  ];
+  if (app === 'large')
+    results.push(result(`agent.memory[node${line}]`, 'MB added', added(memory, 'ours'), added(memory, 'stock'), runs));
+  else
+    results.push(
+      result(`agent.memory.small[node${line}]`, 'MB added', added(memory, 'ours'), added(memory, 'stock'), runs),
+    );
+  return results;
+}
+
+/** Requests over kept-alive connections; resolves when all are answered. */
+async function load(port: number, path: string, requests: number): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  let left = requests;
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) await fetchText(port, path, agent);
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  agent.destroy();
+}
+
+function fetchText(port: number, path: string, agent?: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, ...(agent ? { agent } : {}) }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
+}
+
+async function cpuMicros(port: number): Promise<number> {
+  const { user, system } = JSON.parse(await fetchText(port, '/cpu')) as { user: number; system: number };
+  return user + system;
+}
+
+/** A policy directory that says on, then off: tracing switched off in a running process. */
+function policyDirectory(sink: Server): { path: string; switchOff(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'bench-policy-'));
+  mkdirSync(join(path, 'pod'));
+  const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
+  const spec = {
+    sampling: { ratio: 1 },
+    exporters: [{ name: 'd', protocol: 'http/protobuf', endpoint }],
+    propagators: ['tracecontext'],
+  };
+  writeFileSync(join(path, 'pod/key'), 'p');
+  writeFileSync(join(path, 'p'), JSON.stringify({ key: 'p', revision: '1', source: 'bench', spec }));
+  return { path, switchOff: () => writeFileSync(join(path, 'pod/key'), 'none') };
+}
+
+async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+  const node = nodeBinary(line);
+  const folder = join(ROOT, 'test/bench/apps', app);
+  const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
+  const policy = policyDirectory(sink);
+  const never = { OTEL_TRACES_SAMPLER: 'always_off' };
+  const variants: Variant[] = [
+    { name: 'bare', env: {} },
+    { name: 'ours on', env: preload(OURS, sink) },
+    { name: 'ours unsampled', env: preload(OURS, sink, never) },
+    { name: 'ours off', env: { NODE_OPTIONS: `--require ${OURS}`, TRACING_ACME_POLICY_DIR: policy.path } },
+    { name: 'stock on', env: preload(STOCK, sink) },
+    { name: 'stock unsampled', env: preload(STOCK, sink, never) },
+  ];
+  const started = new Map<string, Started>();
+  for (const { name, env } of variants) started.set(name, await start(node, program, env));
+  // Warm, with tracing on everywhere; then one of them is switched off while it runs.
+  for (const { port } of started.values()) await load(port, '/', REQUESTS);
+  policy.switchOff();
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  const micros = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  for (let run = -1; run < runs; run++) {
+    for (const [name, { port }] of started) {
+      const before = await cpuMicros(port);
+      await load(port, '/', REQUESTS);
+      const after = await cpuMicros(port);
+      if (run >= 0) micros.get(name)?.push((after - before) / REQUESTS);
+    }
+  }
+  for (const { child } of started.values()) await stop(child);
+  rmSync(policy.path, { recursive: true });
+  const added = (name: string): number =>
+    median((micros.get(name) ?? []).map((value, run) => value - (micros.get('bare')?.[run] ?? NaN)));
+  console.log(`Node ${line}, ${app} app: CPU per request (bare ${median(micros.get('bare') ?? []).toFixed(1)} µs)`);
+  const suffix = `${app === 'large' ? '.express' : ''}[node${line}]`;
+  return [
+    result(`agent.cpu.on${suffix}`, 'µs added per request', added('ours on'), added('stock on'), runs),
+    result(
+      `agent.cpu.unsampled${suffix}`,
+      'µs added per request',
+      added('ours unsampled'),
+      added('stock unsampled'),
+      runs,
+    ),
+    result(`agent.cpu.off${suffix}`, 'µs added per request', added('ours off'), added('stock on'), runs),
+  ];
+}
+
+function folderSize(folder: string): { files: number; bytes: number } {
+  let files = 0;
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    files += 1;
+    bytes += statSync(join(entry.parentPath, entry.name)).size;
+  }
+  return { files, bytes };
+}
+
+/** What an init container copies: our folder, and a folder with nothing but the stock package and what it needs. */
+function benchSize(): Result[] {
+  const ours = folderSize(join(ROOT, 'dist/agent'));
+  const stock = folderSize(join(installedApp(join(ROOT, 'test/bench/apps/stock')), 'node_modules'));
+  return [
+    result('agent.size', 'MB', ours.bytes / 2 ** 20, stock.bytes / 2 ** 20, 1),
+    result('agent.files', 'files', ours.files, stock.files, 1),
+  ];
+}
+
+function report(results: Result[]): void {
+  for (const { name, unit, ours, reference, ratio } of results) {
+    console.log(
+      `  ${name.padEnd(36)} ours ${String(ours).padStart(7)}  stock ${String(reference).padStart(7)}  ratio ${ratio}  (${unit})`,
+    );
+  }
+  writeResults(results);
+}
+
+const sink = await startSink();
+if (options.only.includes('size')) report(benchSize());
+for (const line of options.nodes.split(',')) {
+  if (options.only.includes('startup'))
+    for (const app of ['small', 'large'] as const) report(await benchStartup(line, app, sink));
+  if (options.only.includes('cpu'))
+    for (const app of ['small', 'large'] as const) report(await benchCpu(line, app, sink));
+}
+sink.close();

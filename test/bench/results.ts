@@ -1,0 +1,43 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+
+/** One figure: ours beside what it is compared with, measured in the same run. */
+export interface Result {
+  /** E.g. `agent.startup.small`; a variant (a Node line) follows in brackets. */
+  name: string;
+  unit: string;
+  ours: number;
+  reference: number;
+  /** ours / reference. */
+  ratio: number;
+  runs: number;
+}
+
+const FILE = new URL('./results.json', import.meta.url);
+
+/** Adds results to test/bench/results.json; those of the same name are replaced, others stay. */
+export function writeResults(results: Result[], file: URL | string = FILE): void {
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Result[]) : [];
+  const names = new Set(results.map((result) => result.name));
+  const merged = [...before.filter((result) => !names.has(result.name)), ...results];
+  merged.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const next = `${typeof file === 'string' ? file : file.pathname}.${process.pid}`;
+  writeFileSync(next, `${JSON.stringify(merged, null, 2)}\n`);
+  renameSync(next, file);
+}
+
+/** A result from two numbers, rounded to what the measurement is worth. */
+export function result(name: string, unit: string, ours: number, reference: number, runs: number): Result {
+  return { name, unit, ours: round(ours), reference: round(reference), ratio: round(ours / reference), runs };
+}
+
+/** The middle value; the mean of the two middle ones for an even count. */
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(3));
+}
