@@ -19,10 +19,11 @@ import type { OrderRequest } from './orders.ts';
 import { podChanges, podStates } from './pods.ts';
 import { prepareImages } from './prepare.ts';
 import type { Images } from './prepare.ts';
-import { countTraced, placeMarked, secondsUntilFirst, waitForTrace } from './sampling.ts';
+import { countTraced, firstMissing, firstOfAll, placeMarked, secondsUntil, waitForTrace } from './sampling.ts';
 import { withRoute } from './route.ts';
 import type { Route } from './route.ts';
 import { shopTraceProblems } from './shop-trace.ts';
+import type { Span } from './span.ts';
 import { bold, say, stage, StageError } from './stages.ts';
 import { mayColor, waterfall } from './waterfall.ts';
 
@@ -52,7 +53,7 @@ async function outside(cluster: Cluster): Promise<number> {
   });
   const args = [import.meta.filename, '--inside', JSON.stringify(images)];
   const child = spawn(...cluster.wrap(process.execPath, args), { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  process.once('exit', () => child.kill());
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
@@ -82,23 +83,19 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
     `kubectl -n ${SHOP_NAMESPACE} logs deployment/order`,
   ];
   await stage(5, STAGES, {
-    title: 'One trace through all of it',
+    title: 'Annotate, apply a policy, send orders: one trace through all of it',
     usually: '20 s',
     work: () => showTraces(cluster),
     look,
   });
   await stage(6, STAGES, {
-    title: `sampling.ratio from 1 to ${NEW_RATIO}, live`,
+    title: `Change sampling.ratio from 1 to ${NEW_RATIO} under running pods`,
     usually: '30 s',
     work: () => showLiveChange(cluster),
     look,
   });
-  await stage(7, STAGES, {
-    title: 'What to try next',
-    usually: 'as long as you like',
-    work: () => showNext(cluster),
-    look,
-  });
+  say(`\n${bold(`[7/${STAGES}] What to try next`)}`);
+  showNext(cluster);
   return 0;
 }
 
@@ -111,48 +108,47 @@ async function showTraces(cluster: Cluster): Promise<void> {
     throw new Error(
       `no pod of ${bare.join(', ')} has been injected; the operator said:\n${await logTail(cluster, OPERATOR.namespace, OPERATOR.release)}`,
     );
+  say(`  ${pods.length} pods were replaced by injected ones: ${pods.map((pod) => pod.name).join(', ')}`);
   say(`  kubectl apply -f ${POLICY_FILE}`);
-  await applyPolicy(cluster);
   const applied = new Date();
+  await applyPolicy(cluster);
   await withRoute(cluster, async (route) => {
-    const seconds = await secondsUntilFirst('traced', route, applied);
-    say(`  the first traced order was sent ${seconds.toFixed(1)} s after the policy was applied`);
-    for (const [name, order, status] of [
-      ['an order that is paid', SAMPLE_ORDERS.good, 201],
-      ['an order whose card is declined', SAMPLE_ORDERS.declined, 402],
-      ['an order for what is out of stock', SAMPLE_ORDERS.outOfStock, 409],
-    ] as const) {
-      await showTrace(route, name, order, status);
-    }
+    const seconds = await secondsUntil(firstOfAll, route, applied);
+    say(`  orders are traced from ${seconds.toFixed(1)} s after that on, in pods that were running already`);
+    await showTrace(route, 'an order that is paid', SAMPLE_ORDERS.good, 201);
+    await showTrace(route, 'an order whose card is declined', SAMPLE_ORDERS.declined, 402);
+    const soldOut = await traceOf(route, SAMPLE_ORDERS.outOfStock, 409, ['order', 'inventory']);
+    const [{ traceId = '' } = {}] = soldOut;
+    process.stdout.write(`\nan order for what is out of stock → 409: node test/demo/trace.ts ${traceId}\n`);
   });
 }
 
-async function showTrace(
-  { orderUrl, jaeger }: Route,
-  name: string,
-  order: OrderRequest,
-  status: number,
-): Promise<void> {
-  const placed = await placeMarked(orderUrl, order);
-  if (placed.answer.status !== status)
-    throw new Error(`${name}: expected ${status}, got ${JSON.stringify(placed.answer)}`);
-  const services = status === 409 ? ['order', 'inventory'] : SHOP_SERVICES;
-  const spans = await waitForTrace(jaeger, placed, (found) => shopTraceProblems(found, services));
+async function showTrace(route: Route, name: string, order: OrderRequest, status: number): Promise<void> {
+  const spans = await traceOf(route, order, status, SHOP_SERVICES);
   process.stdout.write(`\n${bold(name)}: POST /orders ${JSON.stringify(order)} → ${status}\n`);
-  const width = process.stdout.columns ?? 120;
+  const width = process.stdout.columns ?? 140;
   process.stdout.write(waterfall(spans, { width, color: mayColor(process.stdout, process.env) }));
+}
+
+/** Places an order that should end with `status`; resolves to its trace, whole, with spans of these services and the database. */
+async function traceOf(route: Route, order: OrderRequest, status: number, services: string[]): Promise<Span[]> {
+  const placed = await placeMarked(route.orderUrl, order);
+  if (placed.answer.status !== status) {
+    throw new Error(`${JSON.stringify(order)} should be answered with ${status}, got ${JSON.stringify(placed.answer)}`);
+  }
+  return waitForTrace(route.jaeger, placed, (spans) => shopTraceProblems(spans, services));
 }
 
 async function showLiveChange(cluster: Cluster): Promise<void> {
   const before = await podStates(cluster, SHOP_NAMESPACE, SHOP_SERVICES);
   await withRoute(cluster, async (route) => {
     const rows = [{ ratio: 1, traced: await countTraced(route, SAMPLE) }];
-    await patchRatio(cluster, NEW_RATIO);
     const patched = new Date();
+    await patchRatio(cluster, NEW_RATIO);
     say(
       `  kubectl patch tracingpolicy shop -n ${SHOP_NAMESPACE} --type merge -p '{"spec":{"sampling":{"ratio":${NEW_RATIO}}}}'`,
     );
-    const seconds = await secondsUntilFirst('untraced', route, patched);
+    const seconds = await secondsUntil(firstMissing, route, patched);
     rows.push({ ratio: NEW_RATIO, traced: await countTraced(route, SAMPLE) });
 
     process.stdout.write('\n');
@@ -178,7 +174,7 @@ async function showLiveChange(cluster: Cluster): Promise<void> {
   });
 }
 
-function showNext(cluster: Cluster): Promise<void> {
+function showNext(cluster: Cluster): void {
   const jaeger =
     cluster.flavor === 'kind'
       ? ['kubectl -n observability port-forward service/jaeger 16686', 'then open http://localhost:16686']
@@ -199,7 +195,6 @@ and in it, for instance:
 
 Run it again: make demo        Remove every trace of it: make demo-down
 `);
-  return Promise.resolve();
 }
 
 /** Says what failed, what the cluster says about it, and what to do next. */
@@ -228,6 +223,10 @@ function reasons(error: unknown): string {
 async function main(): Promise<number> {
   const cluster = await openCluster();
   const [where, images] = process.argv.slice(2);
+  // Ends by way of `exit`, where the forwarded ports are closed.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  }
   try {
     return await (where === '--inside' && images !== undefined
       ? inside(cluster, JSON.parse(images) as Images)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { BuiltImage } from '../cluster/images.ts';
 import type { Images } from './prepare.ts';
 
 export const OPERATOR = { namespace: 'tracing-system', release: 'tracing-operator' };
@@ -12,41 +13,35 @@ export const POLICY_FILE = 'examples/shop/k8s/policy.yaml';
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 const MANIFESTS = join(CHECKOUT, 'examples/shop/k8s');
 const ROLLOUT_TIMEOUT = '180s';
+const IMAGES_ANNOTATION = 'demo.tracing.acme/images';
 
 /** Installs the chart, or brings the release up to date, and waits until the operator is ready. */
 export async function installOperator(cluster: Cluster, images: Images): Promise<void> {
   const { namespace, release } = OPERATOR;
-  await cluster.run('helm', [
-    'upgrade',
-    '--install',
-    release,
-    join(CHECKOUT, 'charts/tracing-operator'),
-    '--namespace',
-    namespace,
-    '--create-namespace',
+  const install = [
+    ...['upgrade', '--install', release, join(CHECKOUT, 'charts/tracing-operator')],
+    ...['--namespace', namespace, '--create-namespace', '--wait', '--timeout', ROLLOUT_TIMEOUT],
     ...imageValues('image', images.operator.ref),
     ...imageValues('agent.image', images.agent.ref),
-    '--wait',
-    '--timeout',
-    ROLLOUT_TIMEOUT,
-  ]);
-  await rollOn(cluster, namespace, [release], [images.operator.archive]);
+  ];
+  await withImages(cluster, namespace, [release], [images.operator], async () => {
+    await cluster.run('helm', install);
+  });
 }
 
 /** Applies the shop, its database and Jaeger, and waits until all of it is ready. */
 export async function deployShop(cluster: Cluster, images: Images): Promise<void> {
-  // Namespaces first: kubectl does not wait for one before it makes what is in it.
-  for (const files of [
-    ['namespace', 'jaeger'],
-    ['postgres', ...SHOP_SERVICES],
-  ]) {
-    await cluster.run('kubectl', ['apply', ...files.flatMap((file) => ['-f', join(MANIFESTS, `${file}.yaml`)])]);
-  }
+  const apply = (files: string[]) =>
+    cluster.run('kubectl', ['apply', ...files.flatMap((file) => ['-f', join(MANIFESTS, `${file}.yaml`)])]);
+  // The agent's image is part of the pods once they are injected.
+  await withImages(cluster, SHOP_NAMESPACE, SHOP_SERVICES, [images.shop, images.agent], async () => {
+    // Namespaces first: kubectl does not wait for one before it makes what is in it.
+    await apply(['namespace', 'jaeger']);
+    await apply(['postgres', ...SHOP_SERVICES]);
+  });
   await Promise.all([
     waitForRollout(cluster, 'observability', ['jaeger']),
-    waitForRollout(cluster, SHOP_NAMESPACE, ['postgres']),
-    // The agent's image is part of the pods once they are injected.
-    rollOn(cluster, SHOP_NAMESPACE, SHOP_SERVICES, [images.shop.archive, images.agent.archive]),
+    waitForRollout(cluster, SHOP_NAMESPACE, ['postgres', ...SHOP_SERVICES]),
   ]);
 }
 
@@ -94,18 +89,36 @@ export async function waitForRollout(cluster: Cluster, namespace: string, deploy
 }
 
 /**
- * Replaces the pods of Deployments when the images they run are others than the last time, and waits. The demo's images
- * keep their tags while what is in them changes with the checkout, so the Deployments' own specs don't tell.
+ * Runs `apply`, and restarts those of its Deployments that were there before with other images. The demo's images keep
+ * their tags while what is in them changes with the checkout, so the Deployments' own specs don't tell.
  */
-async function rollOn(cluster: Cluster, namespace: string, deployments: string[], archives: string[]): Promise<void> {
+async function withImages(
+  cluster: Cluster,
+  namespace: string,
+  deployments: string[],
+  images: BuiltImage[],
+  apply: () => Promise<void>,
+): Promise<void> {
   // An archive's path in the cache changes with what went into the image.
-  const images = createHash('sha256').update(archives.join('\n')).digest('hex').slice(0, 12);
-  const patch = JSON.stringify({
-    spec: { template: { metadata: { annotations: { 'demo.tracing.acme/images': images } } } },
-  });
-  const args = (name: string) => ['--namespace', namespace, 'patch', 'deployment', name, '--patch', patch];
-  await Promise.all(deployments.map((name) => cluster.run('kubectl', args(name))));
+  const archives = images.map((image) => image.archive).join('\n');
+  const hash = createHash('sha256').update(archives).digest('hex').slice(0, 12);
+  const before = await imagesSeen(cluster, namespace);
+  await apply();
+  const targets = deployments.map((name) => `deployment/${name}`);
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const stale = targets.filter((_, index) => ![undefined, hash].includes(before.get(deployments[index] ?? '')));
+  if (stale.length > 0) await kubectl('rollout', 'restart', ...stale);
+  await kubectl('annotate', '--overwrite', ...targets, `${IMAGES_ANNOTATION}=${hash}`);
   await waitForRollout(cluster, namespace, deployments);
+}
+
+/** What the Deployments of a namespace were last given by `withImages`; empty for one that it never saw. */
+async function imagesSeen(cluster: Cluster, namespace: string): Promise<Map<string, string>> {
+  const answer = await cluster.run('kubectl', ['--namespace', namespace, 'get', 'deployments', '--output', 'json']);
+  const { items } = JSON.parse(answer) as {
+    items: { metadata: { name: string; annotations?: Record<string, string> } }[];
+  };
+  return new Map(items.map(({ metadata }) => [metadata.name, metadata.annotations?.[IMAGES_ANNOTATION] ?? '']));
 }
 
 function imageValues(key: string, ref: string): string[] {

@@ -13,9 +13,11 @@ export interface MarkedOrder {
   answer: OrderAnswer;
 }
 
-// Spans wait in the process for at most five seconds (the specification's default), and then some for the way.
-const EXPORT_MS = 8_000;
+// The agent keeps spans for a second; the rest is room for a busy machine.
+const EXPORT_MS = 5_000;
 const PACE_MS = 50;
+// So many traced orders in a row don't come about by chance under a ratio of 0.5 or less.
+const RUN = 10;
 
 /**
  * Places an order that says who it is in User-Agent, which the server's span records. A trace context of our own would
@@ -98,11 +100,11 @@ export async function countTraced({ orderUrl, jaeger }: Route, count: number, in
 }
 
 /**
- * Sends orders at a steady pace from `since` on, until one is seen that was traced (or was not); resolves to the
- * seconds from `since` to the sending of the first of them.
+ * Sends orders at a steady pace from `since` on, until it is clear from which of them on a new ratio was in force;
+ * resolves to the seconds from `since` to the sending of that one.
  */
-export async function secondsUntilFirst(
-  wanted: 'traced' | 'untraced',
+export async function secondsUntil(
+  inForce: (traced: readonly (boolean | undefined)[]) => number,
   { orderUrl, jaeger }: Route,
   since: Date,
   timeoutMs = 120_000,
@@ -121,11 +123,12 @@ export async function secondsUntilFirst(
     while (performance.now() < end && failure === undefined) {
       await sleep(1_000);
       const traces = await tracesOf(jaeger, orders);
-      // A trace that has not come yet says nothing before spans have had the time to arrive.
       const settled = Date.now() - EXPORT_MS;
-      const first = orders.find(({ mark, sentAt }) =>
-        wanted === 'traced' ? traces.has(mark) : !traces.has(mark) && sentAt.getTime() < settled,
+      // A trace that has not come says nothing before its spans have had the time to.
+      const traced = orders.map(
+        ({ mark, sentAt }) => traces.has(mark) || (sentAt.getTime() < settled ? false : undefined),
       );
+      const first = orders[inForce(traced)];
       if (first !== undefined) return (first.sentAt.getTime() - since.getTime()) / 1_000;
     }
   } finally {
@@ -133,5 +136,18 @@ export async function secondsUntilFirst(
     await sender;
   }
   if (failure !== undefined) throw new Error('an order could not be sent', { cause: failure });
-  throw new Error(`none of ${orders.length} orders was ${wanted} within ${timeoutMs / 1_000} s`);
+  throw new Error(`after ${timeoutMs / 1_000} s and ${orders.length} orders the new ratio is still not in force`);
+}
+
+/** Where orders begin to be traced without exception: ratio 1. */
+export function firstOfAll(traced: readonly (boolean | undefined)[]): number {
+  return traced.findIndex((_, index) => {
+    const run = traced.slice(index, index + RUN);
+    return run.length === RUN && run.every((is) => is === true);
+  });
+}
+
+/** Where the first order is not traced: less than ratio 1, coming from there. */
+export function firstMissing(traced: readonly (boolean | undefined)[]): number {
+  return traced.indexOf(false);
 }

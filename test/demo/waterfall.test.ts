@@ -105,7 +105,7 @@ describe('waterfall', () => {
 
   it('draws the bars narrower on a narrow terminal, never away', () => {
     const lines = waterfall(DECLINED, { width: 40, color: false }).split('\n');
-    expect(lines[1]).toBe('order     POST /orders                         ████████████ 40.0 ms HTTP 402');
+    expect(lines[1]).toBe('order     POST /orders                         ████████████████████ 40.0 ms HTTP 402');
   });
 
   it('shows a span whose parent is missing as a root of its own', () => {

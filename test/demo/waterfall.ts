@@ -12,8 +12,9 @@ type Style = Parameters<typeof styleText>[0];
 type Paint = (style: Style, text: string) => string;
 
 const SERVICE_STYLES: Style[] = ['cyan', 'magenta', 'yellow', 'blue', 'green'];
-const SMALLEST_BAR = 12;
+const SMALLEST_BAR = 20;
 const WIDEST_BAR = 60;
+const SMALLEST_MESSAGE = 40;
 const WIDEST_NAME = 56;
 
 /** Draws one trace: a header, then a line for each span with its place in the tree and in time. */
@@ -30,11 +31,11 @@ export function waterfall(spans: readonly Span[], { width, color }: WaterfallOpt
   const nameWidth = Math.min(longest(lines.map((line) => line.label)), WIDEST_NAME);
   const times = lines.map(({ span }) => formatDuration(span.durationUs));
   const timeWidth = longest(times);
-  const marks = lines.map(({ span }) => (span.error === undefined ? '' : ` ✗ ${errorText(span)}`));
-  const details = lines.map(({ span }) => detailText(span));
-  const tail = Math.min(longest(marks.map((mark, index) => (mark ? mark : ` ${details[index] ?? ''}`))), 40);
-  const room = width - serviceWidth - nameWidth - timeWidth - tail - 3;
-  const barWidth = Math.max(SMALLEST_BAR, Math.min(room, WIDEST_BAR));
+  const tails = lines.map(({ span }) => (span.error === undefined ? detailText(span) : `✗ ${errorText(span)}`));
+  // Bar and message share what is left of the line; a long message may take more than its share from no bar.
+  const room = width - serviceWidth - nameWidth - timeWidth - 4;
+  const barWidth = Math.max(SMALLEST_BAR, Math.min(room - Math.min(longest(tails), SMALLEST_MESSAGE), WIDEST_BAR));
+  const tailWidth = Math.max(SMALLEST_MESSAGE, room - barWidth);
 
   const traceIds = [...new Set(spans.map((span) => span.traceId))];
   const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
@@ -51,11 +52,12 @@ export function waterfall(spans: readonly Span[], { width, color }: WaterfallOpt
     const failed = span.error !== undefined;
     const bar = drawBar(span.startUs - start, span.durationUs, total, barWidth);
     const time = (times[index] ?? '').padStart(timeWidth);
+    const tail = shorten(tails[index] ?? '', tailWidth);
     const text = [
       paint(styleOf(span.service), span.service.padEnd(serviceWidth)),
       shorten(label, nameWidth).padEnd(nameWidth),
       paint(failed ? 'red' : styleOf(span.service), bar),
-      failed ? paint('red', `${time}${marks[index] ?? ''}`) : `${time} ${paint('dim', details[index] ?? '')}`,
+      failed ? paint('red', `${time} ${tail}`) : `${time} ${paint('dim', tail)}`,
     ].join(' ');
     return color ? text : text.trimEnd();
   });
