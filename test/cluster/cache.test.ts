@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -49,6 +58,19 @@ describe('the cache', () => {
     mkdirSync(abandoned, { recursive: true });
     await cached(wanted);
     expect(existsSync(abandoned)).toBe(false);
+  });
+
+  it('keeps the four that were used last', async () => {
+    const make = () => Promise.resolve();
+    const paths: string[] = [];
+    for (const recipe of ['a', 'b', 'c', 'd']) {
+      const path = await cached(thing(make, [recipe]));
+      const minutesAgo = 10 - paths.push(path);
+      utimesSync(path, Date.now() / 1000 - minutesAgo * 60, Date.now() / 1000 - minutesAgo * 60);
+    }
+    await cached(thing(make, ['a']));
+    const fifth = await cached(thing(make, ['e']));
+    expect([...paths, fifth].map((path) => existsSync(path))).toEqual([true, false, true, true, true]);
   });
 
   it('tells recipes apart by their parts', () => {

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { withLock } from './lock.ts';
 import { announce, step } from './progress.ts';
+
+/** Recipes of one thing that are kept: a few, for other checkouts and for going back and forth between two states. */
+const KEPT = 4;
 
 /** The folder for what is slow to make and the same for every checkout. */
 export function cacheRoot(): string {
@@ -37,7 +40,7 @@ export function cachePath(thing: Pick<CachedThing, 'name' | 'recipe'>): string {
 /** The folder with the thing in it, made now if it is not there. It appears complete or not at all. */
 export async function cached(thing: CachedThing): Promise<string> {
   const path = cachePath(thing);
-  if (existsSync(path)) return path;
+  if (markUsed(path)) return path;
   mkdirSync(cacheRoot(), { recursive: true });
   const onWait = (pid: number) => announce(`• ${thing.title}: process ${pid} is at it already, waiting`);
   await withLock(`${path}.lock`, { onWait }, async () => {
@@ -53,8 +56,28 @@ export async function cached(thing: CachedThing): Promise<string> {
     } finally {
       rmSync(making, { recursive: true, force: true });
     }
+    dropUnused(`${thing.name}-`);
   });
   return path;
+}
+
+/** The time of a folder is when it was last used. Returns whether it is there. */
+function markUsed(path: string): boolean {
+  try {
+    utimesSync(path, new Date(), new Date());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Keeps of one thing what was used last. Programs that run are not harmed: the system keeps their files until they end. */
+function dropUnused(prefix: string): void {
+  const paths = readdirSync(cacheRoot())
+    .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length)))
+    .map((name) => join(cacheRoot(), name))
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  for (const path of paths.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 }
 
 /** Half-made things of processes that were killed: whoever holds the lock is the only one that could still be at it. */

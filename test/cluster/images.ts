@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { baseArchive } from './bases.ts';
-import { cached, cachePath, cacheRoot } from './cache.ts';
+import { cached, cachePath } from './cache.ts';
 import { dockerRuns } from './choose.ts';
 import { run, type CommandOptions } from './command.ts';
 import { baseImages } from './dockerfile.ts';
@@ -34,9 +34,6 @@ export interface BuiltImage {
   readonly built: boolean;
 }
 
-/** Archives of one image that are kept: a few, for other checkouts and for going back and forth between two states. */
-const KEPT = 4;
-
 /** Builds an image from its Dockerfile: by Docker where it runs, else by buildah on bases made here. */
 export async function buildImage(source: ImageSource): Promise<BuiltImage> {
   const dockerfile = readFileSync(source.dockerfile, 'utf8');
@@ -51,7 +48,6 @@ export async function buildImage(source: ImageSource): Promise<BuiltImage> {
     usually: '5 s',
     make: (dir, log) => (docker ? buildWithDocker(source, dir, log) : buildWithBuildah(source, bases, dir, log)),
   });
-  if (built) dropOldest(`${thing.name}-`);
   const archive = join(folder, 'image.tar');
   return { ref: source.ref, archive, bytes: statSync(archive).size, built };
 }
@@ -124,12 +120,4 @@ export function contentHash(folder: string): string {
   };
   visit(resolve(folder), '');
   return hash.digest('hex');
-}
-
-function dropOldest(prefix: string): void {
-  const found = readdirSync(cacheRoot())
-    .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length)))
-    .map((name) => ({ path: join(cacheRoot(), name), time: statSync(join(cacheRoot(), name)).mtimeMs }))
-    .sort((a, b) => b.time - a.time);
-  for (const { path } of found.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 }

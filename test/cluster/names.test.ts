@@ -23,6 +23,11 @@ describe('the names of a checkout', () => {
     for (const key of ['id', 'cluster', 'runDir', 'kubeconfig'] as const) expect(one[key]).not.toBe(two[key]);
   });
 
+  it('differ between the purposes of one checkout', () => {
+    const [demo, test] = ['', 'test'].map((purpose) => namesFor(join(folder, 'one'), undefined, purpose));
+    for (const key of ['cluster', 'runDir', 'kubeconfig'] as const) expect(demo?.[key]).not.toBe(test?.[key]);
+  });
+
   it('fit where they are used', () => {
     const { cluster, runDir } = namesFor(join(folder, 'one'));
     // A kind cluster's name, and a Unix socket's path of at most 107 bytes below the folder.
