@@ -22,10 +22,16 @@ describe('which Kubernetes', () => {
     expect(choose({ ...both, ...lack })).toEqual({ flavor: 'source', why: expect.stringContaining(why) });
   });
 
-  it.each(['kind', 'source'] as const)('is what TRACING_CLUSTER=%s says, whatever is there', (wish) => {
-    const nothing = { wish, dockerAnswers: false, kindOnPath: false, platform: 'linux' };
-    expect(choose(nothing)).toEqual({ flavor: wish, why: expect.stringContaining(`TRACING_CLUSTER=${wish}`) });
-    expect(choose({ ...both, wish }).flavor).toBe(wish);
+  it.each(['kind', 'source'] as const)('is what TRACING_CLUSTER=%s says', (wish) => {
+    expect(choose({ ...both, wish })).toEqual({
+      flavor: wish,
+      why: expect.stringContaining(`because TRACING_CLUSTER=${wish}`),
+    });
+  });
+
+  it('says why the wish for kind can not be met', () => {
+    expect(() => choose({ ...both, wish: 'kind', kindOnPath: false })).toThrow('kind is not on PATH');
+    expect(() => choose({ ...both, wish: 'kind', dockerAnswers: false })).toThrow('no Docker daemon answers');
   });
 
   it('is chosen by the machine when the wish is empty', () => {

@@ -19,14 +19,15 @@ export interface Choice {
 /** Which Kubernetes, and one line that says why. */
 export function choose(surroundings: Surroundings): Choice {
   const { wish, dockerAnswers, kindOnPath, platform } = surroundings;
+  const lacking = dockerAnswers ? 'kind is not on PATH' : 'no Docker daemon answers';
+  const canKind = dockerAnswers && kindOnPath;
   if (wish !== undefined && wish !== '') {
     if (wish !== 'kind' && wish !== 'source')
       throw new Error(`TRACING_CLUSTER is ${JSON.stringify(wish)}; it can be "kind" or "source".`);
+    if (wish === 'kind' && !canKind) throw new Error(`TRACING_CLUSTER=kind, but ${lacking}.`);
     return { flavor: wish, why: `Kubernetes: ${names[wish]}, because TRACING_CLUSTER=${wish}.` };
   }
-  if (dockerAnswers && kindOnPath)
-    return { flavor: 'kind', why: `Kubernetes: ${names.kind}, because Docker answers and kind is on PATH.` };
-  const lacking = dockerAnswers ? 'kind is not on PATH' : 'no Docker daemon answers';
+  if (canKind) return { flavor: 'kind', why: `Kubernetes: ${names.kind}, because Docker answers and kind is on PATH.` };
   if (platform === 'linux') return { flavor: 'source', why: `Kubernetes: ${names.source}, because ${lacking}.` };
   throw new Error(
     `On ${platform} the cluster needs a running Docker and kind (https://kind.sigs.k8s.io) on PATH; ${lacking}.`,

@@ -8,6 +8,8 @@ export interface CommandOptions {
   readonly input?: string | undefined;
   /** Append all output to this file instead of keeping it; its last lines are part of the error. */
   readonly log?: string | undefined;
+  /** What the command is called in an error, where it is wrapped in others. */
+  readonly title?: string | undefined;
   /** Resolve with what there is when the command fails, instead of rejecting. */
   readonly tolerant?: boolean | undefined;
 }
@@ -42,7 +44,7 @@ export async function run(command: string, args: readonly string[], options: Com
     child.on('close', resolve);
   });
   if (status !== 0 && options.tolerant !== true) {
-    const shown = `${command} ${args.slice(0, 6).join(' ')}${args.length > 6 ? ' …' : ''}`;
+    const shown = options.title ?? `${command} ${args.slice(0, 6).join(' ')}${args.length > 6 ? ' …' : ''}`;
     const output = options.log === undefined ? lastLines(stderr || stdout) : logTail(options.log);
     throw new CommandError(`${shown} failed (${status ?? 'killed'})\n${output}`, status);
   }

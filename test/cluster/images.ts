@@ -80,7 +80,7 @@ async function buildWithBuildah(
   const storage = ['--root', join(work, 'storage'), '--runroot', join(work, 'run'), '--storage-driver', 'vfs'];
   const policy = ['--signature-policy', join(work, 'policy.json')];
   const buildah = (verb: string, ...args: string[]) =>
-    run(...aside(work, 'buildah', [...storage, verb, ...policy, ...args]), options);
+    run(...aside(work, 'buildah', [...storage, verb, ...policy, ...args]), { ...options, title: `buildah ${verb}` });
   const ref = normalizeReference(source.ref);
   try {
     for (const base of bases) await buildah('pull', '--quiet', `docker-archive:${base}`);
