@@ -108,7 +108,7 @@ async function showTraces(cluster: Cluster): Promise<void> {
     throw new Error(
       `no pod of ${bare.join(', ')} has been injected; the operator said:\n${await logTail(cluster, OPERATOR.namespace, OPERATOR.release)}`,
     );
-  say(`  ${pods.length} pods were replaced by injected ones: ${pods.map((pod) => pod.name).join(', ')}`);
+  say(`  injected pods: ${pods.map((pod) => pod.name).join(', ')}`);
   say(`  kubectl apply -f ${POLICY_FILE}`);
   const applied = new Date();
   await applyPolicy(cluster);

@@ -75,16 +75,21 @@ export async function patchRatio(cluster: Cluster, ratio: number): Promise<void>
 /** Waits until Deployments have rolled out what they were told. */
 export async function waitForRollout(cluster: Cluster, namespace: string, deployments: string[]): Promise<void> {
   await Promise.all(
-    deployments.map((name) =>
-      cluster.run('kubectl', [
+    deployments.map(async (name) => {
+      const args = [
         '--namespace',
         namespace,
         'rollout',
         'status',
         `deployment/${name}`,
         `--timeout=${ROLLOUT_TIMEOUT}`,
-      ]),
-    ),
+      ];
+      try {
+        await cluster.run('kubectl', args);
+      } catch (error) {
+        throw new Error(`the Deployment ${namespace}/${name} did not become ready`, { cause: error });
+      }
+    }),
   );
 }
 

@@ -1,6 +1,8 @@
+import { styleText } from 'node:util';
 import { formatDuration } from '../cluster/progress.ts';
 import { mayColor } from './waterfall.ts';
-import { styleText } from 'node:util';
+
+const HEARTBEAT_MS = 20_000;
 
 /** One of the demo's stages failed; `look` says where to look next. */
 export class StageError extends Error {
@@ -26,6 +28,7 @@ export interface Stage<T> {
 export async function stage<T>(number: number, of: number, { title, usually, work, look }: Stage<T>): Promise<T> {
   const began = performance.now();
   say(`\n${bold(`[${number}/${of}] ${title}`)} (usually ${usually})`);
+  const heartbeat = setInterval(() => say(`  … ${formatDuration(performance.now() - began)}`), HEARTBEAT_MS);
   try {
     const result = await work();
     say(`[${number}/${of}] done in ${formatDuration(performance.now() - began)}`);
@@ -33,6 +36,8 @@ export async function stage<T>(number: number, of: number, { title, usually, wor
   } catch (error) {
     const took = formatDuration(performance.now() - began);
     throw new StageError(`[${number}/${of}] ${title}: failed after ${took}`, look, { cause: error });
+  } finally {
+    clearInterval(heartbeat);
   }
 }
 
