@@ -2,7 +2,10 @@
 # The init container: copies /agent into the directory given as its argument (an emptyDir that the app mounts read-only).
 # Files appear whole and checked, register.cjs last, so a process sees either nothing or a complete agent. A second run
 # finds it complete and changes nothing. Needs no user of its own, no writable root, and nothing but busybox.
-set -eu
+#
+# The app starts whatever happens here: NODE_OPTIONS names register.cjs, and Node ends where that is missing. So where
+# the agent cannot be copied (a full disk, a damaged image) an empty register.cjs is left in its place.
+set -u
 
 target=${1:?usage: copy DIRECTORY}
 source=${AGENT_SOURCE:-/agent}
@@ -17,6 +20,21 @@ verify() {
   (cd "$1" && sha256sum -c SHA256SUMS) > /dev/null 2>&1
 }
 
+copy() {
+  cp "$source"/* "$staging/" || return 1
+  if ! verify "$staging"; then
+    echo "what was copied does not match its checksums" >&2
+    return 1
+  fi
+  bytes=$(cat "$staging"/* | wc -c)
+  count=$(ls "$staging" | wc -l)
+  chmod 0644 "$staging"/* || return 1
+  for file in "$staging"/*; do
+    case $file in */register.cjs) ;; *) mv -f "$file" "$target/" || return 1 ;; esac
+  done
+  mv -f "$staging/register.cjs" "$target/"
+}
+
 began=$(hundredths)
 
 if cmp -s "$source/SHA256SUMS" "$target/SHA256SUMS" && verify "$target"; then
@@ -24,19 +42,11 @@ if cmp -s "$source/SHA256SUMS" "$target/SHA256SUMS" && verify "$target"; then
   exit 0
 fi
 
-staging=$(mktemp -d "$target/.copy.XXXXXX")
-trap 'rm -rf "$staging"' EXIT
-cp "$source"/* "$staging/"
-if ! verify "$staging"; then
-  echo "agent copied to $target does not match its checksums" >&2
-  exit 1
+if staging=$(mktemp -d "$target/.copy.XXXXXX") && copy; then
+  rm -rf "$staging"
+  echo "agent copied to $target: $((count)) files, $((bytes)) bytes, $(($(hundredths) - began))0 ms"
+else
+  rm -rf "$staging"
+  echo "agent not copied to $target, the app starts untraced" >&2
+  : > "$target/register.cjs"
 fi
-bytes=$(cat "$staging"/* | wc -c)
-count=$(ls "$staging" | wc -l)
-chmod 0644 "$staging"/*
-for file in "$staging"/*; do
-  case $file in */register.cjs) ;; *) mv -f "$file" "$target/" ;; esac
-done
-mv -f "$staging/register.cjs" "$target/"
-
-echo "agent copied to $target: $((count)) files, $((bytes)) bytes, $(($(hundredths) - began))0 ms"

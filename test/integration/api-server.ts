@@ -7,8 +7,11 @@ import { until } from '../cluster/progress.ts';
 
 const OWNER = { fieldManager: 'test', force: true };
 
-/** Applies the committed CRD and waits until policies can be made. */
-export async function applyCrd(client: KubeClient): Promise<void> {
+/**
+ * Applies the committed CRD and waits until policies can be made. The function returned removes it, with all policies:
+ * Helm refuses to install over a CRD that it does not own.
+ */
+export async function applyCrd(client: KubeClient): Promise<() => Promise<void>> {
   const crd = load(readFileSync(new URL(`../../${CRD_FILES[0]}`, import.meta.url), 'utf8')) as {
     metadata: { name: string };
   };
@@ -21,6 +24,7 @@ export async function applyCrd(client: KubeClient): Promise<void> {
     );
     return status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
   });
+  return () => client.request('DELETE', path).then(() => undefined);
 }
 
 /** Makes a namespace with a name of its own; `delete` takes everything in it along. */

@@ -4,12 +4,14 @@ import { applyCrd, makeNamespace } from './api-server.ts';
 
 const client = KubeClient.fromDefault();
 let namespace: Awaited<ReturnType<typeof makeNamespace>>;
+let removeCrd: () => Promise<void>;
 
 beforeAll(async () => {
-  await applyCrd(client);
+  removeCrd = await applyCrd(client);
   namespace = await makeNamespace(client);
 });
 afterAll(async () => {
+  await removeCrd();
   await namespace.delete();
   client.close();
 });
