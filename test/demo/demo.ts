@@ -36,7 +36,7 @@ const PLAUSIBLE = { least: 2, most: 41 };
 /** Stages 1 and 2, which need the package registries, and so the machine's own network. */
 async function outside(cluster: Cluster): Promise<number> {
   say(
-    `The whole demo: about 1 minute, 20 the first time on a machine (Kubernetes and Jaeger are built once).\n${cluster.why}`,
+    `The whole demo: 1 to 2 minutes; about 20 the first time on a machine without Docker, where Kubernetes and Jaeger are built once.\n${cluster.why}`,
   );
   await stage(1, STAGES, {
     title: 'A Kubernetes cluster',
@@ -125,7 +125,7 @@ async function showTraces(cluster: Cluster): Promise<void> {
 
 async function showTrace(route: Route, name: string, order: OrderRequest, status: number): Promise<void> {
   const spans = await traceOf(route, order, status, SHOP_SERVICES);
-  process.stdout.write(`\n${bold(name)}: POST /orders ${JSON.stringify(order)} → ${status}\n`);
+  process.stdout.write(`\n${bold(name, process.stdout)}: POST /orders ${JSON.stringify(order)} → ${status}\n`);
   const width = process.stdout.columns ?? 140;
   process.stdout.write(waterfall(spans, { width, color: mayColor(process.stdout, process.env) }));
 }

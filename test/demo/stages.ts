@@ -46,7 +46,7 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Bold on a terminal. */
-export function bold(text: string): string {
-  return mayColor(process.stderr, process.env) ? styleText('bold', text, { validateStream: false }) : text;
+/** Bold where the stream is a terminal. */
+export function bold(text: string, stream: NodeJS.WriteStream = process.stderr): string {
+  return mayColor(stream, process.env) ? styleText('bold', text, { validateStream: false }) : text;
 }
