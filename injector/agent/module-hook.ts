@@ -32,10 +32,13 @@ export function watchLibraries(interest: Interest): void {
 
 const awaited = new Map<string, Patch>();
 let originalLoad: Load | undefined;
+let looking = false;
 
 /** Looks at a resolved file and, if it is of interest and not loaded yet, has it patched when it is. */
 export function notice(filename: string, interest: Interest): void {
-  if (awaited.has(filename)) return;
+  // Looking something up resolves paths itself.
+  if (looking || awaited.has(filename)) return;
+  looking = true;
   try {
     if (loader._cache[filename]?.loaded) return;
     const patch = interest(filename);
@@ -47,6 +50,8 @@ export function notice(filename: string, interest: Interest): void {
     }
   } catch (error) {
     failed(`${filename} could not be instrumented`, error);
+  } finally {
+    looking = false;
   }
 }
 

@@ -102,13 +102,15 @@
       script.runInThisContext()(module.exports, provide, module);
       return module.exports;
     }
-    load('agent', require).start({ load: load, require: require });
+    return load('agent', require).start({ load: load, require: require });
   }
 
   try {
     if (!process.versions || !process.versions.node || process.env.TRACING_ACME_AGENT === 'off') return;
-    if (globalThis[MARK] || !require('worker_threads').isMainThread) return;
-    Object.defineProperty(globalThis, MARK, { value: true });
+    // In a worker thread Node disables chdir; asking worker_threads itself would cost every process two milliseconds.
+    if (globalThis[MARK] || (process.chdir && process.chdir.disabled)) return;
+    var state = {};
+    Object.defineProperty(globalThis, MARK, { value: state });
     if (isTool(process.argv, process.execArgv)) return;
     if (!isSupported(process.versions.node)) {
       say(
@@ -116,7 +118,7 @@
       );
       return;
     }
-    start(__dirname);
+    state.agent = start(__dirname);
   } catch (error) {
     say('not tracing this process: ' + ((error && error.message) || error));
   }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, 
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SUPPORTED_LINES, nodeBinary } from '../node-versions/index.ts';
+import { SUPPORTED_LINES, nodeBinary } from '../../injector/agent/runtimes/index.ts';
 import { ROOT, runNode, startServer, type RunningServer } from './process.ts';
 import { Sink } from './sink.ts';
 
@@ -89,6 +89,7 @@ describe.each(SUPPORTED_LINES)('on Node %s, by itself with the usual OTEL_* vari
       (span) => span.scope.includes('express') && span.traceId === failed?.traceId && span.events.length > 0,
     );
     expect(handler?.events[0]).toMatchObject({ name: 'exception', attributes: { 'exception.message': 'no stock' } });
+    expect(server.output()).not.toContain('tracing-operator');
   });
 });
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { nodeBinary } from '../node-versions/index.ts';
+import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nodeBinary, NODE_LINES } from '../node-versions/index.ts';
+import { nodeBinary, NODE_LINES } from '../../injector/agent/runtimes/index.ts';
 
 let base: string | undefined;
 

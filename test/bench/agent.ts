@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { installedApp } from '../node-versions/app.ts';
-import { nodeBinary } from '../node-versions/index.ts';
+import { installedApp } from '../agent/app.ts';
+import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
 import { median, result, writeResults, type Result } from './results.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
