@@ -5,7 +5,8 @@ import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
-import { installHttp } from './http/install.ts';
+import type * as Http from 'node:http';
+import { HttpHooks } from './http/install.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush } from './lifecycle.ts';
 import { watchLibraries } from './module-hook.ts';
@@ -43,6 +44,7 @@ export class Agent implements SpanSink {
   private settings: Settings | undefined;
   private resourceFacts: { attributes: Attributes } | undefined;
   private carriers: readonly string[] = [];
+  private http: HttpHooks | undefined;
   private muted = false;
 
   constructor(host: Host, env: Environment) {
@@ -116,6 +118,7 @@ export class Agent implements SpanSink {
     this.setExporters(settings.exporters);
     this.state.on = settings.on;
     this.contexts.setOn(settings.on);
+    this.http?.set(settings.on);
   }
 
   private setPropagators(names: string[]): void {
@@ -161,7 +164,8 @@ export class Agent implements SpanSink {
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
       const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };
-      installHttp(tracing, () => this.muted, this.host.require);
+      this.http = new HttpHooks(tracing, () => this.muted, this.host.require('node:http') as typeof Http);
+      this.http.set(this.state.on);
     } catch (error) {
       failed('HTTP could not be instrumented', error);
     }

@@ -2,7 +2,17 @@
 //   node injector/agent/build.ts [output directory]
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -103,7 +113,11 @@ function compileFor(lines: readonly string[], output: string): void {
     try {
       const node = nodeBinary(line);
       const tag = execFileSync(node, ['-p', '`${process.versions.v8}-${process.platform}-${process.arch}`'], CLEAN);
-      execFileSync(node, [join(AGENT, 'warm.cjs'), output, join(output, `v8-${tag.trim()}.cache`), ...UNCOMPILED], CLEAN);
+      execFileSync(
+        node,
+        [join(AGENT, 'warm.cjs'), output, join(output, `v8-${tag.trim()}.cache`), ...UNCOMPILED],
+        CLEAN,
+      );
     } catch (error) {
       console.warn(`  no compiled code for Node ${line}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -36,8 +36,9 @@ export function watchBuiltins(use: BuiltinUse, isLoaded: () => boolean): void {
   for (const name of HTTP_CHANNELS) channels.channel(name).subscribe(http);
   // Stays: whether a subscriber added while a message is published sees that message depends on the version of Node.
   channels.channel(UNDICI_CREATE).subscribe((message) => use.undici(message));
-  // A program that has loaded http by the end of its main script: its first TLS request must be seen, too.
-  process.nextTick(http);
+  // A program that has loaded http by the end of its main script: its first TLS request must be seen, too. Only where no
+  // channel tells of it, for a tick that waits shows in the stack traces of later Nodes.
+  if (Number(process.versions.node.split('.', 1)[0]) < 22) process.nextTick(http);
   setImmediate(http).unref();
 }
 

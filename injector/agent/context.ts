@@ -1,3 +1,4 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import { ROOT_CONTEXT, type Context } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 
@@ -60,6 +61,7 @@ export const EMPTY_CONTEXT = new ChainContext();
 
 /** The context manager: as if there were none while tracing is off, and no work to enter the context one is in. */
 export class LiveContextManager extends AsyncLocalStorageContextManager {
+  private readonly storage = (this as unknown as { _asyncLocalStorage: AsyncLocalStorage<Context> })._asyncLocalStorage;
   private on = true;
 
   /** Switches context propagation; off, nothing is stored and what was stored is forgotten. */
@@ -68,8 +70,13 @@ export class LiveContextManager extends AsyncLocalStorageContextManager {
     this.on = on;
   }
 
+  /** Makes a context the current one for the rest of this synchronous work and what it starts. */
+  enter(context: Context): void {
+    if (this.on) this.storage.enterWith(context);
+  }
+
   override active(): Context {
-    return this.on ? super.active() : ROOT_CONTEXT;
+    return (this.on && this.storage.getStore()) || ROOT_CONTEXT;
   }
 
   override with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
@@ -78,7 +85,8 @@ export class LiveContextManager extends AsyncLocalStorageContextManager {
     thisArg?: ThisParameterType<F>,
     ...args: A
   ): ReturnType<F> {
-    if (!this.on || context === super.active()) return fn.apply(thisArg, args);
-    return super.with(context, fn, thisArg, ...args);
+    if (!this.on || context === this.storage.getStore()) return fn.apply(thisArg, args);
+    if (thisArg == null) return this.storage.run(context, fn, ...args);
+    return this.storage.run(context, () => fn.apply(thisArg, args));
   }
 }

@@ -86,7 +86,8 @@ export class Libraries {
 
   /** Loads every instrumentation there is, for the build's rehearsal only. */
   rehearse(): void {
-    for (const name of Object.keys(libraries.classes)) if (libraries.builtins[name] === undefined) this.instrument(name);
+    for (const name of Object.keys(libraries.classes))
+      if (libraries.builtins[name] === undefined) this.instrument(name);
   }
 
   /** Another piece of the agent that shares our copy of the API. */

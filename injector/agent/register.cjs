@@ -119,6 +119,8 @@
       return;
     }
     state.agent = start(__dirname);
+    // Not a module of the app: it should not find us among its own.
+    delete require.cache[__filename];
   } catch (error) {
     say('not tracing this process: ' + ((error && error.message) || error));
   }

@@ -33,8 +33,9 @@ async function rehearse(agent, port) {
   const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
   for (let i = 0; i < 20; i++) {
     await new Promise((resolve, reject) => {
-      const request = http.get({ host: '127.0.0.1', port, path: '/rehearsal?a=b', headers: i % 2 ? headers : {} }, (response) =>
-        response.resume().on('end', resolve),
+      const request = http.get(
+        { host: '127.0.0.1', port, path: '/rehearsal?a=b', headers: i % 2 ? headers : {} },
+        (response) => response.resume().on('end', resolve),
       );
       request.on('error', reject);
     });
@@ -46,7 +47,9 @@ async function rehearse(agent, port) {
 }
 
 function write() {
-  const pieces = [...scripts].filter(([name]) => !without.includes(name)).map(([name, script]) => [name, script.createCachedData()]);
+  const pieces = [...scripts]
+    .filter(([name]) => !without.includes(name))
+    .map(([name, script]) => [name, script.createCachedData()]);
   const index = {};
   let offset = 0;
   for (const [name, data] of pieces) {

@@ -45,7 +45,12 @@ describe.each(['20', '24'])('on Node %s a program ends as without us when it', (
   it.each(ENDINGS.map((ending) => [ending.name, ending] as const))('%s', async (_name, ending) => {
     const bare = await run(ending, line, false);
     const traced = await run(ending, line, true);
-    expect({ code: traced.code, signal: traced.signal, stdout: plain(traced.stdout), stderr: plain(traced.stderr) }).toEqual({
+    expect({
+      code: traced.code,
+      signal: traced.signal,
+      stdout: plain(traced.stdout),
+      stderr: plain(traced.stderr),
+    }).toEqual({
       code: bare.code,
       signal: bare.signal,
       stdout: plain(bare.stdout),

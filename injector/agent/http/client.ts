@@ -1,3 +1,4 @@
+import { errorMonitor } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import {
   SpanKind,
@@ -9,41 +10,28 @@ import {
   type Context,
   type Span,
 } from '@opentelemetry/api';
-import { failed } from '../report.ts';
 import { knownMethod, redactQuery, splitHost } from './attributes.ts';
 import { setExchange, type Exchange } from './exchange.ts';
 import type { HttpTracing } from './server.ts';
 
 /** The headers of a request as Node hands them to the wire: its own table, or the app's array. */
 export type WireHeaders = object | [string, string][] | string[] | null | undefined;
-type StoreHeader = (this: ClientRequest, firstLine: string, headers: WireHeaders) => void;
 
 /**
- * A replacement for the method with which a client request writes its headers: by then everything about the request is
- * known, and both http and https, from CommonJS, ES modules and bundles come through here with no function replaced that
- * an app can hold.
+ * Starts the span of a client request whose headers are about to be written, and gives the headers to write: by then
+ * everything about the request is known, and http, https and whatever is built on them come through here.
  */
-export function tracedStoreHeader(original: StoreHeader, tracing: HttpTracing, muted: () => boolean): StoreHeader {
-  return function _storeHeader(this: ClientRequest, firstLine, headers) {
-    let sent = headers;
-    if (tracing.state.on && !muted()) {
-      try {
-        sent = begin(this, headers, tracing);
-      } catch (error) {
-        failed('a client request could not be traced', error);
-      }
-    }
-    return original.call(this, firstLine, sent);
-  };
-}
-
-function begin(request: ClientRequest, headers: WireHeaders, tracing: HttpTracing): WireHeaders {
+export function beginClientExchange(request: ClientRequest, headers: WireHeaders, tracing: HttpTracing): WireHeaders {
   const parent = context.active();
   const span = tracing.tracer.startSpan(request.method, { kind: SpanKind.CLIENT }, parent);
   const entered = trace.setSpan(parent, span);
   if (span.isRecording()) {
     span.setAttributes(requestAttributes(request));
-    setExchange(request, new ClientExchange(parent, span, request));
+    const exchange = new ClientExchange(parent, span);
+    setExchange(request, exchange);
+    // This symbol's listeners count for nothing: an error nobody handles still ends the process.
+    request.on(errorMonitor, (error: NodeJS.ErrnoException) => exchange.closed(error));
+    if (request.getHeader('upgrade') !== undefined) watchUpgrade(request, exchange);
   }
   return inject(request, headers, entered);
 }
@@ -83,54 +71,19 @@ function fullUrl(request: ClientRequest, host: string): string {
   return redactQuery(url);
 }
 
-class ClientExchange implements Exchange {
+/** The span of a client request; it ends with its response, or with an error. */
+export class ClientExchange implements Exchange {
   readonly context: Context;
-  readonly span: Span;
-  private readonly request: ClientRequest;
-  private done = false;
+  private readonly span: Span;
 
-  constructor(parent: Context, span: Span, request: ClientRequest) {
-    this.context = parent;
+  constructor(context: Context, span: Span) {
+    this.context = context;
     this.span = span;
-    this.request = request;
   }
 
-  observe(event: string | symbol, value: unknown): void {
-    switch (event) {
-      case 'response':
-        this.answered(value as IncomingMessage);
-        setExchange(value as IncomingMessage, new ResponseExchange(this, value as IncomingMessage));
-        break;
-      case 'upgrade':
-      case 'connect':
-        this.answered(value as IncomingMessage);
-        this.finish();
-        break;
-      case 'error':
-        this.failed(value as NodeJS.ErrnoException);
-        break;
-      case 'close':
-        // The response may still be read; only a request that got none ends here.
-        if (!(this.request as { res?: IncomingMessage }).res) this.finish();
-        break;
-    }
-  }
-
-  failed(error: NodeJS.ErrnoException): void {
-    if (this.done) return;
-    this.span.recordException(error as Error);
-    this.span.setAttribute('error.type', error.code ?? error.name);
-    this.span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
-    this.finish();
-  }
-
-  finish(): void {
-    if (this.done) return;
-    this.done = true;
-    this.span.end();
-  }
-
-  private answered(response: IncomingMessage): void {
+  /** The head of the response has come; the response is done with when its object is. */
+  answered(response: IncomingMessage): void {
+    setExchange(response, this);
     const status = response.statusCode ?? 0;
     this.span.setAttribute('http.response.status_code', status);
     this.span.setAttribute('network.protocol.version', response.httpVersion);
@@ -144,26 +97,26 @@ class ClientExchange implements Exchange {
       this.span.setStatus({ code: SpanStatusCode.ERROR });
     }
   }
+
+  closed(error?: NodeJS.ErrnoException | null): void {
+    if (error) {
+      this.span.recordException(error as Error);
+      this.span.setAttribute('error.type', error.code ?? error.name);
+      this.span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+    }
+    this.span.end();
+  }
 }
 
-class ResponseExchange implements Exchange {
-  readonly context: Context;
-  private readonly call: ClientExchange;
-  private readonly response: IncomingMessage;
-
-  constructor(call: ClientExchange, response: IncomingMessage) {
-    this.context = call.context;
-    this.call = call;
-    this.response = response;
-  }
-
-  observe(event: string | symbol, value: unknown): void {
-    if (event === 'error') this.call.failed(value as NodeJS.ErrnoException);
-    else if (event === 'end') this.call.finish();
-    else if (event === 'close') {
-      if (!this.response.complete)
-        this.call.span.setStatus({ code: SpanStatusCode.ERROR, message: 'response cut off' });
-      this.call.finish();
+/** A switch to another protocol is told by an event only, which must keep its count of listeners. */
+function watchUpgrade(request: ClientRequest, exchange: ClientExchange): void {
+  const emit = request.emit;
+  const watched = function (this: ClientRequest, ...values: Parameters<typeof emit>): boolean {
+    if (values[0] === 'upgrade') {
+      exchange.answered(values[1] as IncomingMessage);
+      exchange.closed();
     }
-  }
+    return emit.apply(this, values);
+  };
+  Object.defineProperty(request, 'emit', { value: watched, writable: true, configurable: true, enumerable: false });
 }

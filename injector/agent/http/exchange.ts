@@ -4,8 +4,8 @@ import type { Context } from '@opentelemetry/api';
 export interface Exchange {
   /** The context the app's listeners on these objects run in. */
   readonly context: Context;
-  /** Called for each event before the app's listeners see it. */
-  observe(event: string | symbol, value: unknown): void;
+  /** The object is done with: a response a server sent, or one a client has read. */
+  closed(error?: Error | null): void;
 }
 
 // A constructor that returns its argument lets a subclass put a private field on any object: unlike a symbol property

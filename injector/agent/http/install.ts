@@ -1,51 +1,131 @@
-import type { EventEmitter } from 'node:events';
+import * as channels from 'node:diagnostics_channel';
 import type * as Http from 'node:http';
-import type * as Net from 'node:net';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { failed } from '../report.ts';
-import { tracedStoreHeader } from './client.ts';
+import { ClientExchange, beginClientExchange, type WireHeaders } from './client.ts';
 import { exchangeOf } from './exchange.ts';
-import { tracedServerEmit, type HttpTracing } from './server.ts';
+import { beginServerExchange, type HttpTracing } from './server.ts';
 
-type Emit = (this: unknown, event: string | symbol, ...values: unknown[]) => boolean;
+type Emit = (this: object, event: string | symbol, ...values: unknown[]) => boolean;
+type StoreHeader = (this: ClientRequest, firstLine: string, headers: WireHeaders) => void;
+type Destroy = (this: IncomingMessage, error: Error | null, done: (error?: Error | null) => void) => void;
+
+/** A method of a prototype, ours or Node's, whichever is wanted. */
+interface Replacement {
+  target: object;
+  name: string;
+  ours: unknown;
+  /** What was there; undefined where it was inherited. */
+  before: PropertyDescriptor | undefined;
+}
 
 /**
- * Makes Node's HTTP servers and clients traced, once and for all module systems: four methods on prototypes, no export
- * replaced. Works at any time, also on servers that are listening already.
+ * HTTP tracing for servers and clients of any module system, by Node's diagnostics channels and a few methods of its
+ * prototypes; no export is replaced. It can be switched off to the last trace: then Node runs as it came.
  */
-export function installHttp(tracing: HttpTracing, muted: () => boolean, load: NodeJS.Require): void {
-  const http = load('node:http') as typeof Http;
-  const net = load('node:net') as typeof Net;
-  const isRequest = (value: unknown): boolean => value instanceof http.IncomingMessage;
-  const server = net.Server.prototype as EventEmitter;
-  replace(server, 'emit', tracedServerEmit(server.emit as Emit, tracing, isRequest));
-  for (const Class of [http.IncomingMessage, http.ServerResponse, http.ClientRequest]) {
-    const prototype = Class.prototype as EventEmitter;
-    replace(prototype, 'emit', observedEmit(prototype.emit as Emit, tracing));
+export class HttpHooks {
+  private readonly subscriptions: [string, (message: unknown) => void][] = [];
+  private readonly replacements: Replacement[] = [];
+  private on = false;
+
+  constructor(tracing: HttpTracing, muted: () => boolean, http: typeof Http) {
+    this.subscribe('http.server.request.start', (message) => {
+      const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
+      // Not `run`: what follows is Node handing this request to the app, with no frame of ours on the stack.
+      tracing.contexts.enter(beginServerExchange(request, response, tracing));
+    });
+    this.subscribe('http.client.response.finish', (message) => {
+      const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
+      const exchange = exchangeOf(request);
+      if (exchange instanceof ClientExchange) exchange.answered(response);
+    });
+    const client = http.ClientRequest.prototype as unknown as { _storeHeader: StoreHeader };
+    const storeHeader = client._storeHeader;
+    const ownStoreHeader: StoreHeader = function _storeHeader(firstLine, headers) {
+      let sent = headers;
+      if (!muted()) {
+        try {
+          sent = beginClientExchange(this, headers, tracing);
+        } catch (error) {
+          failed('a client request could not be traced', error);
+        }
+      }
+      storeHeader.call(this, firstLine, sent);
+    };
+    this.replace(client, '_storeHeader', ownStoreHeader);
+    this.replaceIncoming(http.IncomingMessage.prototype, tracing);
+    this.replaceOutgoing(http.ServerResponse.prototype as ServerResponse);
   }
-  const request = http.ClientRequest.prototype as unknown as { _storeHeader: Parameters<typeof tracedStoreHeader>[0] };
-  replace(request, '_storeHeader', tracedStoreHeader(request._storeHeader, tracing, muted));
-}
 
-/** An `emit` that lets the exchange see the event first and runs listeners in the exchange's context. */
-function observedEmit(inherited: Emit, tracing: HttpTracing): Emit {
-  return function emit(this: unknown, event) {
-    const exchange = exchangeOf(this as object);
-    // eslint-disable-next-line prefer-rest-params -- the cheapest way to pass on whatever came
-    const values = arguments as unknown as Parameters<Emit>;
-    if (exchange === undefined) return Reflect.apply(inherited, this, values);
-    try {
-      exchange.observe(event, values[1]);
-    } catch (error) {
-      failed('an HTTP event could not be traced', error);
+  /** Installs or removes everything. */
+  set(on: boolean): void {
+    if (this.on === on) return;
+    this.on = on;
+    for (const [name, listener] of this.subscriptions) {
+      if (on) channels.channel(name).subscribe(listener);
+      else channels.channel(name).unsubscribe(listener);
     }
-    return tracing.contexts.with(exchange.context, runEmit, undefined, inherited, this, values);
-  };
+    for (const { target, name, ours, before } of this.replacements) {
+      if (on)
+        Object.defineProperty(target, name, { value: ours, writable: true, configurable: true, enumerable: false });
+      // Somebody may have wrapped ours: theirs stays, and ours below it does nothing for what is not traced.
+      else if (Object.getOwnPropertyDescriptor(target, name)?.value !== ours) continue;
+      else if (before) Object.defineProperty(target, name, before);
+      else Reflect.deleteProperty(target, name);
+    }
+  }
+
+  private subscribe(name: string, listener: (message: unknown) => void): void {
+    this.subscriptions.push([
+      name,
+      (message) => {
+        try {
+          listener(message);
+        } catch (error) {
+          failed('an HTTP request could not be traced', error);
+        }
+      },
+    ]);
+  }
+
+  private replace(target: object, name: string, ours: unknown): void {
+    this.replacements.push({ target, name, ours, before: Object.getOwnPropertyDescriptor(target, name) });
+  }
+
+  /** A message that was read: ends the span of a client request; listeners get the request's context where Node loses it. */
+  private replaceIncoming(prototype: IncomingMessage, tracing: HttpTracing): void {
+    const destroy = (prototype as unknown as { _destroy: Destroy })._destroy;
+    const ownDestroy: Destroy = function _destroy(error, done) {
+      close(this, error);
+      destroy.call(this, error, done);
+    };
+    this.replace(prototype, '_destroy', ownDestroy);
+    // Up to Node 23 a context entered in the request's first event is there in the later ones, too.
+    if (Number(process.versions.node.split('.', 1)[0]) < 24) return;
+    const emit = prototype.emit as Emit;
+    const ownEmit: Emit = function (this: object, ...values: Parameters<Emit>) {
+      const exchange = exchangeOf(this);
+      if (exchange === undefined) return Reflect.apply(emit, this, values);
+      return tracing.contexts.with(exchange.context, () => Reflect.apply(emit, this, values));
+    };
+    this.replace(prototype, 'emit', ownEmit);
+  }
+
+  /** A response that was sent or cut off: ends the span of a server's request. */
+  private replaceOutgoing(prototype: ServerResponse): void {
+    const emit = prototype.emit as Emit;
+    const ownEmit: Emit = function (this: object, ...values: Parameters<Emit>) {
+      if (values[0] === 'close') close(this, undefined);
+      return Reflect.apply(emit, this, values);
+    };
+    this.replace(prototype, 'emit', ownEmit);
+  }
 }
 
-function runEmit(emit: Emit, target: unknown, values: Parameters<Emit>): boolean {
-  return Reflect.apply(emit, target, values);
-}
-
-function replace<T extends object, K extends keyof T>(target: T, name: K, value: T[K]): void {
-  Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: false });
+function close(target: object, error: Error | null | undefined): void {
+  try {
+    exchangeOf(target)?.closed(error);
+  } catch (failure) {
+    failed('an HTTP span could not be ended', failure);
+  }
 }

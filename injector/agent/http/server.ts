@@ -10,7 +10,6 @@ import {
   type Span,
 } from '@opentelemetry/api';
 import { EMPTY_CONTEXT, type LiveContextManager } from '../context.ts';
-import { failed } from '../report.ts';
 import type { LiveTracer, TracingState } from '../tracer.ts';
 import { serverRequestAttributes } from './attributes.ts';
 import { setExchange, type Exchange } from './exchange.ts';
@@ -24,8 +23,6 @@ interface RpcMetadata {
   route?: string;
 }
 
-type Emit = (this: unknown, event: string | symbol, ...values: unknown[]) => boolean;
-
 /** What the HTTP hooks share. */
 export interface HttpTracing {
   state: TracingState;
@@ -35,32 +32,8 @@ export interface HttpTracing {
   carriers(): readonly string[];
 }
 
-/**
- * A replacement for `emit` of all network servers that gives each request a span and its context. Requests over TLS and
- * HTTP/1 in any framework come through here, since Node emits 'request' on the server object.
- */
-export function tracedServerEmit(inherited: Emit, tracing: HttpTracing, isRequest: (value: unknown) => boolean): Emit {
-  return function emit(this: unknown, event) {
-    // eslint-disable-next-line prefer-rest-params -- the cheapest way to pass on whatever came
-    const values = arguments as unknown as [string, IncomingMessage, ServerResponse];
-    if (event !== 'request' || !tracing.state.on || !isRequest(values[1]))
-      return Reflect.apply(inherited, this, values);
-    let entered: Context | undefined;
-    try {
-      entered = begin(values[1], values[2], tracing);
-    } catch (error) {
-      failed('a request could not be traced', error);
-    }
-    if (entered === undefined) return Reflect.apply(inherited, this, values);
-    return tracing.contexts.with(entered, runEmit, undefined, inherited, this, values);
-  };
-}
-
-function runEmit(emit: Emit, target: unknown, values: Parameters<Emit>): boolean {
-  return Reflect.apply(emit, target, values);
-}
-
-function begin(request: IncomingMessage, response: ServerResponse, tracing: HttpTracing): Context {
+/** Starts the span of a request that a server is about to hand to the app; gives the context to go on in. */
+export function beginServerExchange(request: IncomingMessage, response: ServerResponse, tracing: HttpTracing): Context {
   const parent = hasHeader(request.rawHeaders, tracing.carriers())
     ? propagation.extract(ROOT_CONTEXT, request.headers)
     : ROOT_CONTEXT;
@@ -68,29 +41,27 @@ function begin(request: IncomingMessage, response: ServerResponse, tracing: Http
   const span = tracing.tracer.startSpan(method, { kind: SpanKind.SERVER }, parent);
   const base = trace.setSpan(parent === ROOT_CONTEXT ? EMPTY_CONTEXT : parent, span);
   if (!span.isRecording()) {
-    const exchange = new UnsampledExchange(base);
-    setExchange(request, exchange);
-    setExchange(response, exchange);
+    setExchange(request, new UnrecordedExchange(base));
     return base;
   }
   const scheme = (request.socket as { encrypted?: boolean }).encrypted ? 'https' : 'http';
   span.setAttributes(serverRequestAttributes(request, scheme));
   const metadata: RpcMetadata = { type: 'http', span };
   const entered = base.setValue(RPC_METADATA, metadata);
-  setExchange(request, new UnsampledExchange(entered));
+  setExchange(request, new UnrecordedExchange(entered));
   setExchange(response, new ServerExchange(entered, method, metadata, response));
   return entered;
 }
 
 /** Keeps the context for the app's listeners; there is nothing to record. */
-class UnsampledExchange implements Exchange {
+class UnrecordedExchange implements Exchange {
   readonly context: Context;
 
   constructor(context: Context) {
     this.context = context;
   }
 
-  observe(): void {
+  closed(): void {
     // nothing is recorded
   }
 }
@@ -108,20 +79,19 @@ class ServerExchange implements Exchange {
     this.response = response;
   }
 
-  observe(event: string | symbol, value: unknown): void {
+  closed(error?: Error | null): void {
     const { span, route } = this.metadata;
-    if (event === 'error') {
-      span.recordException(value as Error);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: (value as Error).message });
-    }
-    if (event !== 'close') return;
     const status = this.response.statusCode;
     span.setAttribute('http.response.status_code', status);
     if (route) {
       span.setAttribute('http.route', route);
       span.updateName(`${this.method} ${route}`);
     }
-    if (status >= 500) {
+    if (error) {
+      span.recordException(error);
+      span.setAttribute('error.type', error.name);
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+    } else if (status >= 500) {
       span.setAttribute('error.type', String(status));
       span.setStatus({ code: SpanStatusCode.ERROR });
     }
