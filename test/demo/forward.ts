@@ -17,7 +17,10 @@ export async function forward(
     env: cluster.environment(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const stop = () => void child.kill();
+  const stop = () => {
+    process.off('exit', stop);
+    child.kill();
+  };
   process.once('exit', stop);
   let output = '';
   try {

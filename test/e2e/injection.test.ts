@@ -305,6 +305,13 @@ describe('injection', () => {
         '--timeout=60s',
       ]);
     }
+    // A Service follows the readiness of its pods within a second or so; whoever comes before is admitted as he is.
+    await until('pods are not injected again', 20_000, async () => {
+      const args = ['--namespace', namespace, 'apply', '--dry-run=server', '--output=json', '-f', '-'];
+      const input = JSON.stringify(pod('probe', { annotations: asked }));
+      const { spec } = JSON.parse(await cluster.run('kubectl', args, { input })) as PodObject;
+      return spec.initContainers !== undefined;
+    });
     expect((await started('operator-is-back', { annotations: asked })).NODE_OPTIONS).toContain(ENTRY);
   }, 240_000);
 
