@@ -88,7 +88,10 @@ export class Agent implements SpanSink {
     registerApi(this.provider, this.contexts, this.propagator);
     watchLibraries((filename) => this.libraries.patchFor(filename));
     this.libraries.startBuiltins();
-    watchBuiltins({ http: () => this.traceHttp(), undici: (message) => this.traceUndici(message) }, isHttpLoaded);
+    watchBuiltins(
+      { http: (request) => this.traceHttp(request), undici: (message) => this.traceUndici(message) },
+      isHttpLoaded,
+    );
     if (directory !== undefined) this.follow(directory);
   }
 
@@ -160,12 +163,13 @@ export class Agent implements SpanSink {
     });
   }
 
-  private traceHttp(): void {
+  private traceHttp(request: unknown): void {
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
       const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };
       this.http = new HttpHooks(tracing, () => this.muted, this.host.require('node:http') as typeof Http);
       this.http.set(this.state.on);
+      if (this.state.on && request !== undefined) this.http.serve(request);
     } catch (error) {
       failed('HTTP could not be instrumented', error);
     }

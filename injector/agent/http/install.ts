@@ -1,6 +1,7 @@
 import * as channels from 'node:diagnostics_channel';
 import type * as Http from 'node:http';
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { SERVER_REQUEST } from '../builtins.ts';
 import { failed } from '../report.ts';
 import { ClientExchange, beginClientExchange, type WireHeaders } from './client.ts';
 import { exchangeOf } from './exchange.ts';
@@ -28,12 +29,11 @@ export class HttpHooks {
   private readonly replacements: Replacement[] = [];
   private on = false;
 
+  private readonly tracing: HttpTracing;
+
   constructor(tracing: HttpTracing, muted: () => boolean, http: typeof Http) {
-    this.subscribe('http.server.request.start', (message) => {
-      const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
-      // Not `run`: what follows is Node handing this request to the app, with no frame of ours on the stack.
-      tracing.contexts.enter(beginServerExchange(request, response, tracing));
-    });
+    this.tracing = tracing;
+    this.subscribe(SERVER_REQUEST, (message) => this.serve(message));
     this.subscribe('http.client.response.finish', (message) => {
       const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
       const exchange = exchangeOf(request);
@@ -55,6 +55,15 @@ export class HttpHooks {
     this.replace(client, '_storeHeader', ownStoreHeader);
     this.replaceIncoming(http.IncomingMessage.prototype, tracing);
     this.replaceOutgoing(http.ServerResponse.prototype as ServerResponse);
+  }
+
+  /** Starts the span of a request to a server, from the message that tells of it. */
+  serve(message: unknown): void {
+    const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
+    // Whether the very first message is seen by a subscriber it has brought about depends on the version of Node.
+    if (exchangeOf(request) !== undefined) return;
+    // Not `run`: what follows is Node handing this request to the app, with no frame of ours on the stack.
+    this.tracing.contexts.enter(beginServerExchange(request, response, this.tracing));
   }
 
   /** Installs or removes everything. */
