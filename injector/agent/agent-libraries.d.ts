@@ -9,6 +9,5 @@ declare module 'agent:libraries' {
   }
   export const libraries: LibraryTable;
   export const version: string;
-  export const apiVersion: string;
   export const sdkVersion: string;
 }

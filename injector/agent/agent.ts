@@ -1,6 +1,6 @@
 import type { Attributes, TextMapPropagator } from '@opentelemetry/api';
 import { sdkVersion, version } from 'agent:libraries';
-import { registerApi } from './api-global.ts';
+import { isApiTaken, registerApi, unregisterApi, yieldApi } from './api-global.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { count, text, type Environment } from './environment.ts';
@@ -10,6 +10,7 @@ import { HttpHooks } from './http/install.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush } from './lifecycle.ts';
 import { watchLibraries } from './module-hook.ts';
+import { loadedTracer } from './other-tracers.ts';
 import { PolicyDirectory } from './policy.ts';
 import { LivePropagator } from './propagators.ts';
 import { SpanQueue, type BatchOptions, type Destination } from './queue.ts';
@@ -46,6 +47,8 @@ export class Agent implements SpanSink {
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
   private muted = false;
+  private madeRoom = false;
+  private stopped = false;
 
   constructor(host: Host, env: Environment) {
     this.host = host;
@@ -70,7 +73,10 @@ export class Agent implements SpanSink {
     };
     this.state = { on: false, sampler: new LiveSampler(), sink: this };
     this.provider = new LiveTracerProvider(this.state);
-    this.libraries = new Libraries(host.load, host.require, env);
+    this.libraries = new Libraries(host.load, host.require, env, (name, meaning) => {
+      if (meaning === 'tracer') this.stepAside(`${name} is tracing it`);
+      else this.makeRoom();
+    });
     this.exitFlush = new ExitFlush({
       pending: () => [...this.queues.values()].some((queue) => queue.pending),
       flush: async () => {
@@ -85,6 +91,8 @@ export class Agent implements SpanSink {
     const directory = path === undefined ? undefined : new PolicyDirectory(path);
     this.apply(directory?.read());
     if (directory === undefined && !this.state.on) return;
+    const other = isApiTaken() ? 'an OpenTelemetry SDK' : loadedTracer(Object.keys(this.host.require.cache));
+    if (other !== undefined) return this.stepAside(`${other} is tracing it`);
     registerApi(this.provider, this.contexts, this.propagator);
     watchLibraries((filename) => this.libraries.patchFor(filename));
     this.libraries.startBuiltins();
@@ -111,6 +119,7 @@ export class Agent implements SpanSink {
   }
 
   private apply(policy: PolicyState | undefined): void {
+    if (this.stopped) return;
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
     this.settings = settings;
@@ -163,7 +172,27 @@ export class Agent implements SpanSink {
     });
   }
 
+  /** An OpenTelemetry SDK is being loaded: it may register instead of us. */
+  private makeRoom(): void {
+    if (this.madeRoom) return;
+    this.madeRoom = true;
+    yieldApi(() => this.stepAside('its own OpenTelemetry SDK is tracing it'));
+  }
+
+  /** Ends all tracing by us in this process, for good. */
+  private stepAside(reason: string): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    sayOnce(`not tracing this process: ${reason}`);
+    this.state.on = false;
+    this.http?.set(false);
+    this.contexts.setOn(false);
+    this.libraries.stop();
+    unregisterApi();
+  }
+
   private traceHttp(request: unknown): void {
+    if (this.stopped) return;
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
       const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };
@@ -176,6 +205,7 @@ export class Agent implements SpanSink {
   }
 
   private traceUndici(message: unknown): void {
+    if (this.stopped) return;
     try {
       this.libraries.instrument('undici');
       this.libraries.handler(UNDICI_CREATE)?.(message);
@@ -186,6 +216,7 @@ export class Agent implements SpanSink {
 
   private follow(directory: PolicyDirectory): void {
     const look = (): void => {
+      if (this.stopped) return;
       directory.whenChanged((changed) => {
         if (changed) {
           try {

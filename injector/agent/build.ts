@@ -23,6 +23,7 @@ import { SUPPORTED_LINES, nodeBinary } from './runtimes/index.ts';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const AGENT = join(ROOT, 'injector/agent');
+const API_KEY = 'opentelemetry.js.api.';
 // No NODE_OPTIONS of ours: flags are part of what compiled code must fit.
 const CLEAN = { encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: process.env['HOME'] } } as const;
 
@@ -67,7 +68,6 @@ function tablePlugin(instrumentations: InstrumentationPackage[]): Plugin {
   const contents = [
     `export const libraries = ${JSON.stringify(libraryTable(instrumentations, isBuiltin))};`,
     `export const version = ${JSON.stringify(manifestVersion(''))};`,
-    `export const apiVersion = ${JSON.stringify(manifestVersion('@opentelemetry/api'))};`,
     `export const sdkVersion = ${JSON.stringify(manifestVersion('@opentelemetry/sdk-trace'))};`,
   ].join('\n');
   return {
@@ -82,7 +82,19 @@ function tablePlugin(instrumentations: InstrumentationPackage[]): Plugin {
 // Node 18 has ended: it works, without compiled code.
 const COMPILED_LINES = SUPPORTED_LINES.filter((line) => Number(line) >= 20);
 // Pieces that no server loads at its start do not pay for the space their compiled code takes.
-const UNCOMPILED = ['aws-lambda', 'cucumber', 'propagators', 'restify'];
+const UNCOMPILED = ['aws-lambda', 'cucumber', 'openai', 'propagators', 'restify'];
+
+/** Gives our copy of the API a place of its own for what is registered with it (api-global.ts says why). */
+const ownApi: Plugin = {
+  name: 'own-api',
+  setup(context) {
+    context.onLoad({ filter: /@opentelemetry\/api\/dist\/internal\/global-utils\.mjs$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      if (!text.includes(API_KEY)) throw new Error(`${path} does not have ${API_KEY} any more: see api-global.ts`);
+      return { contents: text.replace(API_KEY, 'tracing.acme.api.'), loader: 'js' };
+    });
+  },
+};
 
 const stdin = (contents: string): BuildOptions => ({ stdin: { contents, resolveDir: AGENT, loader: 'js' } });
 
@@ -90,7 +102,10 @@ const stdin = (contents: string): BuildOptions => ({ stdin: { contents, resolveD
 async function buildPieces(): Promise<Map<string, string>> {
   const instrumentations = readInstrumentations(ROOT);
   const pieces = new Map<string, string>();
-  pieces.set('agent', await bundle({ entryPoints: [join(AGENT, 'agent.ts')] }, [], [tablePlugin(instrumentations)]));
+  pieces.set(
+    'agent',
+    await bundle({ entryPoints: [join(AGENT, 'agent.ts')] }, [], [tablePlugin(instrumentations), ownApi]),
+  );
   pieces.set('export', await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')] }, ['@opentelemetry/api']));
   pieces.set(
     'propagators',

@@ -7,6 +7,7 @@ import { libraries, type LibraryTable } from 'agent:libraries';
 import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
 import type { Patch } from './module-hook.ts';
+import { meaningOf } from './other-tracers.ts';
 import { failed } from './report.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
@@ -27,6 +28,8 @@ const NODE_MODULES = /^(.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+))[\\/
  */
 export class Libraries {
   private readonly load: LoadPiece;
+  private readonly onTracer: (name: string, meaning: 'tracer' | 'sdk') => void;
+  private stopped = false;
   private readonly nodeRequire: NodeJS.Require;
   private readonly isEnabled: (name: string) => boolean;
   private readonly listeners: OnRequire[] = [];
@@ -35,7 +38,13 @@ export class Libraries {
   private readonly mains = new Map<string, string | undefined>();
   private readonly pieces = new Map<string, Record<string, unknown>>();
 
-  constructor(load: LoadPiece, nodeRequire: NodeJS.Require, env: Environment) {
+  constructor(
+    load: LoadPiece,
+    nodeRequire: NodeJS.Require,
+    env: Environment,
+    onTracer: (name: string, meaning: 'tracer' | 'sdk') => void,
+  ) {
+    this.onTracer = onTracer;
     this.load = load;
     this.nodeRequire = nodeRequire;
     this.isEnabled = instrumentationFilter(env, libraries);
@@ -47,6 +56,9 @@ export class Libraries {
     if (match === null) return undefined;
     const [, directory = '', rawName = '', rest = ''] = match;
     const name = rawName.replaceAll('\\', '/');
+    const meaning = meaningOf(name);
+    if (meaning !== undefined) this.onTracer(name, meaning);
+    if (this.stopped) return undefined;
     const library = Object.hasOwn(libraries.packages, name) ? libraries.packages[name] : undefined;
     if (library === undefined) return undefined;
     const path = rest.replaceAll('\\', '/');
@@ -98,6 +110,18 @@ export class Libraries {
       this.pieces.set(name, exports);
     }
     return exports;
+  }
+
+  /** Takes back every patch that can be taken back, and makes no more. */
+  stop(): void {
+    this.stopped = true;
+    for (const [name, instrumentation] of this.active) {
+      try {
+        instrumentation.disable();
+      } catch (error) {
+        failed(`instrumentation ${name} could not be switched off`, error);
+      }
+    }
   }
 
   /** Names of the instrumentations that are loaded. */
