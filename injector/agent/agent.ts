@@ -7,6 +7,7 @@ import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
 import type * as Http from 'node:http';
 import { HttpHooks } from './http/install.ts';
+import { watchFastify } from './http/route.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush } from './lifecycle.ts';
 import { watchLibraries } from './module-hook.ts';
@@ -96,6 +97,7 @@ export class Agent implements SpanSink {
     registerApi(this.provider, this.contexts, this.propagator);
     watchLibraries((filename) => this.libraries.patchFor(filename));
     this.libraries.startBuiltins();
+    watchFastify();
     watchBuiltins(
       { http: (request) => this.traceHttp(request), undici: (message) => this.traceUndici(message) },
       isHttpLoaded,

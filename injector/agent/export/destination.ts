@@ -7,6 +7,7 @@ import type { RecordingSpan } from '../span.ts';
 import { consoleDestination } from './console.ts';
 import { GrpcTransport } from './grpc.ts';
 import { HttpTransport } from './http.ts';
+import { redactStatement } from './redact.ts';
 
 /** What a try to deliver came to; `retryMillis` only where another try makes sense. */
 export type Outcome = { ok: true } | { ok: false; reason: string; retryMillis?: number };
@@ -46,6 +47,7 @@ class OtlpDestination implements Destination {
   }
 
   async send(spans: RecordingSpan[], keepAlive: boolean): Promise<boolean> {
+    for (const span of spans) redactStatement(span.attributes);
     const serializer = this.settings.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer;
     const plain = serializer.serializeRequest(spans as unknown as ReadableSpan[]);
     if (plain === undefined) return false;

@@ -1,27 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  createContextKey,
-  propagation,
-  trace,
-  type Context,
-  type Span,
-} from '@opentelemetry/api';
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, propagation, trace, type Context } from '@opentelemetry/api';
 import { EMPTY_CONTEXT, type LiveContextManager } from '../context.ts';
 import type { LiveTracer, TracingState } from '../tracer.ts';
 import { serverRequestAttributes } from './attributes.ts';
 import { setExchange, type Exchange } from './exchange.ts';
-
-// Framework instrumentations write the route into this object; same key as in @opentelemetry/core.
-const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
-
-interface RpcMetadata {
-  type: 'http';
-  span: Span;
-  route?: string;
-}
+import { RPC_METADATA, type RpcMetadata } from './route.ts';
 
 /** What the HTTP hooks share. */
 export interface HttpTracing {

@@ -1,0 +1,39 @@
+import * as channels from 'node:diagnostics_channel';
+import { context, createContextKey, type Span } from '@opentelemetry/api';
+import { failed } from '../report.ts';
+
+/** Framework instrumentations write the route of a request here; same key and shape as in @opentelemetry/core. */
+export const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
+
+/** What the request's span and the frameworks share. */
+export interface RpcMetadata {
+  type: 'http';
+  span: Span;
+  route?: string;
+}
+
+interface FastifyRequest {
+  routeOptions?: { url?: string };
+  routerPath?: string;
+}
+interface Fastify {
+  addHook(name: 'onRequest', hook: (request: FastifyRequest, reply: unknown, done: () => void) => void): void;
+}
+
+/** Fastify has no instrumentation in the stock list, but announces each of its servers: their requests get a route. */
+export function watchFastify(): void {
+  channels.channel('fastify.initialization').subscribe((message) => {
+    try {
+      (message as { fastify: Fastify }).fastify.addHook('onRequest', noteRoute);
+    } catch (error) {
+      failed('a Fastify server could not be instrumented', error);
+    }
+  });
+}
+
+function noteRoute(request: FastifyRequest, _reply: unknown, done: () => void): void {
+  const metadata = context.active().getValue(RPC_METADATA) as RpcMetadata | undefined;
+  const route = request.routeOptions?.url ?? request.routerPath;
+  if (metadata !== undefined && route !== undefined) metadata.route = route;
+  done();
+}
