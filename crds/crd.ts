@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GROUP, VERSION, tracingPolicySpec } from './tracing-policy.ts';
+import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from './tracing-policy.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
@@ -38,25 +38,59 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The CustomResourceDefinition of TracingPolicy, ready to be written as YAML. */
-export function tracingPolicyCrd(): JsonObject {
+interface Kind {
+  kind: string;
+  plural: string;
+  shortName: string;
+  scope: 'Namespaced' | 'Cluster';
+  description: string;
+  spec: z.ZodType;
+}
+
+const KINDS: Kind[] = [
+  {
+    kind: 'TracingPolicy',
+    plural: 'tracingpolicies',
+    shortName: 'tp',
+    scope: 'Namespaced',
+    description:
+      'TracingPolicy says how the Node.js pods of its namespace are traced: how much is sampled and where spans are sent.',
+    spec: tracingPolicySpec,
+  },
+  {
+    kind: 'ClusterTracingPolicy',
+    plural: 'clustertracingpolicies',
+    shortName: 'ctp',
+    scope: 'Cluster',
+    description:
+      'ClusterTracingPolicy says how the Node.js pods of many namespaces are traced, where those have no TracingPolicy of their own.',
+    spec: clusterTracingPolicySpec,
+  },
+];
+
+/** The CustomResourceDefinitions, ready to be written as YAML, by plural name. */
+export function customResourceDefinitions(): Map<string, JsonObject> {
+  return new Map(KINDS.map((kind) => [kind.plural, definition(kind)]));
+}
+
+function definition({ kind, plural, shortName, scope, description, spec }: Kind): JsonObject {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: {
-      name: `tracingpolicies.${GROUP}`,
+      name: `${plural}.${GROUP}`,
       // Policies outlive an uninstall: `helm uninstall` must not delete what teams wrote.
       annotations: { 'helm.sh/resource-policy': 'keep' },
     },
     spec: {
       group: GROUP,
-      scope: 'Namespaced',
+      scope,
       names: {
-        kind: 'TracingPolicy',
-        listKind: 'TracingPolicyList',
-        plural: 'tracingpolicies',
-        singular: 'tracingpolicy',
-        shortNames: ['tp'],
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
+        shortNames: [shortName],
         categories: ['tracing'],
       },
       versions: [
@@ -72,14 +106,13 @@ export function tracingPolicyCrd(): JsonObject {
           schema: {
             openAPIV3Schema: {
               type: 'object',
-              description:
-                'TracingPolicy says how the Node.js pods of its namespace are traced: how much is sampled and where spans are sent.',
+              description,
               required: ['spec'],
               properties: {
                 apiVersion: { type: 'string' },
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
-                spec: toStructural(tracingPolicySpec),
+                spec: toStructural(spec),
               },
             },
           },

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The one source of the TracingPolicy kind: types, validation, the CRD's YAML (crds/generate.ts) and its reference page.
+ * The one source of TracingPolicy and ClusterTracingPolicy: types, validation, the CRDs' YAML (crds/generate.ts) and their
+ * reference page.
  *
  * Every list, map and string is bounded, because the API server refuses CEL rules whose worst-case cost it cannot bound:
  * https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#resource-use-by-validation-functions
@@ -51,10 +52,10 @@ const labelSelector = z
       })
       .optional(),
   })
-  .describe('Pods this policy applies to, by their labels. Left out or empty: every pod of the namespace.');
+  .describe('By labels. Left out or empty: all.');
 
 const endpointPattern =
-  /^https?:\/\/[A-Za-z0-9._~%-]+(:[0-9]{1,5})?(\/[^\s?#]*)?$|^https?:\/\/\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(\/[^\s?#]*)?$/;
+  /^https?:\/\/[A-Za-z0-9._-]+(:[0-9]{1,5})?(\/[^\s?#]*)?$|^https?:\/\/\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(\/[^\s?#]*)?$/;
 const endpointMessage =
   'endpoint must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without query or fragment, e.g. http://otel-collector.observability:4318';
 
@@ -116,77 +117,157 @@ const attributeName = z
   .max(128)
   .regex(/^[^\s,=]+$/, 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name');
 
+/** What both kinds have in common. */
+const shared = {
+  selector: labelSelector
+    .describe('Pods this policy applies to, by their labels. Left out or empty: every pod of the namespace.')
+    .optional(),
+  priority: z
+    .int()
+    .min(-1000)
+    .max(1000)
+    .describe(
+      'Which of several matching policies of a kind applies: the highest, then the oldest, then the first by name. Left out: 0.',
+    )
+    .optional(),
+  enabled: z
+    .boolean()
+    .describe('Switched off, it stops tracing in its pods within seconds, without a restart. Left out: true.')
+    .optional(),
+  injection: z
+    .enum(['OptIn', 'All'])
+    .describe(
+      'OptIn: pods that ask for it by annotation, or by their namespace\'s label, get the agent. All: every new pod that this policy applies to does. The annotation or label tracing.acme/inject: "false" nearest the pod always wins. Left out: OptIn.',
+    )
+    .optional(),
+  containers: z
+    .array(z.string().min(1).max(63))
+    .min(1)
+    .max(16)
+    .meta({
+      description:
+        'Names of the containers that get the agent, init containers and native sidecars included. The annotation tracing.acme/containers wins. Left out: all but init containers and mesh sidecars. Takes effect when a pod is created.',
+      'x-kubernetes-list-type': 'set',
+    })
+    .optional(),
+  sampling: z
+    .object({
+      ratio: z
+        .number()
+        .min(0)
+        .max(1)
+        .describe(
+          'Share of new traces that are recorded, from 0 (none) to 1 (all); 0.1 is one in ten. Decided once, by the trace id, where a trace starts; a request that arrives with a sampling decision keeps it.',
+        )
+        .optional(),
+    })
+    .describe('Which traces are recorded. Changes reach running pods within seconds, without a restart.')
+    .optional(),
+  exporters: z
+    .array(exporter)
+    .max(8)
+    .meta({
+      description:
+        'Where spans are sent, over OTLP; each destination gets all of them. An empty list sends them nowhere.',
+      ...listMap('name'),
+    })
+    .optional(),
+  propagators: z
+    .array(z.enum(['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray']))
+    .min(1)
+    .max(6)
+    .meta({
+      description:
+        'Formats in which the context of a trace is read from and written to requests. Left out: tracecontext and baggage.',
+      'x-kubernetes-list-type': 'set',
+    })
+    .optional(),
+  resource: z
+    .object({
+      attributes: z
+        .record(attributeName, z.string().max(1024))
+        .meta({
+          maxProperties: 32,
+          description:
+            'Attributes added to every span of these pods, e.g. deployment.environment.name. What a pod sets itself in OTEL_RESOURCE_ATTRIBUTES wins.',
+          ...cel({
+            rule: "self.all(name, name.matches('^[^\\\\s,=]{1,128}$'))",
+            message: 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name',
+          }),
+        })
+        .optional(),
+    })
+    .describe('What describes the process that makes the spans.')
+    .optional(),
+};
+
+/** A policy that is switched off has nothing else to say about what pods do. */
+const offSaysNothingElse: CelRule = {
+  rule: "!has(self.enabled) || self.enabled || !has(self.injection) || self.injection != 'All'",
+  message:
+    'a policy that is switched off cannot inject all pods; leave injection out: {enabled: false}, or switch it on: {enabled: true, injection: All}',
+};
+
 export const tracingPolicySpec = z
+  .object(shared)
+  .describe('How the selected pods are traced.')
+  .meta(cel(offSaysNothingElse));
+
+export const clusterTracingPolicySpec = z
   .object({
-    selector: labelSelector.optional(),
-    sampling: z
-      .object({
-        ratio: z
-          .number()
-          .min(0)
-          .max(1)
-          .describe(
-            'Share of new traces that are recorded, from 0 (none) to 1 (all); 0.1 is one in ten. Decided once, by the trace id, where a trace starts; a request that arrives with a sampling decision keeps it.',
-          )
-          .optional(),
-      })
-      .describe('Which traces are recorded. Changes reach running pods within seconds, without a restart.')
+    namespaceSelector: labelSelector
+      .describe('Namespaces this policy applies to, by their labels. Left out or empty: all of them.')
       .optional(),
-    exporters: z
-      .array(exporter)
-      .max(8)
-      .meta({
-        description:
-          'Where spans are sent, over OTLP; each destination gets all of them. An empty list sends them nowhere.',
-        ...listMap('name'),
-      })
+    override: z
+      .boolean()
+      .describe(
+        'Applies before what namespaces and pods say, where otherwise it applies after. With enabled: false it switches tracing off in all namespaces it selects, whatever their own policies are. Left out: false.',
+      )
       .optional(),
-    propagators: z
-      .array(z.enum(['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray']))
+    allowedEndpoints: z
+      .array(z.string().min(1).max(256))
       .min(1)
-      .max(6)
+      .max(32)
       .meta({
         description:
-          'Formats in which the context of a trace is read from and written to requests. Left out: tracecontext and baggage.',
+          'Limits where TracingPolicies of the selected namespaces may send spans: to hosts in this list, e.g. otel-collector.observability or *.example.com. An exporter for another host is left out and reported. Left out: no limit.',
         'x-kubernetes-list-type': 'set',
+        ...cel({
+          rule: "self.all(host, host.matches('^([*][.])?[A-Za-z0-9._-]+$'))",
+          message:
+            'an entry is a host, with *. in front for all below it, e.g. otel-collector.observability or *.example.com',
+        }),
       })
       .optional(),
-    resource: z
-      .object({
-        attributes: z
-          .record(attributeName, z.string().max(1024))
-          .meta({
-            maxProperties: 32,
-            description:
-              'Attributes added to every span of these pods, e.g. deployment.environment.name. What a pod sets itself in OTEL_RESOURCE_ATTRIBUTES wins. Read when a process starts.',
-            ...cel({
-              rule: "self.all(name, name.matches('^[^\\\\s,=]{1,128}$'))",
-              message: 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name',
-            }),
-          })
-          .optional(),
-      })
-      .describe('What describes the process that makes the spans.')
-      .optional(),
+    ...shared,
   })
-  .describe('How the selected pods are traced.');
+  .describe('How pods of the selected namespaces are traced, unless a policy of their own says otherwise.')
+  .meta(cel(offSaysNothingElse));
 
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;
+export type ClusterTracingPolicySpec = z.infer<typeof clusterTracingPolicySpec>;
 export type Exporter = z.infer<typeof exporter>;
 export type Propagator = NonNullable<TracingPolicySpec['propagators']>[number];
 export type LabelSelector = z.infer<typeof labelSelector>;
 
+interface Metadata {
+  name: string;
+  uid: string;
+  resourceVersion: string;
+  generation?: number;
+  creationTimestamp: string;
+}
+
 /** A TracingPolicy as the API server stores it; only the fields we read. */
 export interface TracingPolicy {
-  apiVersion: string;
-  kind: string;
-  metadata: {
-    name: string;
-    namespace: string;
-    uid: string;
-    resourceVersion: string;
-    generation?: number;
-    creationTimestamp: string;
-  };
+  kind: 'TracingPolicy';
+  metadata: Metadata & { namespace: string };
   spec: TracingPolicySpec;
+}
+
+/** A ClusterTracingPolicy as the API server stores it; only the fields we read. */
+export interface ClusterTracingPolicy {
+  kind: 'ClusterTracingPolicy';
+  metadata: Metadata;
+  spec: ClusterTracingPolicySpec;
 }

@@ -23,12 +23,11 @@ import { propagateInject } from './workload.ts';
 const DIRECTORY = new URL('testdata/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, DIRECTORY), 'utf8');
 const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.yaml') && name !== 'policies.yaml');
-const policies = load(read('policies.yaml')) as TracingPolicy[];
+const policies = { namespaced: load(read('policies.yaml')) as TracingPolicy[], cluster: [], defaults: {} };
 
 const context: AdmitContext = {
   policies: () => policies,
   namespaceLabels: () => ({}),
-  defaults: {},
   options: { agentImage: 'agent:test', agentImagePullPolicy: 'IfNotPresent' },
 };
 
@@ -38,13 +37,9 @@ function inLibrary(object: Pod | Workload) {
     return { object: workload, decisions };
   }
   const pod = object as Pod;
-  const { document } = resolve(policies, { namespace: 'shop', labels: pod.metadata?.labels }, {});
-  const { pod: injected, decisions } = injectPod(
-    pod,
-    { namespace: 'shop', namespaceInjects: false },
-    document,
-    context.options,
-  );
+  const { labels, annotations } = pod.metadata ?? {};
+  const resolution = resolve(policies, { namespace: 'shop', labels, annotations });
+  const { pod: injected, decisions } = injectPod(pod, { name: 'shop', labels: {} }, resolution, context.options);
   return { object: injected, decisions };
 }
 

@@ -1,7 +1,7 @@
 import * as names from './names.ts';
 import { withFlag } from './node-options.ts';
 import type { Container, EnvVar, Pod, PodSpec, ResourceRequirements } from './pod.ts';
-import type { PolicyDocument } from './policy-document.ts';
+import type { Resolution } from './resolve.ts';
 import { policyMark } from './resolve.ts';
 import { resourceEnv } from './resource.ts';
 
@@ -22,7 +22,8 @@ export type Reason =
   | 'MirrorPod'
   | 'NoContainer'
   | 'MeshSidecar'
-  | 'NotSelected';
+  | 'NotSelected'
+  | 'PolicyProblem';
 
 export interface Decision {
   /** Absent: the decision is about the whole pod. */
@@ -59,39 +60,43 @@ export function invalidAnnotation(where: string, value: string | undefined): Dec
 }
 
 /**
- * Adds the agent to a pod. Pure: the same pod, document and options always give the same result, and a pod that has the
+ * Adds the agent to a pod. Pure: the same pod, resolution and options always give the same result, and a pod that has the
  * agent already comes back as it is.
  *
- * @param request.namespace the namespace the pod is created in (the pod itself may not say).
- * @param request.namespaceInjects whether the namespace asks for all of its pods.
- * @param document the policy that applies; undefined where none does yet: the pod is made ready, and tracing starts
- *   without a restart when a policy appears.
+ * @param namespace the namespace the pod is created in (the pod itself may not say), with its labels.
+ * @param resolution what applies to the pod. Where that is nothing yet the pod is made ready all the same, and tracing
+ *   starts without a restart when a policy appears.
  */
 export function injectPod(
   pod: Pod,
-  request: { namespace: string; namespaceInjects: boolean },
-  document: PolicyDocument | undefined,
+  namespace: { name: string; labels: Record<string, string> },
+  resolution: Resolution,
   options: InjectOptions,
 ): Injection {
-  const refusal = refuse(pod, request.namespaceInjects);
+  const refusal = refuse(pod, namespace.labels, resolution);
   if (refusal) return { pod, decisions: [refusal] };
 
-  const decisions: Decision[] = [];
+  const decisions: Decision[] = resolution.problems.map((message) => ({
+    reason: 'PolicyProblem',
+    message,
+    warn: true,
+  }));
   const result = structuredClone(pod);
   const { spec } = result;
-  const chosen = chooseContainers(result, decisions);
+  const chosen = chooseContainers(result, resolution.policy?.spec.containers, decisions);
   if (chosen.length === 0) {
     decisions.push({ reason: 'NoContainer', message: 'no container of this pod can be traced', warn: true });
     return { pod, decisions };
   }
 
   for (const container of chosen) {
-    addAgent(container, result, request.namespace);
+    addAgent(container, result, namespace.name);
     decisions.push({ container: container.name, reason: 'Injected', message: 'the agent is loaded' });
   }
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
   spec.initContainers = [initContainer(pod.spec, options), ...(spec.initContainers ?? [])];
 
+  const { document } = resolution;
   const mark = policyMark(document);
   const metadata = (result.metadata ??= {});
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
@@ -105,13 +110,32 @@ export function injectPod(
   return { pod: result, decisions };
 }
 
-function refuse(pod: Pod, namespaceInjects: boolean): Decision | undefined {
+/**
+ * Whether a pod is to be traced, and by whose word: the nearest one counts. Its own annotation (which may be a copy of
+ * its workload's), then the label of its namespace, then the policy that applies.
+ */
+export function isAsked(
+  annotations: Record<string, string> | undefined,
+  namespaceLabels: Record<string, string>,
+  resolution: Resolution,
+): { asked: boolean | 'invalid'; by: 'pod' | 'namespace' | 'policy' | 'nobody' } {
+  const own = inject(annotations);
+  if (own !== undefined) return { asked: own, by: 'pod' };
+  const label = namespaceLabels[names.NAMESPACE_LABEL];
+  if (label === 'true' || label === 'false') return { asked: label === 'true', by: 'namespace' };
+  const { injection, enabled } = resolution.policy?.spec ?? {};
+  if (injection === 'All' && enabled !== false) return { asked: true, by: 'policy' };
+  return { asked: false, by: 'nobody' };
+}
+
+function refuse(pod: Pod, namespaceLabels: Record<string, string>, resolution: Resolution): Decision | undefined {
   const { annotations } = pod.metadata ?? {};
-  const asked = inject(annotations);
+  const { asked, by } = isAsked(annotations, namespaceLabels, resolution);
   if (asked === 'invalid') return invalidAnnotation('pod', annotations?.[names.INJECT]);
-  if (asked === false) return { reason: 'OptedOut', message: `annotation ${names.INJECT}: "false"` };
-  if (asked === undefined && !namespaceInjects)
-    return { reason: 'NotAsked', message: `neither the pod nor its namespace carries ${names.INJECT}` };
+  if (!asked)
+    return by === 'nobody'
+      ? { reason: 'NotAsked', message: `neither the pod nor its namespace nor a policy asks for tracing` }
+      : { reason: 'OptedOut', message: `${names.INJECT}: "false" on the ${by}` };
   if (pod.spec.initContainers?.some((container) => container.name === names.INIT_CONTAINER))
     return { reason: 'AlreadyInjected', message: 'the pod has the agent already' };
   if (annotations?.[MIRROR] !== undefined)
@@ -121,14 +145,16 @@ function refuse(pod: Pod, namespaceInjects: boolean): Decision | undefined {
   return undefined;
 }
 
-/** The containers to trace: those the owner names, else all of the pod's containers that are not a mesh's. */
-function chooseContainers(pod: Pod, decisions: Decision[]): Container[] {
-  const listed = pod.metadata?.annotations?.[names.CONTAINERS]
+/** The containers to trace: those the pod names, else those its policy names, else all that are not a mesh's. */
+function chooseContainers(pod: Pod, byPolicy: string[] | undefined, decisions: Decision[]): Container[] {
+  const byPod = pod.metadata?.annotations?.[names.CONTAINERS]
     ?.split(',')
     .map((name) => name.trim())
     .filter(Boolean);
+  const listed = byPod ?? byPolicy;
   const candidates = listed ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers] : pod.spec.containers;
-  for (const name of listed ?? [])
+  // A policy is for many pods: only what the pod itself names must be there.
+  for (const name of byPod ?? [])
     if (!candidates.some((container) => container.name === name))
       decisions.push({
         container: name,
@@ -142,7 +168,8 @@ function chooseContainers(pod: Pod, decisions: Decision[]): Container[] {
       return false;
     }
     if (listed && !listed.includes(container.name)) {
-      decisions.push({ container: container.name, reason: 'NotSelected', message: `not in ${names.CONTAINERS}` });
+      const whose = byPod ? names.CONTAINERS : "the policy's containers";
+      decisions.push({ container: container.name, reason: 'NotSelected', message: `not in ${whose}` });
       return false;
     }
     return true;

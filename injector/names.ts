@@ -5,7 +5,10 @@ export const INJECT = 'tracing.acme/inject';
 export const INJECT_FROM_WORKLOAD = 'tracing.acme/inject-from-workload';
 /** What NODE_OPTIONS the image sets, for the owner to state: nobody else can see it at admission. */
 export const IMAGE_NODE_OPTIONS = 'tracing.acme/image-node-options';
+/** Containers that get the agent, by name, with commas between. */
 export const CONTAINERS = 'tracing.acme/containers';
+/** The TracingPolicy of the pod's own namespace that is to apply, by name. */
+export const POLICY = 'tracing.acme/policy';
 
 export const INJECTED_LABEL = 'tracing.acme/injected';
 export const POLICY_KEY = 'tracing.acme/policy-key';

@@ -1,50 +1,147 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
-import { policyMark, resolve } from './resolve.ts';
+import type {
+  ClusterTracingPolicy,
+  ClusterTracingPolicySpec,
+  TracingPolicy,
+  TracingPolicySpec,
+} from '../crds/tracing-policy.ts';
+import { describePolicy, policyMark, resolve } from './resolve.ts';
+import type { DefaultPolicy, Policy, Subject } from './resolve.ts';
 import { selects } from './selector.ts';
 
 const exporter = { name: 'default', endpoint: 'http://collector:4318' };
 
-function policy(name: string, spec: TracingPolicySpec, day = 1, namespace = 'shop'): TracingPolicy {
-  const creationTimestamp = `2026-01-0${day}T00:00:00Z`;
-  const metadata = { name, namespace, uid: name, resourceVersion: '1', creationTimestamp };
-  return { apiVersion: 'tracing.acme/v1alpha1', kind: 'TracingPolicy', metadata, spec };
+interface Made {
+  day?: number;
+  namespace?: string;
 }
+const metadata = (name: string, day: number) => {
+  const creationTimestamp = `2026-01-0${day}T00:00:00Z`;
+  return { name, uid: name, resourceVersion: '1', creationTimestamp };
+};
+const policy = (
+  name: string,
+  spec: TracingPolicySpec = {},
+  { day = 1, namespace = 'shop' }: Made = {},
+): TracingPolicy => ({
+  kind: 'TracingPolicy',
+  metadata: { ...metadata(name, day), namespace },
+  spec,
+});
+const cluster = (name: string, spec: ClusterTracingPolicySpec = {}, day = 1): ClusterTracingPolicy => ({
+  kind: 'ClusterTracingPolicy',
+  metadata: metadata(name, day),
+  spec,
+});
 
-const pod = { namespace: 'shop', labels: { app: 'order', tier: 'web' } };
-const winner = (policies: TracingPolicy[]) => resolve(policies, pod, {}).document?.source;
+const pod: Subject = {
+  namespace: 'shop',
+  namespaceLabels: { team: 'sales' },
+  labels: { app: 'order', tier: 'web' },
+};
+const resolved = (policies: Policy[], subject: Partial<Subject> = {}, defaults: DefaultPolicy = {}) =>
+  resolve(
+    {
+      namespaced: policies.filter((each) => each.kind === 'TracingPolicy'),
+      cluster: policies.filter((each) => each.kind === 'ClusterTracingPolicy'),
+      defaults,
+    },
+    { ...pod, ...subject },
+  );
+const winner = (policies: Policy[], subject: Partial<Subject> = {}) => resolved(policies, subject).document?.source;
 
 describe('which policy applies', () => {
   it("is one of the pod's own namespace", () => {
-    expect(winner([policy('other', {}, 1, 'elsewhere')])).toBeUndefined();
+    expect(winner([policy('other', {}, { namespace: 'elsewhere' })])).toBeUndefined();
   });
 
   it('is one whose selector matches', () => {
     const narrow = policy('narrow', { selector: { matchLabels: { app: 'payment' } } });
     expect(winner([narrow])).toBeUndefined();
-    expect(winner([narrow, policy('wide', {}, 2)])).toBe('TracingPolicy shop/wide');
+    expect(winner([narrow, policy('wide', {}, { day: 2 })])).toBe('TracingPolicy shop/wide');
   });
 
-  it('is the oldest of several, then the first by name, whatever order they come in', () => {
-    const all = [policy('c', {}, 2), policy('b', {}, 1), policy('a', {}, 2)];
-    expect(winner(all)).toBe('TracingPolicy shop/b');
-    expect(winner(all.toReversed())).toBe('TracingPolicy shop/b');
-    expect(winner([all[0]!, all[2]!])).toBe('TracingPolicy shop/a');
-    expect(resolve(all, pod, {}).candidates.map(({ metadata }) => metadata.name)).toEqual(['b', 'a', 'c']);
+  it('is the one of highest priority, then the oldest, then the first by name, whatever order they come in', () => {
+    const all = [
+      policy('c', {}, { day: 2 }),
+      policy('b', {}, { day: 1 }),
+      policy('a', {}, { day: 2 }),
+      policy('z', { priority: 5 }, { day: 9 }),
+      policy('low', { priority: -1 }),
+    ];
+    const order = ['z', 'b', 'a', 'c', 'low'];
+    expect(resolved(all).candidates.map((candidate) => candidate.policy.metadata.name)).toEqual(order);
+    expect(resolved(all.toReversed()).candidates.map((candidate) => candidate.policy.metadata.name)).toEqual(order);
+  });
+
+  it('is one of the namespace before one of the cluster, whatever their priorities', () => {
+    const both = [cluster('base', { priority: 1000 }), policy('own', { priority: -1000 })];
+    expect(winner(both)).toBe('TracingPolicy shop/own');
+    expect(winner([both[0]!])).toBe('ClusterTracingPolicy base');
+  });
+
+  it('is a cluster policy only where that selects namespace and pod', () => {
+    const namespaceSelector = { matchLabels: { team: 'sales' } };
+    expect(winner([cluster('c', { namespaceSelector })])).toBe('ClusterTracingPolicy c');
+    expect(winner([cluster('c', { namespaceSelector })], { namespaceLabels: {} })).toBeUndefined();
+    expect(winner([cluster('c', { namespaceSelector })], { namespaceLabels: undefined })).toBeUndefined();
+    expect(winner([cluster('c', { selector: { matchLabels: { app: 'payment' } } })])).toBeUndefined();
+  });
+
+  it('is the one that the pod names, whatever its selector and priority', () => {
+    const chosen = policy('chosen', { selector: { matchLabels: { app: 'payment' } }, priority: -5 });
+    const annotations = { 'tracing.acme/policy': 'chosen' };
+    expect(winner([policy('own'), chosen], { annotations })).toBe('TracingPolicy shop/chosen');
+    expect(winner([policy('own'), chosen])).toBe('TracingPolicy shop/own');
+  });
+
+  it('is the next best where the pod names one that is not there, and that is said', () => {
+    const { document, problems } = resolved([policy('own')], { annotations: { 'tracing.acme/policy': 'nosuch' } });
+    expect(document?.source).toBe('TracingPolicy shop/own');
+    expect(problems).toEqual([expect.stringMatching(/names nosuch, and namespace shop has no TracingPolicy/)]);
+  });
+
+  it('is a cluster policy that overrides before all else: the kill switch', () => {
+    const off = cluster('off', { enabled: false, override: true });
+    const annotations = { 'tracing.acme/policy': 'own' };
+    const { document } = resolved([policy('own', { exporters: [exporter] }), off], { annotations });
+    expect(document).toMatchObject({ source: 'ClusterTracingPolicy off', spec: { exporters: [] } });
   });
 
   it('is the chart default where none matches, if that sends spans anywhere', () => {
-    expect(resolve([], pod, { exporters: [exporter] }).document).toMatchObject({
+    expect(resolved([], {}, { exporters: [exporter] }).document).toMatchObject({
       key: 'chart-default.json',
       spec: { sampling: { ratio: 1 }, exporters: [{ protocol: 'http/protobuf' }] },
     });
-    expect(resolve([], pod, { sampling: { ratio: 0.5 } }).document).toBeUndefined();
+    expect(resolved([], {}, { sampling: { ratio: 0.5 } }).document).toBeUndefined();
     expect(policyMark(undefined)).toEqual({ key: 'none', revision: 'none' });
+  });
+
+  it('falls back to the next when one goes', () => {
+    const all = [
+      cluster('off', { override: true }),
+      policy('first', { priority: 1 }),
+      policy('second'),
+      cluster('base'),
+    ];
+    const winners = [];
+    for (const left = [...all]; left.length > 0;) {
+      const { policy: current } = resolved(left);
+      winners.push(describePolicy(current!));
+      left.splice(left.indexOf(current!), 1);
+    }
+    expect(winners).toEqual([
+      'ClusterTracingPolicy off',
+      'TracingPolicy shop/first',
+      'TracingPolicy shop/second',
+      'ClusterTracingPolicy base',
+    ]);
   });
 });
 
 describe('what it says', () => {
-  const document = (spec: TracingPolicySpec, defaults = {}) => resolve([policy('p', spec)], pod, defaults).document!;
+  const document = (spec: TracingPolicySpec, defaults: DefaultPolicy = {}) =>
+    resolved([policy('p', spec)], {}, defaults).document!;
 
   it('takes from the chart default what the policy leaves out', () => {
     const defaults = {
@@ -59,17 +156,45 @@ describe('what it says', () => {
     expect(spec.propagators).toEqual(['tracecontext', 'baggage']);
   });
 
-  it('takes an empty list of exporters at its word', () => {
+  it('takes an empty list of exporters at its word, and a policy that is off', () => {
     expect(document({ exporters: [] }, { exporters: [exporter] }).spec.exporters).toEqual([]);
+    expect(document({ enabled: false, exporters: [exporter] }).spec.exporters).toEqual([]);
   });
 
   it('has a revision that changes with what a process does, and with nothing else', () => {
     const attributes = { a: '1', b: '2' };
     const base = document({ sampling: { ratio: 0.5 }, resource: { attributes } }).revision;
     expect(document({ resource: { attributes: { b: '2', a: '1' } }, sampling: { ratio: 0.5 } }).revision).toBe(base);
-    const selector = { matchLabels: { app: 'order' } };
-    expect(document({ selector, sampling: { ratio: 0.5 }, resource: { attributes } }).revision).toBe(base);
+    const how = { selector: { matchLabels: { app: 'order' } }, priority: 3, injection: 'All' as const };
+    expect(document({ ...how, sampling: { ratio: 0.5 }, resource: { attributes } }).revision).toBe(base);
     expect(document({ sampling: { ratio: 0.51 }, resource: { attributes } }).revision).not.toBe(base);
+  });
+
+  it('leaves out exporters for hosts that a cluster policy does not allow, and says so', () => {
+    const limit = cluster('limit', { allowedEndpoints: ['collector.observability', '*.example.com'] });
+    const exporters = [
+      { name: 'inside', endpoint: 'http://collector.observability:4318' },
+      { name: 'wildcard', endpoint: 'https://otlp.EXAMPLE.com' },
+      { name: 'bare', endpoint: 'https://example.com' },
+      { name: 'elsewhere', endpoint: 'https://evil.test/collector.observability' },
+      { name: 'trick', endpoint: 'https://notexample.com' },
+    ];
+    const { document: limited, problems } = resolved([limit, policy('p', { exporters })]);
+    expect(limited?.spec.exporters.map(({ name }) => name)).toEqual(['inside', 'wildcard']);
+    expect(problems).toHaveLength(3);
+    expect(problems[1]).toBe(
+      'exporter elsewhere is left out: ClusterTracingPolicy limit allows the hosts collector.observability, *.example.com, not evil.test',
+    );
+  });
+
+  it('is not limited by a cluster policy for other namespaces, nor is a cluster policy itself', () => {
+    const namespaceSelector = { matchLabels: { team: 'other' } };
+    const elsewhere = cluster('limit', { allowedEndpoints: ['nowhere'], namespaceSelector });
+    const spec = { exporters: [exporter] };
+    expect(resolved([elsewhere, policy('p', spec)]).document?.spec.exporters).toHaveLength(1);
+    expect(resolved([cluster('c', { ...spec, allowedEndpoints: ['nowhere'] })]).document?.spec.exporters).toHaveLength(
+      1,
+    );
   });
 });
 

@@ -1,52 +1,91 @@
 import { createHash } from 'node:crypto';
-import type { TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
-import { NO_POLICY } from './names.ts';
+import type { ClusterTracingPolicy, Exporter, TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import { NO_POLICY, POLICY } from './names.ts';
 import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
 
+export type Policy = TracingPolicy | ClusterTracingPolicy;
+
 /** What the chart's `defaultPolicy` says; it fills the fields that a policy leaves out and applies where none matches. */
-export type DefaultPolicy = Omit<TracingPolicySpec, 'selector'>;
+export type DefaultPolicy = Pick<TracingPolicySpec, 'sampling' | 'exporters' | 'propagators' | 'resource'>;
+
+/** All policies that may apply in one namespace, in any order. */
+export interface Policies {
+  namespaced: readonly TracingPolicy[];
+  cluster: readonly ClusterTracingPolicy[];
+  defaults: DefaultPolicy;
+}
+
+/** The pod that is asked about. */
+export interface Subject {
+  namespace: string;
+  namespaceLabels?: Record<string, string> | undefined;
+  labels?: Record<string, string> | undefined;
+  annotations?: Record<string, string> | undefined;
+}
+
+/** Why a policy stands where it does among the candidates: a closed list. */
+export type Rank = 'Override' | 'NamedByPod' | 'Namespaced' | 'Cluster';
+
+export interface Candidate {
+  policy: Policy;
+  rank: Rank;
+}
 
 /** What applies to one pod, and what else would have. */
 export interface Resolution {
+  /** The policy in force; undefined where the chart's default, or nothing, applies. */
+  policy: Policy | undefined;
   /** Undefined where nothing applies: no policy matches and the chart's default has no exporter. */
   document: PolicyDocument | undefined;
-  /** Every policy of the namespace that matches, the one in force first. */
-  candidates: TracingPolicy[];
+  /** Every policy that matches, the one in force first. */
+  candidates: Candidate[];
+  /** What the user should know: a policy that the pod names and that is not there, an exporter that was left out. */
+  problems: string[];
 }
+
+const RANKS: Rank[] = ['Override', 'NamedByPod', 'Namespaced', 'Cluster'];
 
 /**
  * Says which policy applies to a pod. Webhook, controllers and CLI all ask here, so they cannot disagree.
  *
- * Of several policies whose selector matches, the oldest wins, then the first by name: adding a policy never silently
+ * In order: a cluster policy that overrides; the TracingPolicy that the pod names by annotation; TracingPolicies of its
+ * namespace whose selector matches; cluster policies whose selectors match; the chart's default. Within one rank the
+ * highest priority wins, then the oldest, then the first by name: adding a policy of equal priority never silently
  * changes what pods under an existing one do.
  */
-export function resolve(
-  policies: readonly TracingPolicy[],
-  pod: { namespace: string; labels?: Record<string, string> | undefined },
-  defaults: DefaultPolicy,
-): Resolution {
-  const candidates = policies
-    .filter((policy) => policy.metadata.namespace === pod.namespace && selects(policy.spec.selector, pod.labels))
-    .sort(
-      (a, b) =>
-        a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp) ||
-        (a.metadata.name < b.metadata.name ? -1 : 1),
+export function resolve(policies: Policies, subject: Subject): Resolution {
+  const candidates = [...matchCluster(policies, subject), ...matchNamespaced(policies, subject)].sort(
+    (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
+  );
+  const policy = candidates[0]?.policy;
+  const problems: string[] = [];
+  const named = subject.annotations?.[POLICY];
+  if (named !== undefined && !candidates.some(({ rank }) => rank === 'NamedByPod'))
+    problems.push(
+      `annotation ${POLICY} names ${named}, and namespace ${subject.namespace} has no TracingPolicy of that name`,
     );
-  const winner = candidates[0];
-  return { document: winner ? policyDocument(winner, defaults) : defaultDocument(defaults), candidates };
+  const document = policy ? policyDocument(policy, policies, subject, problems) : defaultDocument(policies.defaults);
+  return { policy, document, candidates, problems };
 }
 
-/** The document of one policy; the chart's default fills what it leaves out. */
-export function policyDocument(policy: TracingPolicy, defaults: DefaultPolicy): PolicyDocument {
-  const { name, namespace } = policy.metadata;
-  return document(`policy.${name}.json`, `TracingPolicy ${namespace}/${name}`, complete(policy.spec, defaults));
+/** How a policy is called in messages: `TracingPolicy shop/default`, `ClusterTracingPolicy base`. */
+export function describePolicy(policy: Policy): string {
+  const { kind, metadata } = policy;
+  return kind === 'TracingPolicy'
+    ? `${kind} ${policy.metadata.namespace}/${metadata.name}`
+    : `${kind} ${metadata.name}`;
+}
+
+/** Whether a cluster policy selects a namespace, by its labels. */
+export function selectsNamespace(policy: ClusterTracingPolicy, labels: Record<string, string> | undefined): boolean {
+  return selects(policy.spec.namespaceSelector, labels);
 }
 
 /** The document of the chart's default alone; undefined while it would send spans nowhere. */
 export function defaultDocument(defaults: DefaultPolicy): PolicyDocument | undefined {
   if (!defaults.exporters?.length) return undefined;
-  return document('chart-default.json', 'chart default', complete({}, defaults));
+  return makeDocument('chart-default.json', 'chart default', complete({}, defaults));
 }
 
 /** The values of the pod annotations `tracing.acme/policy-key` and `-revision` for a resolution. */
@@ -54,12 +93,65 @@ export function policyMark(document: PolicyDocument | undefined): { key: string;
   return document ? { key: document.key, revision: document.revision } : { key: NO_POLICY, revision: NO_POLICY };
 }
 
-function document(key: string, source: string, spec: PolicyDocumentSpec): PolicyDocument {
+function matchCluster({ cluster }: Policies, { namespaceLabels, labels }: Subject): Candidate[] {
+  return cluster
+    .filter((policy) => selectsNamespace(policy, namespaceLabels) && selects(policy.spec.selector, labels))
+    .map((policy) => ({ policy, rank: policy.spec.override ? 'Override' : 'Cluster' }));
+}
+
+function matchNamespaced({ namespaced }: Policies, { namespace, labels, annotations }: Subject): Candidate[] {
+  const named = annotations?.[POLICY];
+  return namespaced
+    .filter(({ metadata }) => metadata.namespace === namespace)
+    .flatMap((policy): Candidate[] => {
+      if (policy.metadata.name === named) return [{ policy, rank: 'NamedByPod' }];
+      return selects(policy.spec.selector, labels) ? [{ policy, rank: 'Namespaced' }] : [];
+    });
+}
+
+function compare(a: Policy, b: Policy): number {
+  return (
+    (b.spec.priority ?? 0) - (a.spec.priority ?? 0) ||
+    a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp) ||
+    (a.metadata.name < b.metadata.name ? -1 : 1)
+  );
+}
+
+function policyDocument(policy: Policy, policies: Policies, subject: Subject, problems: string[]): PolicyDocument {
+  const spec = complete(policy.spec, policies.defaults);
+  // Switched off, there is nowhere to send spans: all that a process has to know.
+  if (policy.spec.enabled === false) spec.exporters = [];
+  if (policy.kind === 'TracingPolicy' && policy.spec.exporters)
+    spec.exporters = spec.exporters.filter((exporter) => isAllowed(exporter, policies, subject, problems));
+  const key = `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
+  return makeDocument(key, describePolicy(policy), spec);
+}
+
+/** Whether every cluster policy that limits this namespace allows an exporter's host. */
+function isAllowed(exporter: Exporter, { cluster }: Policies, subject: Subject, problems: string[]): boolean {
+  const host = /^https?:\/\/(\[[^\]]*\]|[^:/]+)/.exec(exporter.endpoint)?.[1]?.toLowerCase() ?? '';
+  for (const policy of cluster) {
+    const { allowedEndpoints } = policy.spec;
+    if (!allowedEndpoints || !selectsNamespace(policy, subject.namespaceLabels)) continue;
+    if (allowedEndpoints.some((pattern) => hostMatches(pattern.toLowerCase(), host))) continue;
+    problems.push(
+      `exporter ${exporter.name} is left out: ${describePolicy(policy)} allows the hosts ${allowedEndpoints.join(', ')}, not ${host}`,
+    );
+    return false;
+  }
+  return true;
+}
+
+function hostMatches(pattern: string, host: string): boolean {
+  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : host === pattern;
+}
+
+function makeDocument(key: string, source: string, spec: PolicyDocumentSpec): PolicyDocument {
   const revision = createHash('sha256').update(canonical(spec)).digest('hex').slice(0, 12);
   return { key, revision, source, spec };
 }
 
-function complete(spec: TracingPolicySpec, defaults: DefaultPolicy): PolicyDocumentSpec {
+function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentSpec {
   return {
     sampling: { ratio: spec.sampling?.ratio ?? defaults.sampling?.ratio ?? 1 },
     exporters: (spec.exporters ?? defaults.exporters ?? []).map((exporter) => ({

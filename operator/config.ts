@@ -17,12 +17,17 @@ const schema = z.strictObject({
     service: z.string().min(1),
     /** MutatingWebhookConfiguration to keep the CA bundle in. */
     configuration: z.string().min(1),
+    /** Namespaces whose pods are never looked at. */
+    excludedNamespaces: z.array(z.string().min(1)).default(['kube-system']),
     /** Secret that holds the authority and the certificate. */
     secret: z.string().min(1),
   }),
   /** Port of /healthz, /readyz and /metrics. */
   probePort: z.int().default(8080),
-  defaultPolicy: tracingPolicySpec.omit({ selector: true }).default({}),
+  defaultPolicy: tracingPolicySpec
+    .pick({ sampling: true, exporters: true, propagators: true, resource: true })
+    .strict()
+    .default({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 

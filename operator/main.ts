@@ -12,6 +12,7 @@ import type { Part } from './manager.ts';
 import { Manager } from './manager.ts';
 import { countNudge, queueMetrics, registry, webhookMetrics } from './metrics.ts';
 import { ClusterView } from './policy/cluster-view.ts';
+import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
 import { probes } from './probes.ts';
 import { CertificateKeeper } from './serving/certificate.ts';
@@ -31,28 +32,37 @@ Example:
 
 /** How often certificate and webhook configuration are looked at again. */
 const CERTIFICATE_CHECK = 10 * 60 * 1000;
+/** Changes of many policies or namespaces at once become one write of the webhook configuration. */
+const SETTLE = 200;
 /** Endpoints follow readiness within a few seconds; until then connections still come. */
 const DRAIN = 5_000;
 
 function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: () => string[]): Part[] {
-  const view = new ClusterView(client, logger);
+  const view = new ClusterView(client, config.defaultPolicy, logger);
   const { namespace, webhook } = config;
   const keeper = new CertificateKeeper(client, { namespace, ...webhook, logger });
   let server: WebhookServer | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const controller = new PolicyController(client, view, {
-    defaults: config.defaultPolicy,
-    logger,
-    onNudge: countNudge,
-  });
-  const queue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
+  const onError = (key: string, error: unknown, failures: number) =>
+    logger.warn({ key, failures, error: String(error) }, 'reconcile failed: trying again');
+  const controller = new PolicyController(client, view, { logger, onNudge: countNudge });
+  const policyQueue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
     workers: 4,
     observer: queueMetrics('policy'),
-    onError: (key, error, failures) =>
-      logger.warn({ namespace: key, failures, error: String(error) }, 'reconcile failed: trying again'),
+    onError,
   });
-  view.onDirty((key) => queue.add(key));
+  const scope = new InjectionScope(client, view, {
+    configuration: webhook.configuration,
+    excluded: webhook.excludedNamespaces,
+    logger,
+  });
+  const scopeQueue = new WorkQueue((_key, signal) => scope.reconcile(signal), {
+    observer: queueMetrics('injection-scope'),
+    onError,
+  });
+  const rescope = () => scopeQueue.addAfter(webhook.configuration, SETTLE);
+  view.listen({ namespace: (name) => policyQueue.add(name), injection: rescope });
 
   const refreshCertificate = async (): Promise<void> => {
     const held = await keeper.current();
@@ -76,7 +86,6 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
             admit(request, {
               policies: (name) => view.policies(name),
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
-              defaults: config.defaultPolicy,
               options: { agentImage: config.agent.image, agentImagePullPolicy: config.agent.imagePullPolicy },
             }),
         });
@@ -92,7 +101,17 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
         await server?.close();
       },
     },
-    { name: 'controllers', start: () => queue.start(), stop: () => queue.stop() },
+    {
+      name: 'controllers',
+      start: () => {
+        policyQueue.start();
+        scopeQueue.start();
+        rescope();
+      },
+      stop: async () => {
+        await Promise.all([policyQueue.stop(), scopeQueue.stop()]);
+      },
+    },
   ];
 }
 

@@ -1,9 +1,7 @@
-import type { TracingPolicy } from '../crds/tracing-policy.ts';
 import type { Decision, InjectOptions } from '../injector/inject.ts';
 import { injectPod } from '../injector/inject.ts';
-import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
-import type { DefaultPolicy } from '../injector/resolve.ts';
+import type { Policies } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
 import type { Workload } from '../injector/workload.ts';
 import { propagateInject } from '../injector/workload.ts';
@@ -12,9 +10,8 @@ import type { AdmissionReply, AdmissionRequest } from './review.ts';
 
 /** What admission needs to know about the cluster; all of it answered from memory. */
 export interface AdmitContext {
-  policies(namespace: string): readonly TracingPolicy[];
+  policies(namespace: string): Policies;
   namespaceLabels(namespace: string): Record<string, string>;
-  defaults: DefaultPolicy;
   options: InjectOptions;
 }
 
@@ -27,14 +24,11 @@ export function admit(
   if (!object) return { reply: {}, decisions: [] };
   if (request.kind.kind === 'Pod') {
     const pod = object as unknown as Pod;
-    const namespace = request.namespace ?? pod.metadata?.namespace ?? 'default';
-    const { document } = resolve(
-      context.policies(namespace),
-      { namespace, labels: pod.metadata?.labels },
-      context.defaults,
-    );
-    const namespaceInjects = context.namespaceLabels(namespace)[NAMESPACE_LABEL] === 'true';
-    const result = injectPod(pod, { namespace, namespaceInjects }, document, context.options);
+    const name = request.namespace ?? pod.metadata?.namespace ?? 'default';
+    const namespace = { name, labels: context.namespaceLabels(name) };
+    const { labels, annotations } = pod.metadata ?? {};
+    const subject = { namespace: name, namespaceLabels: namespace.labels, labels, annotations };
+    const result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
     return { reply: reply(pod, result.pod, result.decisions), decisions: result.decisions };
   }
   const workload = object as unknown as Workload;

@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import type { TracingPolicy } from '../../crds/tracing-policy.ts';
-import { GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
-import { INJECTED_LABEL, POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
+import type { z } from 'zod';
+import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
+import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
+import * as names from '../../injector/names.ts';
+import type { DefaultPolicy, Policies, Policy, Subject } from '../../injector/resolve.ts';
+import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
-import type { KubeObject } from '../kube/reflector.ts';
+import type { KubeObject, ReflectorOptions } from '../kube/reflector.ts';
 import { Reflector } from '../kube/reflector.ts';
 
 export interface PodMeta extends KubeObject {
@@ -13,7 +16,10 @@ export interface PodMeta extends KubeObject {
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
     deletionTimestamp?: string;
+    ownerReferences?: { kind: string; name: string; controller?: boolean }[];
   };
+  /** Present for injected pods, which are watched as a whole. */
+  status?: { phase?: string };
 }
 
 export interface NamespaceMeta extends KubeObject {
@@ -24,121 +30,172 @@ export interface ConfigMap extends KubeObject {
   data?: Record<string, string>;
 }
 
+/** What changed, for whoever keeps something current by it. */
+export interface ViewListener {
+  /** Something in a namespace changed that its pods, its ConfigMap or its policies' status may depend on. */
+  namespace(name: string): void;
+  /** The set of namespaces in which a policy injects all pods may have changed. */
+  injection(): void;
+}
+
+type Stored<P extends Policy> = P & KubeObject;
+
 /**
- * What the operator knows of the cluster: policies, namespaces, injected pods and our own ConfigMaps, kept current by
- * watches and indexed by namespace. `onDirty` is called with each namespace in which something changed that may need
- * work.
+ * What the operator knows of the cluster: policies, namespaces, pods and our own ConfigMaps, kept current by watches and
+ * indexed by namespace.
  */
 export class ClusterView {
-  readonly #reflectors: { policies: Reflector<TracingPolicy & KubeObject>; others: Reflector<KubeObject>[] };
-  readonly #policies = new Map<string, Map<string, TracingPolicy>>();
-  readonly #pods = new Map<string, Map<string, PodMeta>>();
+  readonly #client: KubeClient;
+  readonly #logger: Logger;
+  readonly #defaults: DefaultPolicy;
+  readonly #namespaced = new Map<string, Map<string, TracingPolicy>>();
+  readonly #cluster = new Map<string, ClusterTracingPolicy>();
+  readonly #injected = new Map<string, Map<string, PodMeta>>();
+  readonly #others = new Map<string, Map<string, PodMeta>>();
   readonly #namespaces: Reflector<NamespaceMeta>;
   readonly #configMaps: Reflector<ConfigMap>;
-  readonly #podMetas: Reflector<PodMeta>;
-  #onDirty: (namespace: string) => void = () => {};
+  readonly #injectedPods: Reflector<PodMeta>;
+  readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced'>[];
+  #listener: ViewListener = { namespace: () => {}, injection: () => {} };
 
-  constructor(client: KubeClient, logger: Logger) {
-    const dirty = (namespace: string) => this.#onDirty(namespace);
-    const policies = new Reflector<TracingPolicy & KubeObject>({
-      client,
-      logger,
+  constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger) {
+    this.#client = client;
+    this.#defaults = defaults;
+    this.#logger = logger;
+    const policies = this.#reflect<Stored<TracingPolicy>>({
       path: `/apis/${GROUP}/${VERSION}/tracingpolicies`,
       onChange: (policy, _previous, deleted) => {
         const { namespace, name } = policy.metadata;
-        put(this.#policies, namespace, name, deleted ? undefined : this.#readable(policy, logger));
-        dirty(namespace);
+        const kept = deleted ? undefined : this.#readable<TracingPolicy>(policy, 'TracingPolicy', tracingPolicySpec);
+        put(this.#namespaced, namespace, name, kept);
+        this.#listener.namespace(namespace);
+        this.#listener.injection();
       },
     });
-    this.#podMetas = new Reflector<PodMeta>({
-      client,
-      logger,
+    const clusterPolicies = this.#reflect<Stored<ClusterTracingPolicy>>({
+      path: `/apis/${GROUP}/${VERSION}/clustertracingpolicies`,
+      onChange: (policy, _previous, deleted) => {
+        const kept = deleted
+          ? undefined
+          : this.#readable<ClusterTracingPolicy>(policy, 'ClusterTracingPolicy', clusterTracingPolicySpec);
+        if (kept) this.#cluster.set(policy.metadata.name, kept);
+        else this.#cluster.delete(policy.metadata.name);
+        for (const namespace of this.#namespaces.values()) this.#listener.namespace(namespace.metadata.name);
+        this.#listener.injection();
+      },
+    });
+    this.#injectedPods = this.#reflect<PodMeta>({
       path: '/api/v1/pods',
-      labelSelector: `${INJECTED_LABEL}=true`,
+      labelSelector: `${names.INJECTED_LABEL}=true`,
+      prune: prunePod,
+      onChange: (pod, previous, deleted) => this.#podChanged(this.#injected, pod, previous, deleted),
+    });
+    const otherPods = this.#reflect<PodMeta>({
+      path: '/api/v1/pods',
+      labelSelector: `!${names.INJECTED_LABEL}`,
       metadataOnly: true,
       prune: prunePod,
-      onChange: (pod, previous, deleted) => {
-        const { namespace, name } = pod.metadata;
-        put(this.#pods, namespace, name, deleted ? undefined : pod);
-        const { labels, annotations } = pod.metadata;
-        const before = previous && [previous.metadata.labels, previous.metadata.annotations];
-        if (deleted || !isDeepStrictEqual(before, [labels, annotations])) dirty(namespace);
-      },
+      onChange: (pod, previous, deleted) => this.#podChanged(this.#others, pod, previous, deleted),
     });
-    this.#namespaces = new Reflector<NamespaceMeta>({
-      client,
-      logger,
+    this.#namespaces = this.#reflect<NamespaceMeta>({
       path: '/api/v1/namespaces',
       metadataOnly: true,
       prune: pruneNamespace,
-      onChange: () => {},
+      onChange: (namespace, previous, deleted) => {
+        if (!deleted && isDeepStrictEqual(previous?.metadata.labels, namespace.metadata.labels)) return;
+        this.#listener.namespace(namespace.metadata.name);
+        this.#listener.injection();
+      },
     });
-    this.#configMaps = new Reflector<ConfigMap>({
-      client,
-      logger,
+    this.#configMaps = this.#reflect<ConfigMap>({
       path: '/api/v1/configmaps',
       // With this the API server lets us list and watch under a rule that names this one ConfigMap.
-      fieldSelector: `metadata.name=${POLICY_CONFIG_MAP}`,
-      onChange: (configMap) => dirty(configMap.metadata.namespace!),
+      fieldSelector: `metadata.name=${names.POLICY_CONFIG_MAP}`,
+      onChange: (configMap) => this.#listener.namespace(configMap.metadata.namespace!),
     });
-    this.#reflectors = {
-      policies,
-      others: [this.#podMetas, this.#namespaces, this.#configMaps] as unknown as Reflector<KubeObject>[],
-    };
+    this.#reflectors = [policies, clusterPolicies, this.#injectedPods, otherPods, this.#namespaces, this.#configMaps];
   }
 
-  onDirty(listener: (namespace: string) => void): void {
-    this.#onDirty = listener;
+  listen(listener: ViewListener): void {
+    this.#listener = listener;
   }
 
   /** Starts all watches and resolves when each has its first whole list. */
   async start(): Promise<void> {
-    const all = [this.#reflectors.policies, ...this.#reflectors.others];
-    for (const reflector of all) reflector.start();
-    await Promise.all(all.map((reflector) => reflector.synced));
+    for (const reflector of this.#reflectors) reflector.start();
+    await Promise.all(this.#reflectors.map((reflector) => reflector.synced));
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#reflectors.policies, ...this.#reflectors.others].map((reflector) => reflector.stop()));
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
-  policies(namespace: string): TracingPolicy[] {
-    return [...(this.#policies.get(namespace)?.values() ?? [])];
+  /** Every policy that may apply in a namespace. */
+  policies(namespace: string): Policies {
+    return {
+      namespaced: [...(this.#namespaced.get(namespace)?.values() ?? [])],
+      cluster: [...this.#cluster.values()],
+      defaults: this.#defaults,
+    };
   }
 
-  pods(namespace: string): PodMeta[] {
-    return [...(this.#pods.get(namespace)?.values() ?? [])];
+  injectedPods(namespace: string): PodMeta[] {
+    return [...(this.#injected.get(namespace)?.values() ?? [])];
   }
 
   namespace(name: string): NamespaceMeta | undefined {
     return this.#namespaces.get(name);
   }
 
+  namespaces(): IterableIterator<NamespaceMeta> {
+    return this.#namespaces.values();
+  }
+
   configMap(namespace: string): ConfigMap | undefined {
-    return this.#configMaps.get(`${namespace}/${POLICY_CONFIG_MAP}`);
+    return this.#configMaps.get(`${namespace}/${names.POLICY_CONFIG_MAP}`);
+  }
+
+  /** A pod as resolution asks for it. */
+  subject({ metadata }: PodMeta): Subject {
+    const { namespace, labels, annotations } = metadata;
+    return { namespace, namespaceLabels: this.namespace(namespace)?.metadata.labels, labels, annotations };
   }
 
   /** Takes in the API server's answer to a write of ours before the watch brings it. */
   notePod(pod: PodMeta): void {
-    this.#podMetas.note(pod);
+    this.#injectedPods.note(pod);
   }
 
   noteConfigMap(configMap: ConfigMap): void {
     this.#configMaps.note(configMap);
   }
 
+  #reflect<T extends KubeObject>(options: Omit<ReflectorOptions<T>, 'client' | 'logger'>): Reflector<T> {
+    return new Reflector<T>({ client: this.#client, logger: this.#logger, ...options });
+  }
+
+  #podChanged(
+    index: Map<string, Map<string, PodMeta>>,
+    pod: PodMeta,
+    previous: PodMeta | undefined,
+    deleted: boolean,
+  ): void {
+    const { namespace, name } = pod.metadata;
+    put(index, namespace, name, deleted ? undefined : pod);
+    if (deleted || !previous || !isDeepStrictEqual(facts(previous), facts(pod))) this.#listener.namespace(namespace);
+  }
+
   /**
    * A policy that we can act on. The API server has checked it against the CRD; one that was stored under an older or
    * newer CRD may still not read, and then counts as absent rather than as something half understood.
    */
-  #readable(policy: TracingPolicy, logger: Logger): TracingPolicy | undefined {
-    const spec = tracingPolicySpec.safeParse(policy.spec);
-    if (spec.success) return { ...policy, spec: spec.data };
-    const { namespace, name } = policy.metadata;
-    logger.error(
-      { policy: `${namespace}/${name}`, problems: spec.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`) },
-      'a stored policy cannot be read and is ignored',
-    );
+  #readable<P extends Policy>(policy: P, kind: P['kind'], schema: z.ZodType<P['spec']>): P | undefined {
+    // Items of a list do not say their kind.
+    const known = { ...policy, kind };
+    const spec = schema.safeParse(policy.spec);
+    if (spec.success) return { ...known, spec: spec.data };
+    const problems = spec.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    this.#logger.error({ policy: describePolicy(known), problems }, 'a stored policy cannot be read and is ignored');
     return undefined;
   }
 }
@@ -153,20 +210,30 @@ function put<T>(index: Map<string, Map<string, T>>, namespace: string, name: str
   }
 }
 
+/** What of a pod matters to us beyond its being there. */
+function facts({ metadata, status }: PodMeta): unknown[] {
+  return [metadata.labels, metadata.annotations, metadata.deletionTimestamp !== undefined, status?.phase];
+}
+
+const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION];
+
 /** Keeps of a pod what resolution and nudging need: thousands of them are held. */
-function prunePod({ metadata }: PodMeta): PodMeta {
-  const { name, namespace, resourceVersion, labels, deletionTimestamp, annotations = {} } = metadata;
-  const kept: Record<string, string> = {};
-  for (const key of [POLICY_KEY, POLICY_REVISION]) if (annotations[key] !== undefined) kept[key] = annotations[key];
+function prunePod({ metadata, status }: PodMeta): PodMeta {
+  const { name, namespace, resourceVersion, labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
+  const owner = ownerReferences?.find(({ controller }) => controller);
   return {
     metadata: {
       name,
       namespace,
       resourceVersion,
-      annotations: kept,
+      annotations: Object.fromEntries(
+        KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]),
+      ),
       ...(labels && { labels }),
       ...(deletionTimestamp && { deletionTimestamp }),
+      ...(owner && { ownerReferences: [{ kind: owner.kind, name: owner.name, controller: true }] }),
     },
+    ...(status?.phase && { status: { phase: status.phase } }),
   };
 }
 

@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import type { DefaultPolicy } from '../../injector/resolve.ts';
-import { defaultDocument, policyDocument, policyMark, resolve } from '../../injector/resolve.ts';
+import { policyMark, resolve } from '../../injector/resolve.ts';
 import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
@@ -14,25 +13,19 @@ const FIELD_MANAGER = 'tracing-operator-policy';
 const NUDGES_AT_ONCE = 10;
 
 /**
- * Delivers policies to the pods of a namespace, live: writes every policy's document into the namespace's ConfigMap, and
- * the key and revision that are in force for a pod into its annotations. The annotation is what makes the kubelet refresh
+ * Delivers policies to the pods of a namespace, live: writes each document that is in force for a pod of the namespace
+ * into its ConfigMap, and the key and revision of the one that is into the pod's annotations. The annotation is what makes the kubelet refresh
  * the pod's files at once instead of within a minute.
  */
 export class PolicyController {
   readonly #client: KubeClient;
   readonly #view: ClusterView;
-  readonly #defaults: DefaultPolicy;
   readonly #logger: Logger;
   readonly #onNudge: () => void;
 
-  constructor(
-    client: KubeClient,
-    view: ClusterView,
-    options: { defaults: DefaultPolicy; logger: Logger; onNudge: () => void },
-  ) {
+  constructor(client: KubeClient, view: ClusterView, options: { logger: Logger; onNudge: () => void }) {
     this.#client = client;
     this.#view = view;
-    this.#defaults = options.defaults;
     this.#logger = options.logger;
     this.#onNudge = options.onNudge;
   }
@@ -42,11 +35,14 @@ export class PolicyController {
     const meta = this.#view.namespace(namespace);
     if (!meta || meta.metadata.deletionTimestamp) return;
     const policies = this.#view.policies(namespace);
-    const pods = this.#view.pods(namespace).filter((pod) => !pod.metadata.deletionTimestamp);
-    await this.#deliver(namespace, this.#documents(policies, pods.length > 0), signal);
+    const pods = this.#view
+      .injectedPods(namespace)
+      .filter(({ metadata, status }) => !metadata.deletionTimestamp && !hasEnded(status?.phase))
+      .map((pod) => ({ pod, document: resolve(policies, this.#view.subject(pod)).document }));
+    const documents = new Map(pods.flatMap(({ document }) => (document ? [[document.key, document] as const] : [])));
+    await this.#deliver(namespace, [...documents.values()], signal);
 
-    const behind = pods.flatMap((pod) => {
-      const { document } = resolve(policies, { namespace, labels: pod.metadata.labels }, this.#defaults);
+    const behind = pods.flatMap(({ pod, document }) => {
       const mark = policyMark(document);
       const { [POLICY_KEY]: key, [POLICY_REVISION]: revision } = pod.metadata.annotations ?? {};
       return key === mark.key && revision === mark.revision ? [] : [{ pod, mark }];
@@ -54,12 +50,6 @@ export class PolicyController {
     for (let i = 0; i < behind.length && !signal.aborted; i += NUDGES_AT_ONCE)
       await Promise.all(behind.slice(i, i + NUDGES_AT_ONCE).map(({ pod, mark }) => this.#nudge(pod, mark, signal)));
     if (behind.length > 0) this.#logger.info({ namespace, pods: behind.length }, 'told pods of their policy');
-  }
-
-  #documents(policies: Parameters<typeof resolve>[0], hasPods: boolean): PolicyDocument[] {
-    const documents = policies.map((policy) => policyDocument(policy, this.#defaults));
-    const fallback = hasPods ? defaultDocument(this.#defaults) : undefined;
-    return fallback ? [...documents, fallback] : documents;
   }
 
   async #deliver(namespace: string, documents: PolicyDocument[], signal: AbortSignal): Promise<void> {
@@ -113,6 +103,10 @@ export class PolicyController {
     this.#view.notePod(nudged);
     this.#onNudge();
   }
+}
+
+function hasEnded(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** A thing that is gone needs no more done to it. */

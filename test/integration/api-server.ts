@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { load } from 'js-yaml';
-import { CRD_FILES } from '../../crds/generate.ts';
+import { customResourceDefinitions } from '../../crds/crd.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { APPLY } from '../../operator/kube/client.ts';
 import { until } from '../cluster/progress.ts';
@@ -8,23 +6,25 @@ import { until } from '../cluster/progress.ts';
 const OWNER = { fieldManager: 'test', force: true };
 
 /**
- * Applies the committed CRD and waits until policies can be made. The function returned removes it, with all policies:
- * Helm refuses to install over a CRD that it does not own.
+ * Applies the CRDs and waits until policies can be made. The function returned removes them, with all policies: Helm
+ * refuses to install over a CRD that it does not own.
  */
-export async function applyCrd(client: KubeClient): Promise<() => Promise<void>> {
-  const crd = load(readFileSync(new URL(`../../${CRD_FILES[0]}`, import.meta.url), 'utf8')) as {
-    metadata: { name: string };
+export async function applyCrds(client: KubeClient): Promise<() => Promise<void>> {
+  const base = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const paths: string[] = [];
+  for (const body of customResourceDefinitions().values()) {
+    const path = `${base}/${(body as { metadata: { name: string } }).metadata.name}`;
+    paths.push(path);
+    await client.request('PATCH', path, { query: OWNER, contentType: APPLY, body });
+    await until(`${path} is not established`, 20_000, async () => {
+      type Crd = { status?: { conditions?: { type: string; status: string }[] } };
+      const { status } = await client.request<Crd>('GET', path);
+      return status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
+    });
+  }
+  return async () => {
+    for (const path of paths) await client.request('DELETE', path);
   };
-  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd.metadata.name}`;
-  await client.request('PATCH', path, { query: OWNER, contentType: APPLY, body: crd });
-  await until('the CRD is not established', 20_000, async () => {
-    const { status } = await client.request<{ status?: { conditions?: { type: string; status: string }[] } }>(
-      'GET',
-      path,
-    );
-    return status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
-  });
-  return () => client.request('DELETE', path).then(() => undefined);
 }
 
 /** Makes a namespace with a name of its own; `delete` takes everything in it along. */

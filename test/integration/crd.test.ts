@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApiError, KubeClient } from '../../operator/kube/client.ts';
-import { applyCrd, makeNamespace } from './api-server.ts';
+import { applyCrds, makeNamespace } from './api-server.ts';
 
 const client = KubeClient.fromDefault();
 let namespace: Awaited<ReturnType<typeof makeNamespace>>;
-let removeCrd: () => Promise<void>;
+let removeCrds: () => Promise<void>;
 
 beforeAll(async () => {
-  removeCrd = await applyCrd(client);
+  removeCrds = await applyCrds(client);
   namespace = await makeNamespace(client);
 });
 afterAll(async () => {
-  await removeCrd();
+  await removeCrds();
   await namespace.delete();
   client.close();
 });

@@ -22,3 +22,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "tracing.image" -}}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
+
+{{/* Namespaces whose pods are never looked at. */}}
+{{- define "tracing.excluded" -}}
+{{ concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml }}
+{{- end }}

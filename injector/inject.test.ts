@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import type { TracingPolicySpec } from '../crds/tracing-policy.ts';
+import { injectPod, isAsked } from './inject.ts';
+import type { Pod } from './pod.ts';
+import type { Resolution } from './resolve.ts';
+
+const under = (spec?: TracingPolicySpec): Resolution => ({
+  policy: spec && {
+    kind: 'TracingPolicy',
+    metadata: { name: 'p', namespace: 'n', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec,
+  },
+  document: undefined,
+  candidates: [],
+  problems: [],
+});
+
+describe('whether a pod is to be traced', () => {
+  const yes = 'true';
+  const no = 'false';
+  it.each<[string, string | undefined, string | undefined, TracingPolicySpec | undefined, boolean | 'invalid', string]>(
+    [
+      ['nobody says anything', undefined, undefined, undefined, false, 'nobody'],
+      ['the pod says yes', yes, undefined, undefined, true, 'pod'],
+      ['the pod says yes, its namespace no', yes, no, undefined, true, 'pod'],
+      ['the pod says no, namespace and policy yes', no, yes, { injection: 'All' }, false, 'pod'],
+      ['the pod says something else', 'yes', yes, { injection: 'All' }, 'invalid', 'pod'],
+      ['the namespace says yes', undefined, yes, undefined, true, 'namespace'],
+      ['the namespace says no, the policy all', undefined, no, { injection: 'All' }, false, 'namespace'],
+      ['the namespace says something else', undefined, 'enabled', undefined, false, 'nobody'],
+      ['the policy says all', undefined, undefined, { injection: 'All' }, true, 'policy'],
+      ['the policy says opt in', undefined, undefined, { injection: 'OptIn' }, false, 'nobody'],
+      [
+        'the policy says all and is switched off',
+        undefined,
+        undefined,
+        { injection: 'All', enabled: false },
+        false,
+        'nobody',
+      ],
+    ],
+  )('%s', (_name, annotation, label, spec, asked, by) => {
+    const annotations = annotation === undefined ? {} : { 'tracing.acme/inject': annotation };
+    const labels: Record<string, string> = label === undefined ? {} : { 'tracing.acme/inject': label };
+    expect(isAsked(annotations, labels, under(spec))).toEqual({ asked, by });
+  });
+});
+
+describe('which containers are traced', () => {
+  const inject = (annotations: Record<string, string>, spec: TracingPolicySpec) => {
+    const pod: Pod = {
+      metadata: { annotations: { 'tracing.acme/inject': 'true', ...annotations } },
+      spec: {
+        initContainers: [{ name: 'migrate' }, { name: 'istio-proxy', restartPolicy: 'Always' }],
+        containers: [{ name: 'app' }, { name: 'worker' }],
+      },
+    };
+    const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+    const { decisions } = injectPod(pod, { name: 'n', labels: {} }, under(spec), options);
+    return decisions.filter(({ reason }) => reason === 'Injected').map(({ container }) => container);
+  };
+  const named = { 'tracing.acme/containers': 'worker' };
+
+  it('are all but init containers and mesh sidecars', () => {
+    expect(inject({}, {})).toEqual(['app', 'worker']);
+  });
+
+  it('are those that the policy names, init containers included, mesh sidecars never', () => {
+    expect(inject({}, { containers: ['migrate', 'app', 'istio-proxy', 'elsewhere'] })).toEqual(['migrate', 'app']);
+  });
+
+  it('are those that the pod names, whatever the policy does', () => {
+    expect(inject(named, { containers: ['app'] })).toEqual(['worker']);
+  });
+});
+
+it('passes on what is wrong with the policy, as a warning', () => {
+  const pod: Pod = {
+    metadata: { annotations: { 'tracing.acme/inject': 'true' } },
+    spec: { containers: [{ name: 'app' }] },
+  };
+  const resolution = { ...under({}), problems: ['something is wrong'] };
+  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+  expect(injectPod(pod, { name: 'n', labels: {} }, resolution, options).decisions).toContainEqual({
+    reason: 'PolicyProblem',
+    message: 'something is wrong',
+    warn: true,
+  });
+});

@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/progress.ts';
+import type { Images } from '../demo/prepare.ts';
+import { withOperator } from './installation.ts';
+
+const exporters = [{ name: 'default', endpoint: 'http://collector.observability:4318' }];
+
+interface PodObject {
+  metadata: { name: string; uid: string; annotations: Record<string, string> };
+  spec: { initContainers?: { name: string }[]; containers: { name: string; env?: { name: string }[] }[] };
+}
+
+/** Which policy is in force, seen in what running pods have mounted; and what `injection: All` injects. */
+describe('policies', () => {
+  let cluster: Cluster;
+  let images: Images;
+  const suffix = randomBytes(3).toString('hex');
+  const namespace = `policies-${suffix}`;
+  const other = `policies-other-${suffix}`;
+  const clusterPolicies: string[] = [];
+
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const apply = (item: unknown, where = namespace) =>
+    cluster.run('kubectl', ['--namespace', where, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  const pod = (name: string, annotations: Record<string, string> = {}) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: name }, annotations },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: 'app',
+          image: images.shop.ref,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['node', '-e', 'setInterval(() => {}, 1000)'],
+        },
+        { name: 'sidecar', image: images.shop.ref, imagePullPolicy: 'IfNotPresent', command: ['sleep', '100000'] },
+      ],
+    },
+  });
+  const policy = (name: string, spec: object) => ({
+    apiVersion: 'tracing.acme/v1alpha1',
+    kind: 'TracingPolicy',
+    metadata: { name },
+    spec,
+  });
+  const clusterPolicy = async (name: string, spec: object) => {
+    const full = `${name}-${suffix}`;
+    if (!clusterPolicies.includes(full)) clusterPolicies.push(full);
+    await apply({ apiVersion: 'tracing.acme/v1alpha1', kind: 'ClusterTracingPolicy', metadata: { name: full }, spec });
+    return full;
+  };
+  const ours = {
+    matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: [namespace, other] }],
+  };
+  const get = async (name: string, where = namespace): Promise<PodObject> =>
+    JSON.parse(await cluster.run('kubectl', ['--namespace', where, 'get', 'pod', name, '-o', 'json'])) as PodObject;
+
+  /** What a pod's files say is in force: the key, and the document of that key. */
+  async function inForce(name: string): Promise<{ key: string; source?: string; ratio?: number; exporters?: number }> {
+    const read = (file: string) =>
+      kubectl('exec', name, '-c', 'app', '--', 'cat', `/var/run/tracing.acme/policy/${file}`).catch(() => '');
+    const key = await read('pod/key');
+    const text = key === 'none' ? '' : await read(key);
+    if (text === '') return { key };
+    const document = JSON.parse(text) as {
+      source: string;
+      spec: { sampling: { ratio: number }; exporters: unknown[] };
+    };
+    const { source, spec } = document;
+    return { key, source, ratio: spec.sampling.ratio, exporters: spec.exporters.length };
+  }
+  const becomes = async (name: string, wanted: object) => {
+    let last: unknown;
+    await until(`${name} has not come under ${JSON.stringify(wanted)}`, 10_000, async () => {
+      last = await inForce(name);
+      return Object.entries(wanted).every(([key, value]) => (last as Record<string, unknown>)[key] === value);
+    });
+  };
+
+  beforeAll(async () => {
+    ({ cluster, images } = await withOperator());
+    for (const name of [namespace, other]) await cluster.run('kubectl', ['create', 'namespace', name]);
+    for (const name of [namespace, other])
+      await until('the namespace has no service account', 20_000, () =>
+        cluster.run('kubectl', ['--namespace', name, 'get', 'serviceaccount', 'default']).then(
+          () => true,
+          () => false,
+        ),
+      );
+    await apply(pod('web', { 'tracing.acme/inject': 'true' }));
+    await kubectl('wait', 'pod/web', '--for=condition=Ready', '--timeout=60s');
+  }, 180_000);
+
+  afterAll(async () => {
+    for (const name of clusterPolicies)
+      await cluster.run('kubectl', ['delete', 'clustertracingpolicy', name, '--ignore-not-found'], { tolerant: true });
+    for (const name of [namespace, other])
+      await cluster.run('kubectl', ['delete', 'namespace', name, '--wait=false'], { tolerant: true });
+  }, 30_000);
+
+  it('come into force in a running pod by rank, and fall back as they go', async () => {
+    expect(await inForce('web')).toEqual({ key: 'none' });
+    const base = await clusterPolicy('base', { namespaceSelector: ours, sampling: { ratio: 0.1 }, exporters });
+    await becomes('web', { source: `ClusterTracingPolicy ${base}`, ratio: 0.1 });
+
+    await apply(policy('team', { sampling: { ratio: 0.2 }, exporters }));
+    await becomes('web', { source: `TracingPolicy ${namespace}/team`, ratio: 0.2 });
+
+    await apply(policy('urgent', { priority: 10, sampling: { ratio: 0.3 }, exporters }));
+    await becomes('web', { source: `TracingPolicy ${namespace}/urgent`, ratio: 0.3 });
+
+    await kubectl('annotate', 'pod', 'web', 'tracing.acme/policy=team');
+    await becomes('web', { source: `TracingPolicy ${namespace}/team`, ratio: 0.2 });
+
+    await kubectl('annotate', 'pod', 'web', 'tracing.acme/policy-');
+    await becomes('web', { source: `TracingPolicy ${namespace}/urgent` });
+    await kubectl('delete', 'tracingpolicy', 'urgent');
+    await becomes('web', { source: `TracingPolicy ${namespace}/team` });
+    await kubectl('delete', 'tracingpolicy', 'team');
+    await becomes('web', { source: `ClusterTracingPolicy ${base}` });
+    await cluster.run('kubectl', ['delete', 'clustertracingpolicy', base]);
+    await becomes('web', { key: 'none' });
+    await until('the ConfigMap is still there', 10_000, () =>
+      kubectl('get', 'configmap', 'tracing-acme-policies').then(
+        () => false,
+        () => true,
+      ),
+    );
+  }, 120_000);
+
+  it('are switched off everywhere by one cluster policy that overrides, and on again', async () => {
+    await apply(policy('team', { sampling: { ratio: 0.2 }, exporters }));
+    await becomes('web', { exporters: 1 });
+    const off = await clusterPolicy('off', { namespaceSelector: ours, enabled: false, override: true });
+    await becomes('web', { source: `ClusterTracingPolicy ${off}`, exporters: 0 });
+    await cluster.run('kubectl', ['delete', 'clustertracingpolicy', off]);
+    await becomes('web', { source: `TracingPolicy ${namespace}/team`, exporters: 1 });
+  }, 60_000);
+
+  it('send spans only where a cluster policy allows', async () => {
+    const limit = await clusterPolicy('limit', {
+      namespaceSelector: ours,
+      allowedEndpoints: ['elsewhere.example.com'],
+    });
+    await becomes('web', { source: `TracingPolicy ${namespace}/team`, exporters: 0 });
+    await cluster.run('kubectl', ['delete', 'clustertracingpolicy', limit]);
+    await becomes('web', { exporters: 1 });
+  }, 60_000);
+
+  it('with injection: All inject every new pod of their namespace but those that say no, and no other namespace', async () => {
+    const injected = async (name: string, where = namespace) =>
+      (await get(name, where)).spec.initContainers !== undefined;
+    const dryRun = async (where = namespace) => {
+      const args = ['--namespace', where, 'apply', '--dry-run=server', '--output=json', '-f', '-'];
+      const made = JSON.parse(await cluster.run('kubectl', args, { input: JSON.stringify(pod('probe')) })) as PodObject;
+      return made.spec.initContainers !== undefined;
+    };
+    expect(await dryRun()).toBe(false);
+    await apply(policy('team', { injection: 'All', containers: ['app'], exporters }));
+    await until('pods are not injected', 10_000, () => dryRun());
+
+    await apply(pod('by-policy'));
+    await apply(pod('says-no', { 'tracing.acme/inject': 'false' }));
+    await apply(pod('elsewhere'), other);
+    expect(await injected('by-policy')).toBe(true);
+    expect(await injected('says-no')).toBe(false);
+    expect(await injected('elsewhere', other)).toBe(false);
+    const { containers } = (await get('by-policy')).spec;
+    const traced = containers.filter(({ env = [] }) => env.some(({ name }) => name === 'NODE_OPTIONS'));
+    expect(traced.map(({ name }) => name)).toEqual(['app']);
+
+    await cluster.run('kubectl', ['label', 'namespace', namespace, 'tracing.acme/inject=false']);
+    await until('the namespace is still injected', 10_000, async () => !(await dryRun()));
+    await cluster.run('kubectl', ['label', 'namespace', namespace, 'tracing.acme/inject-']);
+    await until('pods are not injected again', 10_000, () => dryRun());
+    await kubectl('delete', 'tracingpolicy', 'team');
+    await until('pods are still injected', 10_000, async () => !(await dryRun()));
+  }, 90_000);
+
+  it('of the cluster inject pods of the namespaces they select, at once in a new one when they select all', async () => {
+    const dryRun = async (where: string) => {
+      const args = ['--namespace', where, 'apply', '--dry-run=server', '--output=json', '-f', '-'];
+      const made = JSON.parse(await cluster.run('kubectl', args, { input: JSON.stringify(pod('probe')) })) as PodObject;
+      return made.spec.initContainers !== undefined;
+    };
+    const all = await clusterPolicy('all', { namespaceSelector: ours, injection: 'All', exporters });
+    await until('pods are not injected', 10_000, () => dryRun(other));
+    expect(await dryRun('default')).toBe(false);
+    await clusterPolicy('all', { injection: 'All', exporters });
+    await until('pods of default are not injected', 10_000, () => dryRun('default'));
+    await cluster.run('kubectl', ['delete', 'clustertracingpolicy', all]);
+    await until('pods of default are still injected', 10_000, async () => !(await dryRun('default')));
+  }, 60_000);
+
+  it('refuse to be switched off and inject all pods', async () => {
+    await expect(apply(policy('odd', { enabled: false, injection: 'All' }))).rejects.toThrow(
+      /switched off cannot inject all pods.*\{enabled: true, injection: All\}/,
+    );
+  });
+});
