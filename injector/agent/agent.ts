@@ -74,9 +74,12 @@ export class Agent implements SpanSink {
     };
     this.state = { on: false, sampler: new LiveSampler(), sink: this };
     this.provider = new LiveTracerProvider(this.state);
-    this.libraries = new Libraries(host.load, host.require, env, (name, meaning) => {
-      if (meaning === 'tracer') this.stepAside(`${name} is tracing it`);
-      else this.makeRoom();
+    this.libraries = new Libraries(host.load, host.require, env, {
+      isOn: () => this.state.on,
+      onTracer: (name, meaning) => {
+        if (meaning === 'tracer') this.stepAside(`${name} is tracing it`);
+        else this.makeRoom();
+      },
     });
     this.exitFlush = new ExitFlush({
       pending: () => [...this.queues.values()].some((queue) => queue.pending),

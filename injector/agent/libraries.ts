@@ -6,12 +6,20 @@ import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
 import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
+import { gateInstrumentation } from './gate.ts';
 import type { Patch } from './module-hook.ts';
 import { meaningOf } from './other-tracers.ts';
 import { failed } from './report.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
 export type LoadPiece = (name: string, provide: (id: string) => unknown) => Record<string, unknown>;
+
+/** What the libraries ask and tell the agent. */
+export interface LibraryHost {
+  isOn(): boolean;
+  /** A package is being loaded that traces by itself, or may. */
+  onTracer(name: string, meaning: 'tracer' | 'sdk'): void;
+}
 
 type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
 interface Instrumentation {
@@ -28,7 +36,7 @@ const NODE_MODULES = /^(.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+))[\\/
  */
 export class Libraries {
   private readonly load: LoadPiece;
-  private readonly onTracer: (name: string, meaning: 'tracer' | 'sdk') => void;
+  private readonly host: LibraryHost;
   private stopped = false;
   private readonly nodeRequire: NodeJS.Require;
   private readonly isEnabled: (name: string) => boolean;
@@ -38,15 +46,10 @@ export class Libraries {
   private readonly mains = new Map<string, string | undefined>();
   private readonly pieces = new Map<string, Record<string, unknown>>();
 
-  constructor(
-    load: LoadPiece,
-    nodeRequire: NodeJS.Require,
-    env: Environment,
-    onTracer: (name: string, meaning: 'tracer' | 'sdk') => void,
-  ) {
-    this.onTracer = onTracer;
+  constructor(load: LoadPiece, nodeRequire: NodeJS.Require, env: Environment, process: LibraryHost) {
     this.load = load;
     this.nodeRequire = nodeRequire;
+    this.host = process;
     this.isEnabled = instrumentationFilter(env, libraries);
   }
 
@@ -57,7 +60,7 @@ export class Libraries {
     const [, directory = '', rawName = '', rest = ''] = match;
     const name = rawName.replaceAll('\\', '/');
     const meaning = meaningOf(name);
-    if (meaning !== undefined) this.onTracer(name, meaning);
+    if (meaning !== undefined) this.host.onTracer(name, meaning);
     if (this.stopped) return undefined;
     const library = Object.hasOwn(libraries.packages, name) ? libraries.packages[name] : undefined;
     if (library === undefined) return undefined;
@@ -88,6 +91,7 @@ export class Libraries {
       const className = libraries.classes[name] ?? '';
       const Class = exports[className] as InstrumentationClass;
       const instrumentation = new Class({});
+      gateInstrumentation(instrumentation, name, () => this.host.isOn());
       this.active.set(name, instrumentation);
       return instrumentation;
     } catch (error) {

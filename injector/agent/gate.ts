@@ -1,0 +1,65 @@
+import { TraceFlags, context, trace } from '@opentelemetry/api';
+
+type AnyFunction = (this: unknown, ...values: unknown[]) => unknown;
+type Wrapper = (original: AnyFunction, name: string) => unknown;
+type Wrap = (target: object, name: string, wrapper: Wrapper) => unknown;
+
+/**
+ * Instrumentations that write the trace into a message or a log: what they do matters also when nothing is recorded.
+ * The others only make spans.
+ */
+const PASS_ON = new Set([
+  'amqplib',
+  'aws-lambda',
+  'aws-sdk',
+  'bunyan',
+  'grpc',
+  'kafkajs',
+  'lru-memoizer',
+  'pino',
+  'socket.io',
+  'undici',
+  'winston',
+]);
+
+/** Methods with which an app is put together: what they patch is needed later, whatever the state of now. */
+const ASSEMBLY =
+  /^(use|route|param|register|ext|method|all|get|post|put|patch|del|delete|head|options|opts|on|once|(create|build|add|attach|extend|define|make|init)[A-Z_]?\w*|create)$/;
+
+/**
+ * Lets calls that will not be recorded go straight to the library: while tracing is off, and within a request that was
+ * not sampled. The instrumentation's own code (attributes, names, contexts) costs much even for a span that is dropped.
+ */
+export function gateInstrumentation(instrumentation: object, name: string, isOn: () => boolean): void {
+  const target = instrumentation as { _wrap?: Wrap };
+  const wrap = target._wrap;
+  if (wrap === undefined || PASS_ON.has(name)) return;
+  target._wrap = (object, method, wrapper) =>
+    wrap(object, method, (original, wrapped) => {
+      const patched = wrapper(original, wrapped);
+      if (ASSEMBLY.test(method) || typeof original !== 'function' || typeof patched !== 'function') return patched;
+      // A class keeps its identity: `new` and `instanceof` must find what the instrumentation made.
+      if (/^class\b/.test(Function.prototype.toString.call(original))) return patched;
+      return gated(original, patched as AnyFunction, isOn);
+    });
+}
+
+function gated(original: AnyFunction, patched: AnyFunction, isOn: () => boolean): AnyFunction {
+  const gate: AnyFunction = function (this: unknown) {
+    // eslint-disable-next-line prefer-rest-params -- the cheapest way to pass on whatever came
+    return Reflect.apply(isIdle(isOn) ? original : patched, this, arguments) as unknown;
+  };
+  // Frameworks look at these: express tells handlers of errors by their length.
+  for (const key of Reflect.ownKeys(patched)) {
+    if (key === 'prototype') continue;
+    const descriptor = Object.getOwnPropertyDescriptor(patched, key);
+    if (descriptor) Object.defineProperty(gate, key, descriptor);
+  }
+  return gate;
+}
+
+function isIdle(isOn: () => boolean): boolean {
+  if (!isOn()) return true;
+  const span = trace.getSpan(context.active());
+  return span !== undefined && (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0;
+}
