@@ -1,0 +1,1 @@
+module.exports = { mode: 'production', entry: './ask.cjs', target: 'node', output: { path: process.env.OUT } };
