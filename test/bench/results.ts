@@ -14,9 +14,14 @@ export interface Result {
 
 const FILE = new URL('./results.json', import.meta.url);
 
+/** What test/bench/results.json holds. */
+export function readResults(file: URL | string = FILE): Result[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Result[]) : [];
+}
+
 /** Adds results to test/bench/results.json; those of the same name are replaced, others stay. */
 export function writeResults(results: Result[], file: URL | string = FILE): void {
-  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Result[]) : [];
+  const before = readResults(file);
   const names = new Set(results.map((result) => result.name));
   const merged = [...before.filter((result) => !names.has(result.name)), ...results];
   merged.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
