@@ -43,14 +43,15 @@ export class KubeClient {
   readonly #config: KubeConfig;
   readonly #server: URL;
   readonly #agent: http.Agent;
+  #beforeWrite: () => void = () => {};
 
-  constructor(config: KubeConfig) {
+  constructor(config: KubeConfig, agent?: http.Agent) {
     const cluster = config.getCurrentCluster();
     if (!cluster) throw new Error('no cluster to talk to: set KUBECONFIG, or run in a pod with a service account');
     this.#config = config;
     this.#server = new URL(cluster.server);
     const Agent = this.#server.protocol === 'http:' ? http.Agent : https.Agent;
-    this.#agent = new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 8 });
+    this.#agent = agent ?? new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 8 });
   }
 
   /** From KUBECONFIG, ~/.kube/config or the pod's service account, in this order. */
@@ -58,6 +59,16 @@ export class KubeClient {
     const config = new KubeConfig();
     config.loadFromDefault();
     return new KubeClient(config);
+  }
+
+  /**
+   * This client over the same connections, but each write is preceded by `check`, and not sent when that throws. Nothing
+   * comes between the check and the sending.
+   */
+  guarded(check: () => void): KubeClient {
+    const client = new KubeClient(this.#config, this.#agent);
+    client.#beforeWrite = check;
+    return client;
   }
 
   close(): void {
@@ -84,6 +95,7 @@ export class KubeClient {
     const secured: https.RequestOptions = {};
     await this.#config.applyToHTTPSOptions(secured);
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    if (method !== 'GET') this.#beforeWrite();
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       const request = (url.protocol === 'http:' ? http : https).request(url, {
         ...secured,

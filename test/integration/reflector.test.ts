@@ -1,49 +1,11 @@
-import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { Reflector } from '../../operator/kube/reflector.ts';
 import type { KubeObject } from '../../operator/kube/reflector.ts';
 import { until } from '../cluster/progress.ts';
 import { makeNamespace } from './api-server.ts';
-
-/** A TCP relay in front of the API server whose connections can be cut, and which can be shut for a while. */
-class Relay {
-  readonly #open = new Set<net.Socket>();
-  #shut = false;
-  readonly #server: net.Server;
-
-  constructor(target: URL) {
-    this.#server = net.createServer((near) => {
-      if (this.#shut) return near.destroy();
-      const far = net.connect(Number(target.port || 443), target.hostname);
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        this.#open.add(from);
-        from.pipe(to);
-        from.on('error', () => to.destroy()).on('close', () => this.#open.delete(from));
-      }
-    });
-  }
-
-  async listen(): Promise<number> {
-    await new Promise<void>((done) => this.#server.listen(0, '127.0.0.1', done));
-    return (this.#server.address() as net.AddressInfo).port;
-  }
-
-  cut(shut: boolean): void {
-    this.#shut = shut;
-    for (const socket of this.#open) socket.destroy();
-  }
-
-  close(): void {
-    this.cut(true);
-    this.#server.close();
-  }
-}
+import { Relay } from './relay.ts';
 
 describe('a reflector on a real API server', () => {
   const direct = KubeClient.fromDefault();
@@ -66,17 +28,8 @@ describe('a reflector on a real API server', () => {
 
   beforeAll(async () => {
     namespace = await makeNamespace(direct);
-    const config = new KubeConfig();
-    config.loadFromDefault();
-    const cluster = config.getCurrentCluster()!;
-    const target = new URL(cluster.server);
-    relay = new Relay(target);
-    const server = `https://127.0.0.1:${await relay.listen()}`;
-    config.loadFromClusterAndUser(
-      { ...cluster, server, tlsServerName: 'kubernetes.default' },
-      config.getCurrentUser()!,
-    );
-    relayed = new KubeClient(config);
+    relay = new Relay();
+    relayed = await relay.client();
     for (let i = 0; i < 3; i++) await create(`before-${i}`);
     reflector = new Reflector({
       client: relayed,
