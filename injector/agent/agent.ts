@@ -6,6 +6,7 @@ import { LiveContextManager } from './context.ts';
 import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
 import type * as Http from 'node:http';
+import type * as Os from 'node:os';
 import { HttpHooks } from './http/install.ts';
 import { watchFastify } from './http/route.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
@@ -114,6 +115,7 @@ export class Agent implements SpanSink {
         name: 'tracing-operator',
         version,
         sdkVersion,
+        hostname: () => (this.host.require('node:os') as typeof Os).hostname(),
       }),
     });
   }

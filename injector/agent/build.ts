@@ -96,6 +96,23 @@ const ownApi: Plugin = {
   },
 };
 
+/** Puts our quick check of plain version ranges before the full one. */
+const quickSemver: Plugin = {
+  name: 'quick-semver',
+  setup(context) {
+    context.onLoad({ filter: /@opentelemetry\/instrumentation\/dist\/semver\.mjs$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      const renamed = text.replace('function satisfies(', 'function satisfiesFully(');
+      if (renamed === text) throw new Error(`${path} does not have a function satisfies any more: see semver.ts`);
+      const quick = `import { satisfiesPlainly } from ${JSON.stringify(join(AGENT, 'semver.ts'))};
+        function satisfies(version, range, options) {
+          return satisfiesPlainly(version, range) ?? satisfiesFully(version, range, options);
+        }`;
+      return { contents: `${quick}\n${renamed}`, loader: 'js' };
+    });
+  },
+};
+
 const stdin = (contents: string): BuildOptions => ({ stdin: { contents, resolveDir: AGENT, loader: 'js' } });
 
 /** Bundles every piece of the agent. */
@@ -112,7 +129,7 @@ async function buildPieces(): Promise<Map<string, string>> {
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),
   );
   const shared = `import * as core from '@opentelemetry/core'; import * as instrumentation from '@opentelemetry/instrumentation'; export { core, instrumentation };`;
-  pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS]));
+  pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS], [quickSemver]));
   for (const { name, package: from, className } of instrumentations) {
     pieces.set(name, await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS]));
   }

@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 interface ModuleDefinition {
   name: string;
   patch?: unknown;
-  files: { name: string }[];
+  supportedVersions: string[];
+  files: { name: string; supportedVersions: string[] }[];
 }
 interface InstrumentationLike {
   getModuleDefinitions(): ModuleDefinition[];
@@ -16,7 +17,7 @@ export interface InstrumentationPackage {
   name: string;
   package: string;
   className: string;
-  definitions: { name: string; main: boolean; files: string[] }[];
+  definitions: { name: string; main: boolean; files: string[]; ranges: string[] }[];
 }
 
 // Ours replaces it: see http/.
@@ -49,6 +50,7 @@ export function readInstrumentations(root: string): InstrumentationPackage[] {
       name: definition.name,
       main: typeof definition.patch === 'function',
       files: definition.files.map((file) => file.name.slice(definition.name.length + 1)),
+      ranges: [definition, ...definition.files].flatMap((part) => part.supportedVersions),
     }));
     result.push({ name, package: dependency, className, definitions });
   }

@@ -1,7 +1,7 @@
 import * as channels from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
 import { UNDICI_CREATE } from './builtins.ts';
@@ -23,12 +23,18 @@ export interface LibraryHost {
 
 type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
 interface Instrumentation {
+  _extractPackageVersion?: (directory: string) => string | undefined;
   enable(): void;
   disable(): void;
 }
 type InstrumentationClass = new (config: object) => Instrumentation;
 
-const NODE_MODULES = /^(.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+))[\\/](.+)$/s;
+/** What we need of a package.json. */
+interface Manifest {
+  version: string | undefined;
+  main: string;
+  hasExports: boolean;
+}
 
 /**
  * The instrumentations of auto-instrumentations-node, each compiled when the app loads its library. They register with
@@ -43,7 +49,8 @@ export class Libraries {
   private readonly listeners: OnRequire[] = [];
   private readonly active = new Map<string, Instrumentation>();
   private readonly handlers = new Map<string, (message: unknown) => void>();
-  private readonly mains = new Map<string, string | undefined>();
+  private readonly mains = new Map<string, string>();
+  private readonly manifests = new Map<string, Manifest>();
   private readonly pieces = new Map<string, Record<string, unknown>>();
 
   constructor(load: LoadPiece, nodeRequire: NodeJS.Require, env: Environment, process: LibraryHost) {
@@ -55,17 +62,18 @@ export class Libraries {
 
   /** For the module hook: the patch for a file of a library that has an instrumentation. */
   patchFor(filename: string): Patch | undefined {
-    const match = NODE_MODULES.exec(filename);
-    if (match === null) return undefined;
-    const [, directory = '', rawName = '', rest = ''] = match;
-    const name = rawName.replaceAll('\\', '/');
-    const meaning = meaningOf(name);
-    if (meaning !== undefined) this.host.onTracer(name, meaning);
-    if (this.stopped) return undefined;
+    const place = packageOf(filename);
+    if (place === undefined) return undefined;
+    const { name, directory } = place;
     const library = Object.hasOwn(libraries.packages, name) ? libraries.packages[name] : undefined;
-    if (library === undefined) return undefined;
-    const path = rest.replaceAll('\\', '/');
-    const isMain = library.main && this.mainOf(name, directory) === filename;
+    if (library === undefined) {
+      const meaning = meaningOf(name);
+      if (meaning !== undefined) this.host.onTracer(name, meaning);
+      return undefined;
+    }
+    if (this.stopped) return undefined;
+    const path = filename.slice(directory.length + 1).replaceAll('\\', '/');
+    const isMain = library.main && this.isMain(filename, name, directory);
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
     if (wanted.length === 0) return undefined;
@@ -91,6 +99,8 @@ export class Libraries {
       const className = libraries.classes[name] ?? '';
       const Class = exports[className] as InstrumentationClass;
       const instrumentation = new Class({});
+      // It would read package.json for each file of a library.
+      instrumentation._extractPackageVersion = (directory) => this.manifestOf(directory).version;
       gateInstrumentation(instrumentation, name, () => this.host.isOn());
       this.active.set(name, instrumentation);
       return instrumentation;
@@ -139,17 +149,32 @@ export class Libraries {
     return result;
   }
 
-  private mainOf(name: string, directory: string): string | undefined {
-    if (this.mains.has(directory)) return this.mains.get(directory);
-    let main: string | undefined;
-    try {
-      // From its own directory a package finds itself, whatever the layout (npm, pnpm, zip).
-      main = createRequire(join(directory, 'package.json')).resolve(name);
-    } catch {
-      main = mainByPackageJson(directory);
+  private isMain(filename: string, name: string, directory: string): boolean {
+    const { main, hasExports } = this.manifestOf(directory);
+    if (!hasExports) {
+      const path = join(directory, main);
+      return filename === path || filename === `${path}.js` || filename === join(path, 'index.js');
     }
-    this.mains.set(directory, main);
-    return main;
+    let resolved = this.mains.get(directory);
+    if (resolved === undefined) {
+      try {
+        // From its own directory a package finds itself, whatever the layout (npm, pnpm, zip).
+        resolved = createRequire(join(directory, 'package.json')).resolve(name);
+      } catch {
+        resolved = '';
+      }
+      this.mains.set(directory, resolved);
+    }
+    return resolved === filename;
+  }
+
+  private manifestOf(directory: string): Manifest {
+    let manifest = this.manifests.get(directory);
+    if (manifest === undefined) {
+      manifest = readManifest(directory);
+      this.manifests.set(directory, manifest);
+    }
+    return manifest;
   }
 
   /** What an instrumentation wants to be called with messages of a channel that the agent itself subscribes to. */
@@ -200,11 +225,33 @@ export function instrumentationFilter(env: Environment, table: LibraryTable): (n
   return (name) => !never.has(name) && (chosen ? chosen.has(name) : !table.offByDefault.includes(name));
 }
 
-function mainByPackageJson(directory: string): string | undefined {
+/** The package a file belongs to: the last one named in its path. */
+export function packageOf(filename: string): { name: string; directory: string } | undefined {
+  const at = filename.lastIndexOf('node_modules');
+  if (at === -1) return undefined;
+  const start = at + 'node_modules'.length + 1;
+  let end = nextSeparator(filename, start);
+  if (filename.charCodeAt(start) === 64) end = end === -1 ? -1 : nextSeparator(filename, end + 1);
+  if (end === -1) return undefined;
+  const name = filename.slice(start, end);
+  return { name: name.includes('\\') ? name.replaceAll('\\', '/') : name, directory: filename.slice(0, end) };
+}
+
+function nextSeparator(path: string, from: number): number {
+  const slash = path.indexOf('/', from);
+  return slash === -1 ? path.indexOf('\\', from) : slash;
+}
+
+function readManifest(directory: string): Manifest {
   try {
-    const { main } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { main?: string };
-    return createRequire(join(directory, 'package.json')).resolve(join(directory, main ?? 'index.js'));
+    const text = readFileSync(join(directory, 'package.json'), 'utf8');
+    const { version, main, exports } = JSON.parse(text) as { version?: unknown; main?: unknown; exports?: unknown };
+    return {
+      version: typeof version === 'string' ? version : undefined,
+      main: typeof main === 'string' && main !== '' ? main : 'index.js',
+      hasExports: exports !== undefined && exports !== null,
+    };
   } catch {
-    return dirname(directory) === directory ? undefined : join(directory, 'index.js');
+    return { version: undefined, main: 'index.js', hasExports: false };
   }
 }

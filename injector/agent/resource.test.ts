@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { containerId, resourceAttributes } from './resource.ts';
 
-const distribution = { name: 'tracing-operator', version: '0.1.0', sdkVersion: '3.1.0' };
+const distribution = { name: 'tracing-operator', version: '0.1.0', sdkVersion: '3.1.0', hostname: () => 'pod-1' };
 
 describe('resourceAttributes', () => {
   it('takes the strongest of: local facts, policy, injector, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME', () => {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import type { Attributes } from '@opentelemetry/api';
 import { pairs, text, type Environment } from './environment.ts';
 
@@ -8,6 +7,8 @@ export interface Distribution {
   name: string;
   version: string;
   sdkVersion: string;
+  /** Asked for late: loading node:os costs a process that never traces. */
+  hostname: () => string;
 }
 
 /**
@@ -37,7 +38,7 @@ function localFacts(distribution: Distribution): Attributes {
     'process.runtime.name': 'nodejs',
     'process.runtime.version': process.versions.node,
     'process.executable.path': process.execPath,
-    'host.name': hostname(),
+    'host.name': distribution.hostname(),
     'telemetry.sdk.name': 'opentelemetry',
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.version': distribution.sdkVersion,
