@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeBinary, NODE_LINES } from '../../injector/agent/runtimes/index.ts';
@@ -11,6 +11,8 @@ export default function setup(): void {
   for (const line of NODE_LINES) nodeBinary(line);
   if (process.env['AGENT_DIR']) return;
   base = mkdtempSync(join(tmpdir(), 'tracing-agent-'));
+  // The agent is read by processes of any user, in pods and in tests.
+  chmodSync(base, 0o755);
   const directory = join(base, 'agent');
   const build = spawnSync(process.execPath, [join(import.meta.dirname, '../../injector/agent/build.ts'), directory], {
     encoding: 'utf8',
