@@ -11,7 +11,7 @@ const base = {
 };
 
 // unit: pure code, no network but loopback, no cluster. services: local processes against real servers (Postgres). The
-// two others need a cluster and run inside its network namespace (`make integration`, `make e2e`): integration talks to
+// two others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`): integration talks to
 // the API server, e2e runs pods.
 export default {
   projects: [

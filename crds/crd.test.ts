@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { customResourceDefinitions } from './crd.ts';
-import { crdFiles } from './generate.ts';
+import { crdFiles, valuesSchema } from './generate.ts';
 import { tracingPolicySpec } from './tracing-policy.ts';
 
 describe('the committed CRD', () => {
   it.each([...crdFiles()])('%s is what the schema says (run "make generate")', (path, text) => {
     expect(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')).toBe(text);
+  });
+
+  it("and the chart's values.schema.json are of one mind about defaultPolicy", () => {
+    const file = new URL('../charts/tracing-operator/values.schema.json', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(valuesSchema());
   });
 });
 
@@ -71,6 +76,8 @@ describe('tracingPolicySpec', () => {
     'ftp://x',
     'http://',
     'http://host:port',
+    'http://host:99999',
+    'http://%zz:4318',
     'http://a b',
     'http://x/?q=1',
     'http://x#y',

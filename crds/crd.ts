@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from './tracing-policy.ts';
+import { clusterTracingPolicySpec, GROUP, policyStatus, tracingPolicySpec, VERSION } from './tracing-policy.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
@@ -98,9 +98,14 @@ function definition({ kind, plural, shortName, scope, description, spec }: Kind)
           name: VERSION,
           served: true,
           storage: true,
+          subresources: { status: {} },
           additionalPrinterColumns: [
             { name: 'Ratio', type: 'number', jsonPath: '.spec.sampling.ratio' },
             { name: 'Exporters', type: 'string', jsonPath: '.spec.exporters[*].name' },
+            { name: 'Matched', type: 'integer', jsonPath: '.status.pods.matched' },
+            { name: 'Injected', type: 'integer', jsonPath: '.status.pods.injected' },
+            { name: 'Missing', type: 'integer', jsonPath: '.status.pods.missing' },
+            { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {
@@ -108,11 +113,19 @@ function definition({ kind, plural, shortName, scope, description, spec }: Kind)
               type: 'object',
               description,
               required: ['spec'],
+              // The name becomes part of a ConfigMap key, which has a bound of its own.
+              'x-kubernetes-validations': [
+                {
+                  rule: 'size(self.metadata.name) <= 63',
+                  message: 'the name of a policy has no more than 63 characters, e.g. default',
+                },
+              ],
               properties: {
                 apiVersion: { type: 'string' },
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: toStructural(spec),
+                status: toStructural(policyStatus),
               },
             },
           },

@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
+import { z } from 'zod';
 import { customResourceDefinitions } from './crd.ts';
+import { defaultPolicySpec } from './tracing-policy.ts';
 
 /**
  * The committed YAML, by path: beside its source, for `kubectl apply -f crds/`, and in the chart, as templates and not in
@@ -18,6 +20,26 @@ export function crdFiles(): Map<string, string> {
   );
 }
 
+const VALUES_SCHEMA = new URL('../charts/tracing-operator/values.schema.json', import.meta.url);
+
+/** The chart's values.schema.json, written by hand but for `defaultPolicy`, which is what a TracingPolicy's spec says. */
+export function valuesSchema(): string {
+  const schema = JSON.parse(readFileSync(VALUES_SCHEMA, 'utf8')) as { properties: Record<string, unknown> };
+  // As output: an unknown field is refused, which for values is right at every level.
+  const { $schema: _schema, ...defaultPolicy } = z.toJSONSchema(defaultPolicySpec, { target: 'draft-7', io: 'output' });
+  schema.properties.defaultPolicy = withoutCel(defaultPolicy);
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
+
+/** Drops what only the API server knows. */
+function withoutCel(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(withoutCel);
+  if (typeof node !== 'object' || node === null) return node;
+  const entries = Object.entries(node).filter(([key]) => !key.startsWith('x-kubernetes-'));
+  return Object.fromEntries(entries.map(([key, value]) => [key, withoutCel(value)]));
+}
+
 if (import.meta.main) {
+  writeFileSync(VALUES_SCHEMA, valuesSchema());
   for (const [path, text] of crdFiles()) writeFileSync(new URL(`../${path}`, import.meta.url), text);
 }

@@ -54,8 +54,9 @@ const labelSelector = z
   })
   .describe('By labels. Left out or empty: all.');
 
-const endpointPattern =
-  /^https?:\/\/[A-Za-z0-9._-]+(:[0-9]{1,5})?(\/[^\s?#]*)?$|^https?:\/\/\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(\/[^\s?#]*)?$/;
+/** 1 to 65535. */
+const port = '(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})';
+const endpointPattern = new RegExp(String.raw`^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:${port})?(/[^\s?#]*)?$`);
 const endpointMessage =
   'endpoint must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without query or fragment, e.g. http://otel-collector.observability:4318';
 
@@ -72,9 +73,11 @@ const header = z.object({
     .meta(cel({ rule: `self.matches(r'''${headerNamePattern.source}''')`, message: headerNameMessage })),
   value: z
     .string()
-    .max(4096)
+    .max(1024)
     .refine((value) => !/[\r\n]/.test(value), 'a header value is one line')
-    .describe('Header value, in plain text: readable by whoever may read the policy. Do not put secrets here.')
+    .describe(
+      "Header value, in plain text: it is copied to the namespace's ConfigMap and to annotations of pods, so whoever may read those can read it. Do not put secrets here.",
+    )
     .meta(cel({ rule: "!self.contains('\\n') && !self.contains('\\r')", message: 'a header value is one line' })),
 });
 
@@ -84,7 +87,7 @@ const exporter = z.object({
     .min(1)
     .max(63)
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'a name is lower-case letters, digits and hyphens, e.g. default')
-    .describe('Name of this destination, unique within the policy; used in metrics and status.')
+    .describe('Name of this destination, unique within the policy.')
     .meta(
       cel({
         rule: "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
@@ -97,7 +100,6 @@ const exporter = z.object({
     .optional(),
   endpoint: z
     .string()
-    .min(8)
     .max(512)
     .regex(endpointPattern, endpointMessage)
     .describe(
@@ -106,7 +108,7 @@ const exporter = z.object({
     .meta(cel({ rule: `self.matches(r'''${endpointPattern.source}''')`, message: endpointMessage })),
   headers: z
     .array(header)
-    .max(16)
+    .max(8)
     .meta({ description: 'Headers (grpc: metadata) sent with each export.', ...listMap('name') })
     .optional(),
 });
@@ -244,6 +246,64 @@ export const clusterTracingPolicySpec = z
   .describe('How pods of the selected namespaces are traced, unless a policy of their own says otherwise.')
   .meta(cel(offSaysNothingElse));
 
+const count = (description: string) => z.int().min(0).describe(description).optional();
+
+/** Why pods of a workload are not as they should be: a closed list. */
+export const WORKLOAD_REASONS = ['Missing'] as const;
+
+/** What both kinds report. Written by the operator alone. */
+export const policyStatus = z
+  .object({
+    observedGeneration: z.int().describe('Generation of the policy that this status is about.').optional(),
+    conditions: z
+      .array(
+        z.object({
+          type: z.string().max(64).describe('Ready, Degraded or Overlapping.'),
+          status: z.enum(['True', 'False', 'Unknown']).describe('Whether the condition holds.'),
+          observedGeneration: z.int().describe('Generation of the policy that this condition is about.').optional(),
+          lastTransitionTime: z.iso.datetime().max(64).describe('When the status last changed.'),
+          reason: z.string().min(1).max(128).describe('Why, in one word for programs.'),
+          message: z.string().max(4096).describe('Why, for people, with what to do.'),
+        }),
+      )
+      .max(8)
+      .meta({ description: 'What is to be known about the policy as a whole.', ...listMap('type') })
+      .optional(),
+    pods: z
+      .object({
+        matched: count('Pods under this policy that ask to be traced.'),
+        injected: count('Of those, pods that have the agent.'),
+        missing: count('Pods that ask to be traced and have no agent: they started before the operator was there.'),
+      })
+      .describe('How many pods, by what is known of them.')
+      .optional(),
+    workloads: z
+      .array(
+        z.object({
+          namespace: z.string().max(63).describe('Namespace of the workload.'),
+          kind: z.string().max(63).describe('Deployment, StatefulSet, …, or Pod where nothing owns it.'),
+          name: z.string().max(253).describe('Name of the workload.'),
+          reason: z.enum(WORKLOAD_REASONS).describe('What is wrong with its pods.'),
+          pods: z.int().describe('How many pods it concerns.'),
+          message: z.string().max(512).describe('What to do.').optional(),
+        }),
+      )
+      .max(20)
+      .meta({
+        description: 'The first 20 workloads whose pods are not as they should be.',
+        'x-kubernetes-list-type': 'atomic',
+      })
+      .optional(),
+  })
+  .describe('What the operator knows of the policy. Written by the operator.');
+
+export type PolicyStatus = z.infer<typeof policyStatus>;
+export type WorkloadReason = (typeof WORKLOAD_REASONS)[number];
+/** The fields that a chart's default may fill in; all that a process acts on. */
+export const defaultPolicySpec = tracingPolicySpec
+  .pick({ sampling: true, exporters: true, propagators: true, resource: true })
+  .strict();
+
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;
 export type ClusterTracingPolicySpec = z.infer<typeof clusterTracingPolicySpec>;
 export type Exporter = z.infer<typeof exporter>;
@@ -263,6 +323,7 @@ export interface TracingPolicy {
   kind: 'TracingPolicy';
   metadata: Metadata & { namespace: string };
   spec: TracingPolicySpec;
+  status?: PolicyStatus;
 }
 
 /** A ClusterTracingPolicy as the API server stores it; only the fields we read. */
@@ -270,4 +331,5 @@ export interface ClusterTracingPolicy {
   kind: 'ClusterTracingPolicy';
   metadata: Metadata;
   spec: ClusterTracingPolicySpec;
+  status?: PolicyStatus;
 }

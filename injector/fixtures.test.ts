@@ -84,7 +84,11 @@ describe('through the webhook', () => {
   let server: Server;
   beforeAll(async () => {
     const metrics = { request() {}, decision() {}, failure() {} };
-    const express = app({ admit: (request) => admit(request, context), metrics, logger: pino({ level: 'silent' }) });
+    const express = app({
+      admit: (request, namespaceAsked) => admit(request, namespaceAsked, context),
+      metrics,
+      logger: pino({ level: 'silent' }),
+    });
     server = await new Promise<Server>((done) => {
       const listening: Server = express.listen(0, '127.0.0.1', () => done(listening));
     });

@@ -87,3 +87,37 @@ it('passes on what is wrong with the policy, as a warning', () => {
     warn: true,
   });
 });
+
+describe('annotations that would not fit', () => {
+  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+  const document = {
+    key: 'policy.p.json',
+    revision: 'r',
+    source: 's',
+    spec: {
+      sampling: { ratio: 1 },
+      exporters: [],
+      propagators: [],
+      resource: { attributes: { large: 'x'.repeat(200 * 1024) } },
+    },
+  };
+  const pod = (kilobytes: number): Pod => ({
+    metadata: { annotations: { 'tracing.acme/inject': 'true', other: 'x'.repeat(kilobytes * 1024) } },
+    spec: { containers: [{ name: 'app' }] },
+  });
+
+  it('leave the document to the ConfigMap', () => {
+    const { pod: injected } = injectPod(pod(100), { name: 'n', labels: {} }, { ...under({}), document }, options);
+    expect(injected.metadata?.annotations).toMatchObject({ 'tracing.acme/policy-key': 'policy.p.json' });
+    expect(injected.metadata?.annotations).not.toHaveProperty(['tracing.acme/policy-document']);
+    const small = injectPod(pod(1), { name: 'n', labels: {} }, { ...under({}), document }, options);
+    expect(small.pod.metadata?.annotations).toHaveProperty(['tracing.acme/policy-document']);
+  });
+
+  it('leave the pod as it is where not even the rest fits', () => {
+    const full = pod(250);
+    const { pod: same, decisions } = injectPod(full, { name: 'n', labels: {} }, under({}), options);
+    expect(same).toBe(full);
+    expect(decisions).toMatchObject([{ reason: 'AnnotationsFull', warn: true }]);
+  });
+});

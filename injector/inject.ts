@@ -21,6 +21,7 @@ export type Reason =
   | 'WindowsPod'
   | 'MirrorPod'
   | 'NoContainer'
+  | 'AnnotationsFull'
   | 'MeshSidecar'
   | 'NotSelected'
   | 'PolicyProblem';
@@ -43,6 +44,16 @@ export interface Injection {
 
 const MESH_SIDECARS = new Set(['istio-proxy', 'istio-init', 'istio-validation', 'linkerd-proxy', 'linkerd-init']);
 const MIRROR = 'kubernetes.io/config.mirror';
+/**
+ * All annotations of an object together may have 256 KiB; beyond, the API server refuses the pod. Some is left to others.
+ * https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
+ */
+const ANNOTATIONS_LIMIT = 240 * 1024;
+const TOO_MANY_ANNOTATIONS: Decision = {
+  reason: 'AnnotationsFull',
+  message: 'the pod has so many annotations that ours would not fit beside them',
+  warn: true,
+};
 
 /** What `tracing.acme/inject` says: `true`, `false`, absent, or something that means neither. */
 export function inject(annotations: Record<string, string> | undefined): boolean | 'invalid' | undefined {
@@ -96,17 +107,20 @@ export function injectPod(
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
   spec.initContainers = [initContainer(pod.spec, options), ...(spec.initContainers ?? [])];
 
-  const { document } = resolution;
-  const mark = policyMark(document);
+  const mark = policyMark(resolution.document);
   const metadata = (result.metadata ??= {});
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
-    [names.POLICY_DOCUMENT]: document ? JSON.stringify(document) : '',
     [names.STATUS]: JSON.stringify(summary(decisions)),
   };
+  const document = resolution.document ? JSON.stringify(resolution.document) : '';
+  const used = sizeOf(metadata.annotations);
+  // Too large to embed, it comes with the namespace's ConfigMap, a little later.
+  if (used + document.length <= ANNOTATIONS_LIMIT) metadata.annotations[names.POLICY_DOCUMENT] = document;
+  else if (used > ANNOTATIONS_LIMIT) return { pod, decisions: [TOO_MANY_ANNOTATIONS] };
   return { pod: result, decisions };
 }
 
@@ -248,23 +262,39 @@ function initContainer(spec: PodSpec, options: InjectOptions): Container {
 }
 
 /**
- * Resources of the init container that leave the pod's quality of service what it was: it asks only for what the app's
- * containers ask for too, and in a Guaranteed pod its requests equal its limits.
+ * Resources of the init container: those of the app's most modest container, and none that no container has. So a
+ * LimitRange that takes the app takes it too, a Guaranteed pod stays one (where every container's requests equal its
+ * limits, so do the least of them), and a BestEffort pod too. It never raises what the pod asks for as a whole: that is the
+ * larger of the init container's and of all others' together.
  * https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
  */
-function initResources(spec: PodSpec): ResourceRequirements | undefined {
-  const asks = (kind: 'requests' | 'limits', name: string) =>
-    spec.containers.some((container) => container.resources?.[kind]?.[name] !== undefined);
-  const want = { cpu: '50m', memory: '32Mi' };
-  const pick = (kind: 'requests' | 'limits') =>
-    Object.fromEntries(Object.entries(want).filter(([name]) => asks(kind, name)));
-  const requests = pick('requests');
-  const limits = pick('limits');
-  if (Object.keys(requests).length === 0 && Object.keys(limits).length === 0) return undefined;
-  return {
-    ...(Object.keys(limits).length > 0 && { limits }),
-    ...(Object.keys(requests).length > 0 && { requests }),
+function initResources({ containers }: PodSpec): ResourceRequirements | undefined {
+  const least = (kind: 'requests' | 'limits') => {
+    const chosen: Record<string, string | number> = {};
+    for (const name of ['cpu', 'memory']) {
+      const values = containers.flatMap(({ resources }) => resources?.[kind]?.[name] ?? []);
+      const lowest = values.sort((a, b) => quantity(a) - quantity(b))[0];
+      if (lowest !== undefined) chosen[name] = lowest;
+    }
+    return Object.keys(chosen).length > 0 ? { [kind]: chosen } : {};
   };
+  const resources = { ...least('limits'), ...least('requests') };
+  return Object.keys(resources).length > 0 ? resources : undefined;
+}
+
+const SUFFIX: Record<string, number> = {
+  ...{ n: 1e-9, u: 1e-6, m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
+  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
+};
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
+function quantity(value: string | number): number {
+  const [, number = '0', suffix = ''] = /^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)$/.exec(String(value)) ?? [];
+  return Number(number) * (SUFFIX[suffix] ?? 1);
+}
+
+function sizeOf(annotations: Record<string, string>): number {
+  return Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + Buffer.byteLength(value), 0);
 }
 
 function summary(decisions: Decision[]): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** Every name that the operator shares with pods, people and other tools. */
 
 export const INJECT = 'tracing.acme/inject';
-/** On a pod template: its `tracing.acme/inject` was copied from the workload's own metadata, and goes when that goes. */
+/** On a pod template: the value of `tracing.acme/inject` that was copied there from the workload's own metadata. */
 export const INJECT_FROM_WORKLOAD = 'tracing.acme/inject-from-workload';
 /** What NODE_OPTIONS the image sets, for the owner to state: nobody else can see it at admission. */
 export const IMAGE_NODE_OPTIONS = 'tracing.acme/image-node-options';

@@ -27,14 +27,15 @@ export interface Owner {
  * made by a Deployment, whose name is what stands before; a Job whose name ends in the minutes since 1970 that the
  * CronJob controller appends was made by a CronJob.
  */
-export function owner(pod: Pod): Owner | undefined {
+export function owner(pod: Pick<Pod, 'metadata'>): Owner | undefined {
   const reference = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller);
   if (!reference) return undefined;
   const hash = pod.metadata?.labels?.['pod-template-hash'];
   if (reference.kind === 'ReplicaSet' && hash && reference.name.endsWith(`-${hash}`))
     return { kind: 'Deployment', name: reference.name.slice(0, -hash.length - 1) };
-  const scheduled = reference.kind === 'Job' ? /^(.+)-\d{8}$/.exec(reference.name) : null;
-  if (scheduled) return { kind: 'CronJob', name: scheduled[1]! };
+  const scheduled = reference.kind === 'Job' ? /^(.+)-(\d{8})$/.exec(reference.name) : null;
+  // A date such as 20260101 is a time of 2008, when there were no CronJobs.
+  if (scheduled && Number(scheduled[2]) > 26_000_000) return { kind: 'CronJob', name: scheduled[1]! };
   return { kind: reference.kind, name: reference.name };
 }
 
@@ -49,26 +50,27 @@ export function owner(pod: Pod): Owner | undefined {
  */
 export function resourceEnv(pod: Pod, namespace: string, container: string): EnvVar[] {
   const workload = owner(pod);
+  // Percent-encoded, but for references to what the kubelet fills in.
   const attributes: Record<string, string> = {
-    'service.name': workload?.name ?? pod.metadata?.name ?? container,
-    'service.namespace': namespace,
-    'k8s.namespace.name': namespace,
-    'k8s.container.name': container,
+    'service.name': encode(workload?.name ?? pod.metadata?.name ?? container),
+    'service.namespace': encode(namespace),
+    'service.instance.id': `${encode(namespace)}.$(TRACING_ACME_POD_NAME).${encode(container)}`,
+    'k8s.namespace.name': encode(namespace),
+    'k8s.container.name': encode(container),
+    'k8s.pod.name': '$(TRACING_ACME_POD_NAME)',
+    'k8s.pod.uid': '$(TRACING_ACME_POD_UID)',
+    'k8s.node.name': '$(TRACING_ACME_NODE_NAME)',
   };
   const ownerAttribute = workload && OWNER_ATTRIBUTE[workload.kind];
-  if (ownerAttribute) attributes[ownerAttribute] = workload.name;
+  if (ownerAttribute) attributes[ownerAttribute] = encode(workload.name);
   for (const [key, value] of Object.entries(pod.metadata?.annotations ?? {})) {
     const match = /^resource\.opentelemetry\.io\/(.+)$/.exec(key);
-    if (match) attributes[match[1]!] = value;
+    if (match) attributes[match[1]!] = encode(value);
   }
-  const literal = Object.entries(attributes).map(([key, value]) => `${key}=${encode(value)}`);
-  const references = [
-    `service.instance.id=${encode(namespace)}.$(TRACING_ACME_POD_NAME).${encode(container)}`,
-    'k8s.pod.name=$(TRACING_ACME_POD_NAME)',
-    'k8s.pod.uid=$(TRACING_ACME_POD_UID)',
-    'k8s.node.name=$(TRACING_ACME_NODE_NAME)',
-  ];
-  return [...DOWNWARD, { name: 'TRACING_ACME_RESOURCE', value: [...literal, ...references].join(',') }];
+  const value = Object.entries(attributes)
+    .map(([key, text]) => `${key}=${text}`)
+    .join(',');
+  return [...DOWNWARD, { name: 'TRACING_ACME_RESOURCE', value }];
 }
 
 /** Percent-encodes what separates entries, and `$`, which the kubelet would read as a reference. */

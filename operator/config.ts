@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
 import { z } from 'zod';
-import { tracingPolicySpec } from '../crds/tracing-policy.ts';
+import { defaultPolicySpec } from '../crds/tracing-policy.ts';
 
 /** The operator's configuration file, which the chart writes from its values. */
 const schema = z.strictObject({
@@ -24,10 +24,7 @@ const schema = z.strictObject({
   }),
   /** Port of /healthz, /readyz and /metrics. */
   probePort: z.int().default(8080),
-  defaultPolicy: tracingPolicySpec
-    .pick({ sampling: true, exporters: true, propagators: true, resource: true })
-    .strict()
-    .default({}),
+  defaultPolicy: defaultPolicySpec.default({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 

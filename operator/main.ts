@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { admit } from '../webhook/admit.ts';
+import { describePolicy } from '../injector/resolve.ts';
 import type { WebhookServer } from '../webhook/server.ts';
 import { serve } from '../webhook/server.ts';
 import type { Config } from './config.ts';
@@ -16,6 +17,7 @@ import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
 import { probes } from './probes.ts';
 import { CertificateKeeper } from './serving/certificate.ts';
+import { StatusController } from './status/controller.ts';
 
 const HELP = `tracing-operator: traces every Node.js service of a Kubernetes cluster without a code change
 
@@ -34,6 +36,8 @@ Example:
 const CERTIFICATE_CHECK = 10 * 60 * 1000;
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
+/** A rollout of many pods makes few writes of status. */
+const STATUS_SETTLE = 1000;
 /** Endpoints follow readiness within a few seconds; until then connections still come. */
 const DRAIN = 5_000;
 
@@ -61,13 +65,43 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
     observer: queueMetrics('injection-scope'),
     onError,
   });
+  const status: StatusController = new StatusController(client, view, {
+    defaults: config.defaultPolicy,
+    logger,
+    now: Date.now,
+    onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
+  });
+  const statusQueue = new WorkQueue((id, signal) => status.reconcile(id, signal), {
+    workers: 2,
+    observer: queueMetrics('status'),
+    onError,
+  });
+  const summaryQueue = new WorkQueue(
+    (name) => {
+      status.summarizeNamespace(name);
+      return Promise.resolve(undefined);
+    },
+    {
+      observer: queueMetrics('summary'),
+      onError,
+    },
+  );
   const rescope = () => scopeQueue.addAfter(webhook.configuration, SETTLE);
-  view.listen({ namespace: (name) => policyQueue.add(name), injection: rescope });
+  view.listen({
+    namespace: (name) => {
+      policyQueue.add(name);
+      summaryQueue.addAfter(name, SETTLE);
+    },
+    policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
+    injection: rescope,
+  });
 
   const refreshCertificate = async (): Promise<void> => {
     const held = await keeper.current();
     server?.setCertificate(held);
     await keeper.publish(held.ca);
+    // Its webhook carries the same CA bundle.
+    rescope();
   };
 
   return [
@@ -82,8 +116,8 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
           certificate,
           metrics: webhookMetrics,
           logger,
-          admit: (request) =>
-            admit(request, {
+          admit: (request, namespaceAsked) =>
+            admit(request, namespaceAsked, {
               policies: (name) => view.policies(name),
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
               options: { agentImage: config.agent.image, agentImagePullPolicy: config.agent.imagePullPolicy },
@@ -106,10 +140,12 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
       start: () => {
         policyQueue.start();
         scopeQueue.start();
+        summaryQueue.start();
+        statusQueue.start();
         rescope();
       },
       stop: async () => {
-        await Promise.all([policyQueue.stop(), scopeQueue.stop()]);
+        await Promise.all([policyQueue, scopeQueue, summaryQueue, statusQueue].map((queue) => queue.stop()));
       },
     },
   ];

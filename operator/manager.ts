@@ -9,8 +9,8 @@ export interface Part {
 }
 
 /**
- * Starts parts one after another and stops those that were started, last first. A part that fails to start stops the
- * others and fails the start: the kubelet tries the whole process again.
+ * Starts parts one after another and stops those that were started, last first. A part that fails to start fails the
+ * start, and the process: the kubelet tries again.
  */
 export class Manager {
   readonly #parts: Part[];

@@ -1,5 +1,6 @@
 import type { Decision, InjectOptions } from '../injector/inject.ts';
 import { injectPod } from '../injector/inject.ts';
+import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
 import type { Policies } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
@@ -18,6 +19,7 @@ export interface AdmitContext {
 /** Answers one admission request: injects a pod, or copies the annotation of a workload to its template. */
 export function admit(
   request: AdmissionRequest,
+  namespaceAsked: boolean,
   context: AdmitContext,
 ): { reply: AdmissionReply; decisions: Decision[] } {
   const { object } = request;
@@ -25,9 +27,15 @@ export function admit(
   if (request.kind.kind === 'Pod') {
     const pod = object as unknown as Pod;
     const name = request.namespace ?? pod.metadata?.namespace ?? 'default';
-    const namespace = { name, labels: context.namespaceLabels(name) };
-    const { labels, annotations } = pod.metadata ?? {};
-    const subject = { namespace: name, namespaceLabels: namespace.labels, labels, annotations };
+    // The API server has read the label just now; our copy of it may be a moment behind.
+    const labels = { ...context.namespaceLabels(name), ...(namespaceAsked && { [NAMESPACE_LABEL]: 'true' }) };
+    const namespace = { name, labels };
+    const subject = {
+      namespace: name,
+      namespaceLabels: labels,
+      labels: pod.metadata?.labels,
+      annotations: pod.metadata?.annotations,
+    };
     const result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
     return { reply: reply(pod, result.pod, result.decisions), decisions: result.decisions };
   }

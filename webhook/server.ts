@@ -23,13 +23,17 @@ export interface WebhookOptions {
   port: number;
   host?: string;
   certificate: Certificate;
-  admit(request: AdmissionRequest): { reply: AdmissionReply; decisions: Decision[] };
+  /** @param namespaceAsked the API server found the namespace's own label to ask for all of its pods. */
+  admit(request: AdmissionRequest, namespaceAsked: boolean): { reply: AdmissionReply; decisions: Decision[] };
   metrics: WebhookMetrics;
   logger: Logger;
 }
 
 /** The largest request the API server sends is 3 MiB of object, twice in an update, and the review around them. */
 const BODY_LIMIT = '7mb';
+
+/** Kinds that the chart sends us: whoever else reaches the port must not make metrics of any name. */
+const KINDS = new Set(['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
 
 /** The AdmissionReview endpoint, by itself for tests; `serve` puts it behind TLS. */
 export function app(options: Omit<WebhookOptions, 'port' | 'host' | 'certificate'>): express.Express {
@@ -42,11 +46,11 @@ export function app(options: Omit<WebhookOptions, 'port' | 'host' | 'certificate
     next();
   });
   server.post(
-    '/mutate',
+    ['/mutate', '/mutate/namespace'],
     express.json({ limit: BODY_LIMIT, type: () => true, strict: false }),
     (request: Request, response: Response) => {
       const review = decode(request.body);
-      response.json(encode(review.uid, safely(review)));
+      response.json(encode(review.uid, safely(review, request.path.endsWith('/namespace'))));
     },
   );
   server.use((_request: Request, response: Response) => {
@@ -61,10 +65,11 @@ export function app(options: Omit<WebhookOptions, 'port' | 'host' | 'certificate
   return server;
 
   /** On any doubt the object is admitted as it is, with a warning: a bug of ours must not keep a pod from starting. */
-  function safely(review: AdmissionRequest): AdmissionReply {
+  function safely(review: AdmissionRequest, namespaceAsked: boolean): AdmissionReply {
     try {
-      const { reply, decisions } = admit(review);
-      for (const { reason } of decisions) metrics.decision(review.kind.kind, reason);
+      const { reply, decisions } = admit(review, namespaceAsked);
+      for (const { reason } of decisions)
+        metrics.decision(KINDS.has(review.kind.kind) ? review.kind.kind : 'other', reason);
       return reply;
     } catch (error) {
       metrics.failure();

@@ -37,6 +37,7 @@ function byName(name: string, load: (name: string) => TextMapPropagator): TextMa
       return new W3CBaggagePropagator();
     case 'b3':
     case 'b3multi':
+    case 'jaeger':
     case 'xray':
       try {
         return load(name);

@@ -86,15 +86,21 @@ describe('Reflector', () => {
   let client: KubeClient;
   let reflector: Reflector<KubeObject>;
   let changes: string[];
+  let failures: number[];
 
   beforeEach(async () => {
     server = new FaultyServer();
     client = await server.listen();
     changes = [];
+    failures = [];
+    const write = (line: string) => {
+      const { failures: count } = JSON.parse(line) as { failures?: number };
+      if (count !== undefined) failures.push(count);
+    };
     reflector = new Reflector({
       client,
       path: '/api/v1/things',
-      logger: pino({ level: 'silent' }),
+      logger: pino({ level: 'warn' }, { write }),
       baseDelay: 5,
       maxDelay: 20,
       onChange: (object, previous, deleted) =>
@@ -158,6 +164,32 @@ describe('Reflector', () => {
     await until(() => server.requests.length === 3 && server.watches === 1);
     expect(server.lists()).toBe(1);
     expect(server.requests[2]!.searchParams.get('resourceVersion')).toBe(String(version));
+  });
+
+  it('tries again without delay, however often a watch is cut that had brought something', async () => {
+    await synced();
+    for (let i = 0; i < 12; i++) {
+      server.put(`x${i}`);
+      await until(() => changes.includes(`+x${i}`));
+      server.cut();
+      await until(() => server.watches === 1 && server.requests.length === i + 3);
+    }
+    // With a delay that doubles, up to 20 ms here, twelve in a row would say 12 failures.
+    expect(failures).toEqual(Array.from({ length: 12 }, () => 1));
+  });
+
+  it('does not go back to an older version that it is told of late, nor to what is gone', async () => {
+    server.put('a', true);
+    await synced();
+    const old = structuredClone(server.objects.get('a')!);
+    server.put('a');
+    await until(() => changes.includes('~a'));
+    reflector.note(old);
+    expect(reflector.get('n/a')?.metadata.resourceVersion).toBe(String(server.version));
+    server.remove('a');
+    await until(() => changes.includes('-a'));
+    reflector.note({ metadata: { ...old.metadata, resourceVersion: '9999' } });
+    expect(reflector.get('n/a')).toBeUndefined();
   });
 
   it('starts from the last bookmark', async () => {

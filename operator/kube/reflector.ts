@@ -79,10 +79,12 @@ export class Reflector<T extends KubeObject> {
 
   /**
    * Takes in what the API server answered to a write of ours, so that work does not go by the state before it until the
-   * watch has caught up. The watch will bring the same version again, which then is no change.
+   * watch has caught up. The watch will bring the same version again, which then is no change. What the store does not
+   * have, or has in a newer version, is left to the watch.
    */
   note(object: T): void {
-    this.#put(object);
+    const stored = this.#store.get(keyOf(object));
+    if (stored && Number(object.metadata.resourceVersion) > Number(stored.metadata.resourceVersion)) this.#put(object);
   }
 
   start(): void {
@@ -100,8 +102,7 @@ export class Reflector<T extends KubeObject> {
     while (!this.#stop.signal.aborted) {
       try {
         if (this.#version === '') await this.#list();
-        await this.#watch();
-        failures = 0;
+        await this.#watch(() => (failures = 0));
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (this.#version !== '' && error instanceof ApiError && (error.status === 410 || error.reason === 'Expired')) {
@@ -153,7 +154,8 @@ export class Reflector<T extends KubeObject> {
     this.#synced.resolve();
   }
 
-  async #watch(): Promise<void> {
+  /** @param onHealthy called when something came over the watch: a failure after that is the first one again. */
+  async #watch(onHealthy: () => void): Promise<void> {
     const { client, path, labelSelector, fieldSelector, metadataOnly } = this.#options;
     const timeoutSeconds = 300 + Math.floor(Math.random() * 300);
     const began = performance.now();
@@ -172,7 +174,10 @@ export class Reflector<T extends KubeObject> {
       signal,
     });
     try {
-      for await (const line of lines(response)) this.#handle(JSON.parse(line) as WatchEvent<T>);
+      for await (const line of lines(response)) {
+        this.#handle(JSON.parse(line) as WatchEvent<T>);
+        onHealthy();
+      }
     } finally {
       response.destroy();
     }
@@ -180,6 +185,7 @@ export class Reflector<T extends KubeObject> {
     if (this.#stop.signal.aborted) return;
     if (!response.complete) throw new Error('the watch was cut');
     if (performance.now() - began < 1000) throw new Error('the watch ended within a second');
+    onHealthy();
   }
 
   #handle({ type, object }: WatchEvent<T>): void {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { TerminalError, WorkQueue } from './workqueue.ts';
+import { WorkQueue } from './workqueue.ts';
 
 describe('WorkQueue', () => {
   it('works once on a key that was added many times', async () => {
@@ -71,22 +71,6 @@ describe('WorkQueue', () => {
     expect(times).toHaveLength(5);
     const gaps = times.slice(1).map((time, i) => time - times[i]!);
     for (const [i, least] of [9, 19, 39, 79].entries()) expect(gaps[i]).toBeGreaterThanOrEqual(least);
-    await queue.stop();
-  });
-
-  it('does not try a terminal error again', async () => {
-    let runs = 0;
-    const queue = new WorkQueue(
-      () => {
-        runs++;
-        return Promise.reject(new TerminalError('never'));
-      },
-      { baseDelay: 1 },
-    );
-    queue.start();
-    queue.add('a');
-    await sleep(30);
-    expect(runs).toBe(1);
     await queue.stop();
   });
 

@@ -15,11 +15,6 @@ export interface QueueOptions {
   onError?: (key: string, error: unknown, failures: number) => void;
 }
 
-/** An error that trying again cannot mend: reported, not retried. */
-export class TerminalError extends Error {
-  override name = 'TerminalError';
-}
-
 /**
  * Hands each key to `work`, once for however many times it was added meanwhile. A key that is added while it is worked
  * on is worked on again afterwards. A failure is retried with a growing delay; `work` may return milliseconds after which
@@ -102,13 +97,9 @@ export class WorkQueue {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       finished('error');
       if (!this.#stop.signal.aborted) this.#options.onError?.(key, error, failures);
-      if (error instanceof TerminalError) {
-        this.#failures.delete(key);
-      } else {
-        this.#failures.set(key, failures);
-        this.#options.observer?.retried();
-        this.addAfter(key, Math.min(this.#options.baseDelay * 2 ** (failures - 1), this.#options.maxDelay));
-      }
+      this.#failures.set(key, failures);
+      this.#options.observer?.retried();
+      this.addAfter(key, Math.min(this.#options.baseDelay * 2 ** (failures - 1), this.#options.maxDelay));
     } finally {
       this.#active.delete(key);
       if (this.#again.delete(key) && !this.#stop.signal.aborted) this.#waiting.add(key);

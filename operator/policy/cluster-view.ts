@@ -13,10 +13,12 @@ import { Reflector } from '../kube/reflector.ts';
 export interface PodMeta extends KubeObject {
   metadata: KubeObject['metadata'] & {
     namespace: string;
+    uid: string;
+    creationTimestamp: string;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
     deletionTimestamp?: string;
-    ownerReferences?: { kind: string; name: string; controller?: boolean }[];
+    ownerReferences?: { apiVersion: string; kind: string; name: string; controller?: boolean }[];
   };
   /** Present for injected pods, which are watched as a whole. */
   status?: { phase?: string };
@@ -34,6 +36,8 @@ export interface ConfigMap extends KubeObject {
 export interface ViewListener {
   /** Something in a namespace changed that its pods, its ConfigMap or its policies' status may depend on. */
   namespace(name: string): void;
+  /** A policy itself changed, or is new. */
+  policy(policy: Policy): void;
   /** The set of namespaces in which a policy injects all pods may have changed. */
   injection(): void;
 }
@@ -56,7 +60,7 @@ export class ClusterView {
   readonly #configMaps: Reflector<ConfigMap>;
   readonly #injectedPods: Reflector<PodMeta>;
   readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced'>[];
-  #listener: ViewListener = { namespace: () => {}, injection: () => {} };
+  #listener: ViewListener = { namespace: () => {}, policy: () => {}, injection: () => {} };
 
   constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger) {
     this.#client = client;
@@ -64,22 +68,27 @@ export class ClusterView {
     this.#logger = logger;
     const policies = this.#reflect<Stored<TracingPolicy>>({
       path: `/apis/${GROUP}/${VERSION}/tracingpolicies`,
-      onChange: (policy, _previous, deleted) => {
+      onChange: (policy, previous, deleted) => {
         const { namespace, name } = policy.metadata;
         const kept = deleted ? undefined : this.#readable<TracingPolicy>(policy, 'TracingPolicy', tracingPolicySpec);
         put(this.#namespaced, namespace, name, kept);
+        if (kept) this.#listener.policy(kept);
+        // A write to its status changes nothing for anybody else.
+        if (!deleted && isDeepStrictEqual(previous?.spec, policy.spec)) return;
         this.#listener.namespace(namespace);
         this.#listener.injection();
       },
     });
     const clusterPolicies = this.#reflect<Stored<ClusterTracingPolicy>>({
       path: `/apis/${GROUP}/${VERSION}/clustertracingpolicies`,
-      onChange: (policy, _previous, deleted) => {
+      onChange: (policy, previous, deleted) => {
         const kept = deleted
           ? undefined
           : this.#readable<ClusterTracingPolicy>(policy, 'ClusterTracingPolicy', clusterTracingPolicySpec);
         if (kept) this.#cluster.set(policy.metadata.name, kept);
         else this.#cluster.delete(policy.metadata.name);
+        if (kept) this.#listener.policy(kept);
+        if (!deleted && isDeepStrictEqual(previous?.spec, policy.spec)) return;
         for (const namespace of this.#namespaces.values()) this.#listener.namespace(namespace.metadata.name);
         this.#listener.injection();
       },
@@ -141,6 +150,19 @@ export class ClusterView {
 
   injectedPods(namespace: string): PodMeta[] {
     return [...(this.#injected.get(namespace)?.values() ?? [])];
+  }
+
+  /** Pods without the agent. */
+  otherPods(namespace: string): PodMeta[] {
+    return [...(this.#others.get(namespace)?.values() ?? [])];
+  }
+
+  /** A policy by what describePolicy() says of it. */
+  findPolicy(id: string): Policy | undefined {
+    const [kind, name = ''] = id.split(' ');
+    if (kind === 'ClusterTracingPolicy') return this.#cluster.get(name);
+    const [namespace = '', own = ''] = name.split('/');
+    return this.#namespaced.get(namespace)?.get(own);
   }
 
   namespace(name: string): NamespaceMeta | undefined {
@@ -219,19 +241,24 @@ const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.PO
 
 /** Keeps of a pod what resolution and nudging need: thousands of them are held. */
 function prunePod({ metadata, status }: PodMeta): PodMeta {
-  const { name, namespace, resourceVersion, labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
+  const { labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
   const owner = ownerReferences?.find(({ controller }) => controller);
   return {
     metadata: {
       name,
       namespace,
+      uid,
       resourceVersion,
+      creationTimestamp,
       annotations: Object.fromEntries(
         KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]),
       ),
       ...(labels && { labels }),
       ...(deletionTimestamp && { deletionTimestamp }),
-      ...(owner && { ownerReferences: [{ kind: owner.kind, name: owner.name, controller: true }] }),
+      ...(owner && {
+        ownerReferences: [{ apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name, controller: true }],
+      }),
     },
     ...(status?.phase && { status: { phase: status.phase } }),
   };

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { NAMESPACE_LABEL } from '../../injector/names.ts';
 import { selectsNamespace } from '../../injector/resolve.ts';
-import { JSON_PATCH } from '../kube/client.ts';
+import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from './cluster-view.ts';
 
@@ -13,27 +13,42 @@ interface Requirement {
 }
 
 interface WebhookConfiguration {
-  metadata: { resourceVersion: string };
-  webhooks?: { name: string; namespaceSelector?: { matchExpressions?: Requirement[] } }[];
+  metadata: { uid: string };
+  webhooks?: Webhook[];
 }
 
+interface Webhook {
+  name: string;
+  clientConfig: { caBundle?: string };
+  namespaceSelector?: { matchExpressions?: Requirement[] };
+  [key: string]: unknown;
+}
+
+export interface InjectionScopeOptions {
+  /** The chart's MutatingWebhookConfiguration; ours has its name and `-policies` behind. */
+  configuration: string;
+  excluded: string[];
+  logger: Logger;
+}
+
+const FIELD_MANAGER = 'tracing-operator-scope';
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+/** The chart's webhook for pods, from which ours differs in the pods it is sent. */
+const LIKE = 'pods.tracing.acme';
 const WEBHOOK = 'policies.tracing.acme';
 const NAME = 'kubernetes.io/metadata.name';
 
 /**
- * Keeps the webhook entry for policies with `injection: All` to the namespaces that have one, so that the API server
- * sends us no other pods. The list is in our own webhook's namespaceSelector: no Namespace is ever written to.
+ * Has the API server send us the pods of namespaces in which a policy has `injection: All`, and no others. The list is
+ * the namespaceSelector of a webhook configuration of our own: no Namespace is written to, and Helm or a GitOps tool that
+ * applies the chart has nothing to put back. It is there while such a policy is, and goes with the chart's, its owner.
  */
 export class InjectionScope {
   readonly #client: KubeClient;
   readonly #view: ClusterView;
-  readonly #options: { configuration: string; excluded: string[]; logger: Logger };
+  readonly #options: InjectionScopeOptions;
 
-  constructor(
-    client: KubeClient,
-    view: ClusterView,
-    options: { configuration: string; excluded: string[]; logger: Logger },
-  ) {
+  constructor(client: KubeClient, view: ClusterView, options: InjectionScopeOptions) {
     this.#client = client;
     this.#view = view;
     this.#options = options;
@@ -41,45 +56,87 @@ export class InjectionScope {
 
   async reconcile(signal: AbortSignal): Promise<undefined> {
     const { configuration, logger } = this.#options;
-    const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${configuration}`;
-    const { metadata, webhooks = [] } = await this.#client.request<WebhookConfiguration>('GET', path, { signal });
-    const index = webhooks.findIndex(({ name }) => name === WEBHOOK);
-    if (index < 0) throw new Error(`${configuration} has no webhook ${WEBHOOK}: install the chart again`);
-    const wanted = this.requirements();
-    if (isDeepStrictEqual(webhooks[index]?.namespaceSelector?.matchExpressions, wanted)) return;
-    await this.#client.request('PATCH', path, {
-      contentType: JSON_PATCH,
-      body: [
-        { op: 'test', path: '/metadata/resourceVersion', value: metadata.resourceVersion },
-        { op: 'add', path: `/webhooks/${index}/namespaceSelector`, value: { matchExpressions: wanted } },
+    const name = `${configuration}-policies`;
+    const path = `${CONFIGURATIONS}/${name}`;
+    const existing = await this.#get(name, signal);
+    const requirements = this.requirements();
+    if (!requirements) {
+      if (!existing) return;
+      await this.#client.request('DELETE', path, { signal });
+      logger.info('no policy injects all pods any more');
+      return;
+    }
+    const chart = await this.#get(configuration, signal);
+    const like = chart?.webhooks?.find((webhook) => webhook.name === LIKE);
+    if (!chart || !like) throw new Error(`${configuration} has no webhook ${LIKE}: install the chart again`);
+    const wanted: Webhook = {
+      ...like,
+      name: WEBHOOK,
+      matchConditions: [
+        {
+          name: 'not-annotated',
+          expression: `!has(object.metadata.annotations) || !('${NAMESPACE_LABEL}' in object.metadata.annotations)`,
+        },
       ],
+      namespaceSelector: { matchExpressions: requirements },
+    };
+    if (isDeepStrictEqual(existing?.webhooks, [wanted])) return;
+    await this.#client.request('PATCH', path, {
+      query: { fieldManager: FIELD_MANAGER, force: true },
+      contentType: APPLY,
+      body: {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'MutatingWebhookConfiguration',
+        metadata: {
+          name,
+          labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' },
+          ownerReferences: [
+            {
+              apiVersion: 'admissionregistration.k8s.io/v1',
+              kind: 'MutatingWebhookConfiguration',
+              name: configuration,
+              uid: chart.metadata.uid,
+            },
+          ],
+        },
+        webhooks: [wanted],
+      },
       signal,
     });
-    logger.info({ namespaces: wanted[0]?.values }, 'policies inject all pods of these namespaces');
+    logger.info({ namespaces: requirements[0] }, 'policies inject all pods of these namespaces');
   }
 
   /**
-   * The webhook's namespaceSelector. A cluster policy for all namespaces is said as such, not as a list: a pod may be
-   * made in a namespace that is newer than the last list. Namespaces with a label of their own have another entry, or
-   * have opted out.
+   * The namespaces, as a selector; undefined where there are none. A cluster policy for all namespaces is said as such, not
+   * as a list: a pod may be made in a namespace that is newer than the last list. Namespaces with a label of their own
+   * have another webhook, or have opted out.
    */
-  requirements(): Requirement[] {
+  requirements(): Requirement[] | undefined {
+    const { excluded } = this.#options;
     const labelled = { key: NAMESPACE_LABEL, operator: 'NotIn', values: ['true', 'false'] };
     const everywhere = this.#view
       .policies('')
       .cluster.some(({ spec }) => injectsAll(spec) && isEmpty(spec.namespaceSelector));
-    if (everywhere) return [{ key: NAME, operator: 'NotIn', values: this.#options.excluded }, labelled];
+    if (everywhere) return [{ key: NAME, operator: 'NotIn', values: excluded }, labelled];
     const listed: string[] = [];
     for (const { metadata } of this.#view.namespaces()) {
-      if (this.#options.excluded.includes(metadata.name)) continue;
+      if (excluded.includes(metadata.name)) continue;
       const { namespaced, cluster } = this.#view.policies(metadata.name);
       const all =
         namespaced.some(({ spec }) => injectsAll(spec)) ||
         cluster.some((policy) => injectsAll(policy.spec) && selectsNamespace(policy, metadata.labels));
       if (all) listed.push(metadata.name);
     }
-    // A selector needs a value: no namespace has an empty name.
-    return [{ key: NAME, operator: 'In', values: listed.length > 0 ? listed.sort() : [''] }, labelled];
+    return listed.length > 0 ? [{ key: NAME, operator: 'In', values: listed.sort() }, labelled] : undefined;
+  }
+
+  async #get(name: string, signal: AbortSignal): Promise<WebhookConfiguration | undefined> {
+    try {
+      return await this.#client.request<WebhookConfiguration>('GET', `${CONFIGURATIONS}/${name}`, { signal });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
   }
 }
 

@@ -57,6 +57,17 @@ export class CertificateKeeper {
 
   /** Writes the authority into the webhook configuration wherever another or none stands there. */
   async publish(ca: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#publish(ca);
+      } catch (error) {
+        // Somebody wrote at the same time, another replica as like as not: 422 is a failed test of the version.
+        if (!(error instanceof ApiError) || ![409, 422].includes(error.status) || attempt === 5) throw error;
+      }
+    }
+  }
+
+  async #publish(ca: string): Promise<void> {
     const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${this.#options.configuration}`;
     const caBundle = Buffer.from(ca).toString('base64');
     const configuration = await this.#client.request<WebhookConfiguration>('GET', path);

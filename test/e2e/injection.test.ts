@@ -204,6 +204,41 @@ describe('injection', () => {
     expect(created.status.qosClass).toBe(qosClass);
   });
 
+  it('obeys a LimitRange and a ResourceQuota that the app obeys', async () => {
+    const name = 'quota';
+    await apply(
+      {
+        apiVersion: 'v1',
+        kind: 'LimitRange',
+        metadata: { name },
+        spec: {
+          limits: [{ type: 'Container', min: { cpu: '60m', memory: '48Mi' }, max: { cpu: '1', memory: '256Mi' } }],
+        },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'ResourceQuota',
+        metadata: { name },
+        spec: {
+          hard: { 'requests.cpu': '60m', 'requests.memory': '64Mi', 'limits.cpu': '1', 'limits.memory': '1Gi' },
+          scopes: ['NotBestEffort'],
+        },
+      },
+    );
+    try {
+      const resources = { requests: { cpu: '60m', memory: '64Mi' }, limits: { cpu: '100m', memory: '128Mi' } };
+      // The quota leaves room for what the app asks for and no more; other pods of this namespace are BestEffort or gone.
+      await kubectl('delete', 'pods', '--all', '--grace-period=0', '--force');
+      await until('the quota is not free', 20_000, async () => {
+        const quota = await read<{ status: { used?: Record<string, string> } }>('resourcequota', name);
+        return quota.status.used?.['requests.cpu'] === '0';
+      });
+      expect((await started('modest', { annotations: asked, container: { resources } })).NODE_OPTIONS).toContain(ENTRY);
+    } finally {
+      await kubectl('delete', 'limitrange,resourcequota', name);
+    }
+  }, 120_000);
+
   it('warns whoever writes another value than true or false, and injects nothing', async () => {
     const { stderr } = await warned(pod('typo', { annotations: { 'tracing.acme/inject': 'yes' } }));
     expect(stderr).toMatch(

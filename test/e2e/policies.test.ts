@@ -196,6 +196,53 @@ describe('policies', () => {
     await until('pods of default are still injected', 10_000, async () => !(await dryRun('default')));
   }, 60_000);
 
+  it('say in their status what became of them', async () => {
+    interface Status {
+      observedGeneration: number;
+      conditions: { type: string; status: string; reason: string; message: string }[];
+      pods: Record<string, number>;
+      workloads?: { kind: string; name: string; reason: string }[];
+    }
+    const status = async (name: string) => {
+      const text = await kubectl('get', 'tracingpolicy', name, '-o', 'json');
+      return (JSON.parse(text) as { status?: Status }).status;
+    };
+    const has = async (name: string, check: (found: Status) => boolean) => {
+      let found: Status | undefined;
+      try {
+        await until('status', 10_000, async () => ((found = await status(name)) ? check(found) : false));
+      } catch {
+        throw new Error(`${name} has the status ${JSON.stringify(found)}`);
+      }
+    };
+    const condition = (found: Status, type: string) => found.conditions.find((each) => each.type === type);
+
+    await apply(policy('first', { exporters }));
+    await has(
+      'first',
+      (found) => found.observedGeneration === 1 && found.pods.injected! > 0 && found.pods.missing === 0,
+    );
+    await has('first', (found) => condition(found, 'Ready')?.status === 'True');
+
+    await apply(policy('nowhere', { priority: 9 }));
+    await has('nowhere', (found) => condition(found, 'Ready')?.reason === 'NoExporter');
+    await has('first', (found) => condition(found, 'Overlapping')?.status === 'True');
+    const overlapping = condition((await status('first'))!, 'Overlapping');
+    expect(overlapping?.message).toContain(`TracingPolicy ${namespace}/nowhere over TracingPolicy ${namespace}/first`);
+    await kubectl('delete', 'tracingpolicy', 'nowhere');
+    await has('first', (found) => condition(found, 'Overlapping')?.status === 'False');
+
+    // A pod that is told to be traced too late: it has no agent, and a restart is what it needs.
+    await apply(pod('late'));
+    await kubectl('annotate', 'pod', 'late', 'tracing.acme/inject=true');
+    await has('first', (found) => found.pods.missing === 1 && condition(found, 'Degraded')?.reason === 'PodsMissing');
+    expect((await status('first'))?.workloads).toMatchObject([{ kind: 'Pod', name: 'late', reason: 'Missing' }]);
+    expect(await kubectl('get', 'tracingpolicy')).toMatch(
+      /NAME +RATIO +EXPORTERS +MATCHED +INJECTED +MISSING +READY +AGE/,
+    );
+    await kubectl('delete', 'tracingpolicy', 'first');
+  }, 90_000);
+
   it('refuse to be switched off and inject all pods', async () => {
     await expect(apply(policy('odd', { enabled: false, injection: 'All' }))).rejects.toThrow(
       /switched off cannot inject all pods.*\{enabled: true, injection: All\}/,

@@ -75,10 +75,14 @@ describe('the certificate keeper', () => {
     expect(held.certificate).toContain('BEGIN CERTIFICATE');
   });
 
+  it('lets replicas write their authority at the same time', async () => {
+    const { ca } = await keeper().current();
+    await Promise.all([keeper(), keeper(), keeper(), keeper()].map((replica) => replica.publish(ca)));
+    expect(await bundles()).toEqual([ca, ca]);
+  });
+
   it('writes its authority into every webhook, and again where it was emptied', async () => {
     const { ca } = await keeper().current();
-    await keeper().publish(ca);
-    expect(await bundles()).toEqual([ca, ca]);
     await client.request('PATCH', `${configurations}/${configuration}`, {
       contentType: 'application/json-patch+json',
       body: [{ op: 'remove', path: '/webhooks/1/clientConfig/caBundle' }],

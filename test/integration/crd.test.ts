@@ -100,6 +100,13 @@ describe('the API server', () => {
     expect(await refusal(spec)).toMatch(message);
   });
 
+  it('refuses a policy whose name would not fit into a ConfigMap key', async () => {
+    const metadata = { name: 'n'.repeat(64) };
+    const body = { apiVersion: 'tracing.acme/v1alpha1', kind: 'ClusterTracingPolicy', metadata, spec: {} };
+    const path = '/apis/tracing.acme/v1alpha1/clustertracingpolicies';
+    await expect(client.request('POST', path, { query: { dryRun: 'All' }, body })).rejects.toThrow(/63 characters/);
+  });
+
   it('drops an unknown field where validation is not strict', async () => {
     expect((await create({ sampling: { ratio: 0.5, rate: 0.1 } }, 'Warn')).spec).toEqual({ sampling: { ratio: 0.5 } });
   });

@@ -3,6 +3,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensurePackages } from '../cluster/packages.ts';
 import { until } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
 
@@ -18,6 +19,8 @@ const PACKAGED = '/usr/lib/postgresql';
 
 /** Starts a Postgres that keeps nothing: its directory goes away with it. */
 export async function startPostgres(): Promise<Postgres> {
+  // Its program for servers, which the client's package does not have.
+  await ensurePackages([{ package: 'postgresql', provides: 'pg_ctlcluster' }]);
   const bin = findBinaries();
   const owner = databaseOwner();
   const directory = mkdtempSync(join(tmpdir(), 'tracing-postgres-'));

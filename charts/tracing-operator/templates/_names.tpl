@@ -14,7 +14,7 @@ app.kubernetes.io/name: tracing-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* The webhook configuration is cluster-wide: two releases must not share a name. */}}
+{{/* What is cluster-wide says whose it is. */}}
 {{- define "tracing.clusterName" -}}
 {{ include "tracing.name" . }}.{{ .Release.Namespace }}
 {{- end }}

@@ -1,0 +1,147 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { PolicyStatus } from '../../crds/tracing-policy.ts';
+import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
+import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
+import { ApiError, APPLY } from '../kube/client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { ClusterView } from '../policy/cluster-view.ts';
+import type { Summary } from './summary.ts';
+import { add, emptySummary, summarize } from './summary.ts';
+
+const FIELD_MANAGER = 'tracing-operator-status';
+const WORKLOADS_SHOWN = 20;
+
+type Condition = NonNullable<PolicyStatus['conditions']>[number];
+
+export interface StatusOptions {
+  defaults: DefaultPolicy;
+  logger: Logger;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** Asks for a policy's status to be written, by what describePolicy() says. */
+  onPolicy: (id: string) => void;
+}
+
+/**
+ * Says in each policy's status what became of it. Works in two steps, so that one pod costs little: a namespace is summed
+ * up when something in it changes, and a policy's status is the sum over namespaces.
+ */
+export class StatusController {
+  readonly #client: KubeClient;
+  readonly #view: ClusterView;
+  readonly #options: StatusOptions;
+  readonly #summaries = new Map<string, Map<string, Summary>>();
+
+  constructor(client: KubeClient, view: ClusterView, options: StatusOptions) {
+    this.#client = client;
+    this.#view = view;
+    this.#options = options;
+  }
+
+  /** Sums up a namespace, and asks for the status of each policy for which that made a difference. */
+  summarizeNamespace(name: string): void {
+    const namespace = this.#view.namespace(name);
+    const before = this.#summaries.get(name);
+    const after = namespace
+      ? summarize({
+          namespace,
+          policies: this.#view.policies(name),
+          injected: this.#view.injectedPods(name),
+          others: this.#view.otherPods(name),
+        })
+      : new Map<string, Summary>();
+    if (after.size > 0) this.#summaries.set(name, after);
+    else this.#summaries.delete(name);
+    for (const id of new Set([...(before?.keys() ?? []), ...after.keys()]))
+      if (!isDeepStrictEqual(before?.get(id), after.get(id))) this.#options.onPolicy(id);
+  }
+
+  /** Writes a policy's status, if it says something else than what stands there. */
+  async reconcile(id: string, signal: AbortSignal): Promise<undefined> {
+    const policy = this.#view.findPolicy(id);
+    if (!policy) return;
+    const total = emptySummary();
+    for (const summaries of this.#summaries.values()) {
+      const part = summaries.get(id);
+      if (part) add(total, part);
+    }
+    const status = this.#status(policy, total);
+    if (isDeepStrictEqual(withoutTimes(status), withoutTimes(policy.status ?? {}))) return;
+    const { metadata, kind } = policy;
+    const namespace = policy.kind === 'TracingPolicy' ? policy.metadata.namespace : undefined;
+    const collection = namespace
+      ? `/apis/${GROUP}/${VERSION}/namespaces/${namespace}/tracingpolicies`
+      : `/apis/${GROUP}/${VERSION}/clustertracingpolicies`;
+    try {
+      await this.#client.request('PATCH', `${collection}/${metadata.name}/status`, {
+        query: { fieldManager: FIELD_MANAGER, force: true },
+        contentType: APPLY,
+        body: {
+          apiVersion: `${GROUP}/${VERSION}`,
+          kind,
+          metadata: { name: metadata.name, ...(namespace && { namespace }) },
+          status,
+        },
+        signal,
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    }
+    this.#options.logger.debug({ policy: id, pods: status.pods }, 'wrote status');
+  }
+
+  #status(policy: Policy, { pods, workloads, overlaps, problems }: Summary): PolicyStatus {
+    const { generation = 0 } = policy.metadata;
+    const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+    const condition = (type: string, holds: boolean, reason: string, message: string): Condition => {
+      const status = holds ? 'True' : 'False';
+      const before = policy.status?.conditions?.find((each) => each.type === type);
+      const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now;
+      return {
+        type,
+        status,
+        observedGeneration: generation,
+        lastTransitionTime,
+        reason,
+        message: message.slice(0, 4096),
+      };
+    };
+    return {
+      observedGeneration: generation,
+      conditions: [
+        condition('Ready', ...this.#ready(policy)),
+        condition('Degraded', ...degraded(pods, problems)),
+        overlaps.length > 0
+          ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
+          : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
+      ],
+      pods,
+      workloads: workloads
+        .sort((a, b) => (`${a.namespace}/${a.name}/${a.reason}` < `${b.namespace}/${b.name}/${b.reason}` ? -1 : 1))
+        .slice(0, WORKLOADS_SHOWN),
+    };
+  }
+
+  #ready({ spec }: Policy): [boolean, string, string] {
+    if (spec.enabled === false) return [true, 'SwitchedOff', 'tracing is switched off in its pods'];
+    if (!(spec.exporters ?? this.#options.defaults.exporters)?.length)
+      return [
+        false,
+        'NoExporter',
+        "spans have nowhere to go: set spec.exporters, or the chart's defaultPolicy.exporters",
+      ];
+    return [true, 'Delivered', 'delivered to the pods it applies to'];
+  }
+}
+
+function degraded(pods: Summary['pods'], problems: string[]): [boolean, string, string] {
+  if (problems.length > 0) return [true, 'PolicyProblem', problems.sort().join('; ')];
+  if (pods.missing > 0)
+    return [true, 'PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads'];
+  return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];
+}
+
+function withoutTimes(status: PolicyStatus): unknown {
+  return { ...status, conditions: status.conditions?.map(({ lastTransitionTime: _time, ...rest }) => rest) };
+}

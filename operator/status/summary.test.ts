@@ -1,0 +1,78 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../../crds/tracing-policy.ts';
+import type { PodMeta } from '../policy/cluster-view.ts';
+import { summarize } from './summary.ts';
+
+const time = '2026-01-01T00:00:00Z';
+const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: time });
+const policy = (name: string, spec: TracingPolicySpec = {}): TracingPolicy => ({
+  kind: 'TracingPolicy',
+  metadata: { ...meta(name), namespace: 'shop' },
+  spec,
+});
+const base: ClusterTracingPolicy = { kind: 'ClusterTracingPolicy', metadata: meta('base'), spec: {} };
+const pod = (name: string, annotations: Record<string, string> = {}, more: Partial<PodMeta> = {}): PodMeta => ({
+  metadata: { ...meta(name), namespace: 'shop', labels: { app: 'web', 'pod-template-hash': 'h1' }, annotations },
+  ...more,
+});
+const asked = { 'tracing.acme/inject': 'true' };
+
+const sum = (facts: {
+  namespaced?: TracingPolicy[];
+  cluster?: ClusterTracingPolicy[];
+  injected?: PodMeta[];
+  others?: PodMeta[];
+  labels?: Record<string, string>;
+}) =>
+  summarize({
+    namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
+    policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },
+    injected: facts.injected ?? [],
+    others: facts.others ?? [],
+  });
+
+describe('the summary of a namespace', () => {
+  it('counts pods that have the agent and pods that ask for it and do not', () => {
+    const summary = sum({ injected: [pod('a', asked), pod('b', asked)], others: [pod('c', asked), pod('d')] });
+    expect(summary.get('TracingPolicy shop/p')?.pods).toEqual({ matched: 3, injected: 2, missing: 1 });
+  });
+
+  it('names the workloads of pods that are missing, with the number of their pods', () => {
+    const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web-h1', controller: true }];
+    const owned = (name: string) => {
+      const made = pod(name, asked);
+      return { ...made, metadata: { ...made.metadata, ownerReferences } };
+    };
+    const { workloads } = sum({ others: [owned('web-h1-x'), owned('web-h1-y'), pod('bare', asked)] }).get(
+      'TracingPolicy shop/p',
+    )!;
+    expect(workloads).toMatchObject([
+      { kind: 'Deployment', name: 'web', reason: 'Missing', pods: 2 },
+      { kind: 'Pod', name: 'bare', reason: 'Missing', pods: 1 },
+    ]);
+  });
+
+  it('finds pods missing by the label of their namespace and by a policy that injects all', () => {
+    const others = [pod('silent'), pod('says-no', { 'tracing.acme/inject': 'false' })];
+    expect(sum({ others }).size).toBe(0);
+    expect(sum({ others, labels: { 'tracing.acme/inject': 'true' } }).get('TracingPolicy shop/p')?.pods.missing).toBe(
+      1,
+    );
+    const namespaced = [policy('p', { injection: 'All' })];
+    expect(sum({ others, namespaced }).get('TracingPolicy shop/p')?.pods.missing).toBe(1);
+  });
+
+  it('leaves out pods that have ended or are on their way out', () => {
+    const leaving = pod('leaving', asked);
+    leaving.metadata.deletionTimestamp = time;
+    const ended = pod('ended', asked, { status: { phase: 'Succeeded' } });
+    expect(sum({ injected: [ended, leaving] }).size).toBe(0);
+  });
+
+  it('says at both policies which one is in force where two match', () => {
+    const summary = sum({ cluster: [base], namespaced: [policy('p')], injected: [pod('a', asked)] });
+    const overlaps = ['TracingPolicy shop/p over ClusterTracingPolicy base as Namespaced before Cluster'];
+    expect(summary.get('TracingPolicy shop/p')?.overlaps).toEqual(overlaps);
+    expect(summary.get('ClusterTracingPolicy base')).toMatchObject({ overlaps, pods: { matched: 0 } });
+  });
+});

@@ -1,0 +1,94 @@
+import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
+import { isAsked } from '../../injector/inject.ts';
+import { owner } from '../../injector/resource.ts';
+import type { Policies, Policy } from '../../injector/resolve.ts';
+import { describePolicy, resolve } from '../../injector/resolve.ts';
+import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
+
+export type PodCounts = Record<keyof NonNullable<PolicyStatus['pods']>, number>;
+export type ProblemWorkload = NonNullable<PolicyStatus['workloads']>[number];
+
+/** What there is to say about one policy in one namespace. */
+export interface Summary {
+  pods: PodCounts;
+  workloads: ProblemWorkload[];
+  /** Other policies that match pods of this one, or by which this one is beaten: `winner over loser (why)`. */
+  overlaps: string[];
+  /** What was wrong when it was resolved: exporters left out. */
+  problems: string[];
+}
+
+export interface NamespaceFacts {
+  namespace: NamespaceMeta;
+  policies: Policies;
+  injected: PodMeta[];
+  others: PodMeta[];
+}
+
+/** Sums up a namespace by policy; the key is what describePolicy() says. */
+export function summarize(facts: NamespaceFacts): Map<string, Summary> {
+  const summaries = new Map<string, Summary>();
+  const of = (policy: Policy): Summary => {
+    const id = describePolicy(policy);
+    let summary = summaries.get(id);
+    if (!summary) summaries.set(id, (summary = emptySummary()));
+    return summary;
+  };
+  const namespaceLabels = facts.namespace.metadata.labels ?? {};
+  const pods = [
+    ...facts.injected.map((pod) => ({ pod, injected: true })),
+    ...facts.others.map((pod) => ({ pod, injected: false })),
+  ];
+  for (const { pod, injected } of pods) {
+    const { metadata, status } = pod;
+    if (metadata.deletionTimestamp || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
+    const { namespace, labels, annotations } = metadata;
+    const resolution = resolve(facts.policies, { namespace, namespaceLabels, labels, annotations });
+    if (!resolution.policy) continue;
+    if (!injected && isAsked(annotations, namespaceLabels, resolution).asked !== true) continue;
+
+    const [winner, ...beaten] = resolution.candidates;
+    const summary = of(resolution.policy);
+    for (const problem of resolution.problems) addOnce(summary.problems, problem);
+    for (const { policy, rank } of beaten) {
+      const why = winner!.rank === rank ? 'by priority, age or name' : `as ${winner!.rank} before ${rank}`;
+      const text = `${describePolicy(winner!.policy)} over ${describePolicy(policy)} ${why}`;
+      for (const side of [summary, of(policy)]) addOnce(side.overlaps, text);
+    }
+
+    summary.pods.matched++;
+    if (injected) {
+      summary.pods.injected++;
+    } else {
+      summary.pods.missing++;
+      addWorkload(summary.workloads, pod, 'Missing', RESTART);
+    }
+  }
+  return summaries;
+}
+
+const RESTART = 'started without the agent: restart it, e.g. kubectl rollout restart';
+
+function addWorkload(workloads: ProblemWorkload[], pod: PodMeta, reason: WorkloadReason, message: string): void {
+  const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
+  const { namespace } = pod.metadata;
+  const known = workloads.find((each) => each.kind === kind && each.name === name && each.reason === reason);
+  if (known) known.pods++;
+  else workloads.push({ namespace, kind, name, reason, pods: 1, message });
+}
+
+export function emptySummary(): Summary {
+  return { pods: { matched: 0, injected: 0, missing: 0 }, workloads: [], overlaps: [], problems: [] };
+}
+
+/** One summary of several namespaces. */
+export function add(total: Summary, part: Summary): void {
+  for (const key of Object.keys(total.pods) as (keyof PodCounts)[]) total.pods[key] += part.pods[key];
+  total.workloads.push(...part.workloads);
+  for (const text of part.overlaps) addOnce(total.overlaps, text);
+  for (const text of part.problems) addOnce(total.problems, text);
+}
+
+function addOnce(list: string[], text: string): void {
+  if (list.length < 20 && !list.includes(text)) list.push(text);
+}
