@@ -158,7 +158,15 @@ export class Agent implements SpanSink {
     }
     for (const exporter of wanted) {
       const key = JSON.stringify(exporter);
-      if (!this.queues.has(key)) this.queues.set(key, new SpanQueue(this.batch, () => this.open(exporter)));
+      if (!this.queues.has(key))
+        this.queues.set(
+          key,
+          new SpanQueue(
+            this.batch,
+            () => this.open(exporter),
+            () => this.exitFlush.release(),
+          ),
+        );
     }
   }
 
@@ -212,7 +220,7 @@ export class Agent implements SpanSink {
   }
 
   private traceUndici(message: unknown): void {
-    if (this.stopped) return;
+    if (this.stopped || !this.state.on) return;
     try {
       this.libraries.instrument('undici');
       this.libraries.handler(UNDICI_CREATE)?.(message);

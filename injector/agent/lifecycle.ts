@@ -34,8 +34,13 @@ export class ExitFlush {
     this.held = { emit, original, wasOwn };
   }
 
+  /** Lets go if nothing is left to send. */
+  release(): void {
+    if (!this.unsent.pending()) this.disarm();
+  }
+
   /** Gives `process.emit` back, unless someone else has put theirs over ours in the meantime. */
-  disarm(): void {
+  private disarm(): void {
     const held = this.held;
     if (held === undefined || process.emit !== held.emit) return;
     if (held.wasOwn) define(held.original);

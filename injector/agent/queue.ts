@@ -23,12 +23,15 @@ export class SpanQueue {
   sent = 0;
   private readonly options: BatchOptions;
   private readonly open: () => Destination;
+  private readonly onIdle: () => void;
   private destination: Destination | undefined;
   private waiting: RecordingSpan[] = [];
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
 
-  constructor(options: BatchOptions, open: () => Destination) {
+  /** `onIdle` is called whenever nothing is left to send. */
+  constructor(options: BatchOptions, open: () => Destination, onIdle: () => void = () => undefined) {
+    this.onIdle = onIdle;
     this.options = options;
     this.open = open;
   }
@@ -91,6 +94,7 @@ export class SpanQueue {
       this.sending = undefined;
       if (this.waiting.length >= this.options.maxBatch) this.schedule(0);
       else if (this.waiting.length > 0) this.schedule(this.options.delayMillis);
+      else this.onIdle();
     });
     this.sending = sending;
     return sending;

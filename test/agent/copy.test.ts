@@ -64,7 +64,7 @@ describe('the init container', () => {
     chmodSync(damaged, 0o755);
     cpSync(agentDirectory(), damaged, { recursive: true });
     writeFileSync(join(damaged, 'agent.pack'), 'short');
-    expect(copy(damaged)).toMatchObject({ status: 0, stderr: expect.stringContaining('checksums') as string });
+    expect(copy(damaged)).toMatchObject({ status: 0, stderr: expect.stringContaining('checksums') });
     const run = await runNode({
       args: ['-p', '1'],
       agent: false,

@@ -69,6 +69,10 @@ export const ENDINGS: Ending[] = [
     source: `console.log(Object.keys(globalThis).join(), Object.keys(process.env).filter((k) => /^OTEL/.test(k)).join(), Object.keys(require.cache).length, module.children.length)`,
   },
   {
+    name: 'looks at process after its spans are sent',
+    source: `${REQUEST}ask(() => setTimeout(() => console.log(Object.hasOwn(process, 'emit'), process.emit.length), 1400))`,
+  },
+  {
     name: 'looks at its active handles',
     source: `setTimeout(() => console.log(process.getActiveResourcesInfo().filter((k) => k !== 'PipeWrap' && k !== 'TTYWrap').join()), 30)`,
   },
