@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { median, result, writeResults } from './results.ts';
+import { median, quartiles, result, writeResults } from './results.ts';
 
 it('merges by name', () => {
   const directory = mkdtempSync(join(tmpdir(), 'results-'));
@@ -19,4 +19,9 @@ it('merges by name', () => {
 it('finds the median', () => {
   expect(median([3, 1, 2])).toBe(2);
   expect(median([4, 1, 2, 3])).toBe(2.5);
+});
+
+it('finds the quartiles', () => {
+  expect(quartiles([5, 1, 4, 2, 3])).toEqual([2, 4]);
+  expect(quartiles([7])).toEqual([7, 7]);
 });

@@ -43,6 +43,13 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
 
+/** The value below which a quarter lie, and the one above which a quarter lie: how far a median can be trusted. */
+export function quartiles(values: number[]): [number, number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)] ?? NaN;
+  return [at(0.25), at(0.75)];
+}
+
 function round(value: number): number {
   return Number(value.toPrecision(3));
 }
