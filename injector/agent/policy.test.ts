@@ -51,6 +51,18 @@ describe('PolicyDirectory', () => {
     expect(ratioOf(directory.read())).toBe(0.3);
   });
 
+  it('does not go back to the older embedded one when the ConfigMap breaks or goes', () => {
+    put('pod/key', 'policy.a.json');
+    put('pod/document', document(0.1));
+    const directory = new PolicyDirectory(path);
+    put('policy.a.json', document(0.3));
+    expect(ratioOf(directory.read())).toBe(0.3);
+    put('policy.a.json', '{');
+    expect(ratioOf(directory.read())).toBe(0.3);
+    rmSync(join(path, 'policy.a.json'));
+    expect(ratioOf(directory.read())).toBe(0.3);
+  });
+
   it('is off with the key `none`, and on again with another', () => {
     put('pod/key', 'none');
     const directory = new PolicyDirectory(path);

@@ -14,6 +14,8 @@ export class PolicyDirectory {
   private readonly path: string;
   private state: PolicyState = { kind: 'unknown' };
   private key = '';
+  /** The key of what `state` says. */
+  private inForce = '';
   private seen = '';
 
   constructor(path: string) {
@@ -27,13 +29,20 @@ export class PolicyDirectory {
     // Taken before the document is read: what changes in between is seen as a change later.
     this.seen = this.fingerprint();
     if (!key) return this.state;
-    if (key === NO_POLICY) return (this.state = { kind: 'none' });
+    if (key === NO_POLICY) {
+      this.inForce = key;
+      return (this.state = { kind: 'none' });
+    }
     if (key.includes('/') || key.includes('\\') || key.startsWith('..')) {
       sayOnce(`policy key "${key}" is not a file name and is not used`);
       return this.state;
     }
-    const document = this.document(key) ?? this.document('pod/document', key);
-    if (document) this.state = { kind: 'policy', spec: document.spec };
+    // What was embedded at admission is older than anything read since under the same key.
+    const document = this.document(key) ?? (this.inForce === key ? undefined : this.document('pod/document', key));
+    if (document) {
+      this.state = { kind: 'policy', spec: document.spec };
+      this.inForce = key;
+    }
     return this.state;
   }
 
