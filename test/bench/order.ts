@@ -57,20 +57,23 @@ interface Figures {
 }
 
 /** Starts the order service, measures it and ends it. */
-async function measure(env: Record<string, string>, orderUrl: string): Promise<Figures> {
+async function measure(env: Record<string, string>, orderUrl: string, signal: AbortSignal): Promise<Figures> {
+  signal.throwIfAborted();
   const began = performance.now();
   const child = spawn(process.execPath, ['order/main.js'], {
     cwd: join(ROOT, 'examples/shop'),
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+    killSignal: 'SIGKILL',
   });
-  const ended = once(child, 'exit');
+  const ended = new Promise((resolve) => child.once('exit', resolve));
   try {
     const startup = (await listening(child)) - began;
-    await sleep(SETTLE_MS);
+    await sleep(SETTLE_MS, undefined, { signal });
     const memory = residentMegabytes(child.pid ?? 0);
     for (let i = 0; i < REQUESTS; i++) await askForOrder(orderUrl);
-    await sleep(2 * EXPORT_MS);
+    await sleep(2 * EXPORT_MS, undefined, { signal });
     return { startup, memory, served: residentMegabytes(child.pid ?? 0) };
   } finally {
     child.kill('SIGKILL');
@@ -123,7 +126,7 @@ async function takeTurns(runs: number, start: (name: Name) => Promise<Figures>):
   return figures;
 }
 
-async function bench(runs: number): Promise<void> {
+async function bench(runs: number, signal: AbortSignal): Promise<void> {
   await installShop();
   const postgres = await startPostgres();
   const sink = createServer((request, response) => request.resume().on('end', () => response.end()));
@@ -144,7 +147,7 @@ async function bench(runs: number): Promise<void> {
     const figures = await takeTurns(runs, (name) => {
       const preload = PRELOADS[name];
       const env = preload === undefined ? shared : { ...shared, ...agentSettings(preload, endpoint) };
-      return measure(env, `http://127.0.0.1:${port}`);
+      return measure(env, `http://127.0.0.1:${port}`, signal);
     });
     report(figures, runs);
   } finally {
@@ -192,5 +195,17 @@ function report(figures: Record<Name, Figures[]>, runs: number): void {
 const { values } = parseArgs({
   options: { runs: { type: 'string', default: '15' }, help: { type: 'boolean', default: false } },
 });
+// Asked to end, it ends the order service and Postgres first.
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
+
 if (values.help) process.stdout.write(HELP);
-else await bench(wholeNumber('runs', values.runs));
+else {
+  try {
+    await bench(wholeNumber('runs', values.runs), interrupted.signal);
+  } catch (error) {
+    announce(String(interrupted.signal.reason ?? error));
+    process.exitCode = 1;
+  }
+}
