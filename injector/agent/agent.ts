@@ -207,7 +207,7 @@ export class Agent implements SpanSink {
   }
 
   private traceHttp(request: unknown): void {
-    if (this.stopped) return;
+    if (this.stopped || !this.libraries.isEnabled('http')) return;
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
       const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };

@@ -1,5 +1,4 @@
 import * as channels from 'node:diagnostics_channel';
-import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as api from '@opentelemetry/api';
@@ -9,6 +8,7 @@ import { list, text, type Environment } from './environment.ts';
 import { gateInstrumentation } from './gate.ts';
 import type { Patch } from './module-hook.ts';
 import { meaningOf } from './other-tracers.ts';
+import { packageOf, readManifest, type Manifest } from './packages.ts';
 import { failed } from './report.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
@@ -29,13 +29,6 @@ interface Instrumentation {
 }
 type InstrumentationClass = new (config: object) => Instrumentation;
 
-/** What we need of a package.json. */
-interface Manifest {
-  version: string | undefined;
-  main: string;
-  hasExports: boolean;
-}
-
 /**
  * The instrumentations of auto-instrumentations-node, each compiled when the app loads its library. They register with
  * what they believe to be require-in-the-middle; here that is this object, and the module hook does the watching.
@@ -45,7 +38,8 @@ export class Libraries {
   private readonly host: LibraryHost;
   private stopped = false;
   private readonly nodeRequire: NodeJS.Require;
-  private readonly isEnabled: (name: string) => boolean;
+  /** Whether the owner wants an instrumentation, by its short name. */
+  readonly isEnabled: (name: string) => boolean;
   private readonly listeners: OnRequire[] = [];
   private readonly active = new Map<string, Instrumentation>();
   private readonly handlers = new Map<string, (message: unknown) => void>();
@@ -223,35 +217,4 @@ export function instrumentationFilter(env: Environment, table: LibraryTable): (n
   const never = new Set(list(text(env, 'OTEL_NODE_DISABLED_INSTRUMENTATIONS')));
   const chosen = only.length > 0 ? new Set(only) : undefined;
   return (name) => !never.has(name) && (chosen ? chosen.has(name) : !table.offByDefault.includes(name));
-}
-
-/** The package a file belongs to: the last one named in its path. */
-export function packageOf(filename: string): { name: string; directory: string } | undefined {
-  const at = filename.lastIndexOf('node_modules');
-  if (at === -1) return undefined;
-  const start = at + 'node_modules'.length + 1;
-  let end = nextSeparator(filename, start);
-  if (filename.charCodeAt(start) === 64) end = end === -1 ? -1 : nextSeparator(filename, end + 1);
-  if (end === -1) return undefined;
-  const name = filename.slice(start, end);
-  return { name: name.includes('\\') ? name.replaceAll('\\', '/') : name, directory: filename.slice(0, end) };
-}
-
-function nextSeparator(path: string, from: number): number {
-  const slash = path.indexOf('/', from);
-  return slash === -1 ? path.indexOf('\\', from) : slash;
-}
-
-function readManifest(directory: string): Manifest {
-  try {
-    const text = readFileSync(join(directory, 'package.json'), 'utf8');
-    const { version, main, exports } = JSON.parse(text) as { version?: unknown; main?: unknown; exports?: unknown };
-    return {
-      version: typeof version === 'string' ? version : undefined,
-      main: typeof main === 'string' && main !== '' ? main : 'index.js',
-      hasExports: exports !== undefined && exports !== null,
-    };
-  } catch {
-    return { version: undefined, main: 'index.js', hasExports: false };
-  }
 }

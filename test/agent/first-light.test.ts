@@ -115,6 +115,22 @@ describe('exporting', () => {
     expect(sink.requests[0]?.headers).toMatchObject({ 'x-token': 'abc d', 'content-type': 'application/grpc' });
   });
 
+  it('leaves out the instrumentations that the owner switches off', async () => {
+    const server = await serve('express-server.cjs', '24', {
+      ...own(),
+      OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'express,router',
+    });
+    await fetch(`${server.url}/users/7`);
+    expect((await sink.until((seen) => seen.length === 1))[0]).toMatchObject({ kind: 'server', name: 'GET' });
+    const without = await serve('http-server.cjs', '24', {
+      ...own(),
+      OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'http,undici',
+    });
+    await fetch(`${without.url}/fetch`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(sink.spans).toHaveLength(1);
+  });
+
   it('never traces its own requests', async () => {
     const server = await serve('http-server.cjs', '24', own());
     await fetch(server.url);
