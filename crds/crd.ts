@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterTracingPolicySpec, GROUP, policyStatus, tracingPolicySpec, VERSION } from './tracing-policy.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

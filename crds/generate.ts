@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { customResourceDefinitions } from './crd.ts';
 import { defaultPolicySpec } from './tracing-policy.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * The one source of TracingPolicy and ClusterTracingPolicy: types, validation, the CRDs' YAML (crds/generate.ts) and their

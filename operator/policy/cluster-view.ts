@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
 import * as names from '../../injector/names.ts';
