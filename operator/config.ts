@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { defaultPolicySpec } from '../crds/tracing-policy.ts';
 
 /** The operator's configuration file, which the chart writes from its values. */
 const schema = z.strictObject({
   /** Namespace the operator runs in. */
   namespace: z.string().min(1),
+  /** Lease in that namespace, by which replicas elect their leader. */
+  lease: z.string().min(1),
   agent: z.strictObject({
     image: z.string().min(1),
     imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),

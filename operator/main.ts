@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
@@ -9,9 +11,10 @@ import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
+import { LeaderElector } from './leader/lease.ts';
 import type { Part } from './manager.ts';
 import { Manager } from './manager.ts';
-import { countNudge, queueMetrics, registry, webhookMetrics } from './metrics.ts';
+import { countNudge, leaderMetric, queueMetrics, registry, webhookMetrics } from './metrics.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
@@ -41,22 +44,31 @@ const STATUS_SETTLE = 1000;
 /** Endpoints follow readiness within a few seconds; until then connections still come. */
 const DRAIN = 5_000;
 
-function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: () => string[]): Part[] {
+interface Hooks {
+  /** Names of what is not ready. */
+  waitingFor: () => string[];
+  /** Another replica may lead now: this process must end. */
+  onLost: () => void;
+}
+
+function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor, onLost }: Hooks): Part[] {
   const view = new ClusterView(client, config.defaultPolicy, logger);
   const { namespace, webhook } = config;
   const keeper = new CertificateKeeper(client, { namespace, ...webhook, logger });
   let server: WebhookServer | undefined;
   let timer: NodeJS.Timeout | undefined;
 
+  // Whatever is to be done once, by one replica, is done with this client.
+  const leading = client.guarded(() => elector.assertLeading());
   const onError = (key: string, error: unknown, failures: number) =>
     logger.warn({ key, failures, error: String(error) }, 'reconcile failed: trying again');
-  const controller = new PolicyController(client, view, { logger, onNudge: countNudge });
+  const controller = new PolicyController(leading, view, { logger, onNudge: countNudge });
   const policyQueue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
     workers: 4,
     observer: queueMetrics('policy'),
     onError,
   });
-  const scope = new InjectionScope(client, view, {
+  const scope = new InjectionScope(leading, view, {
     configuration: webhook.configuration,
     excluded: webhook.excludedNamespaces,
     logger,
@@ -65,7 +77,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
     observer: queueMetrics('injection-scope'),
     onError,
   });
-  const status: StatusController = new StatusController(client, view, {
+  const status: StatusController = new StatusController(leading, view, {
     defaults: config.defaultPolicy,
     logger,
     now: Date.now,
@@ -94,6 +106,25 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
     },
     policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
     injection: rescope,
+  });
+
+  const queues = [policyQueue, scopeQueue, statusQueue];
+  // Followers queue up what they see, so that none of it is missed by the one that leads next.
+  const elector: LeaderElector = new LeaderElector({
+    client,
+    namespace,
+    lease: config.lease,
+    identity: `${hostname()}_${randomUUID()}`,
+    logger,
+    onLeading: leaderMetric(config.lease),
+    onStartedLeading: () => {
+      for (const queue of queues) queue.start();
+      rescope();
+    },
+    onStoppedLeading: async (why) => {
+      await Promise.all(queues.map((queue) => queue.stop()));
+      if (why === 'lost') onLost();
+    },
   });
 
   const refreshCertificate = async (): Promise<void> => {
@@ -135,19 +166,9 @@ function parts(config: Config, client: KubeClient, logger: Logger, waitingFor: (
         await server?.close();
       },
     },
-    {
-      name: 'controllers',
-      start: () => {
-        policyQueue.start();
-        scopeQueue.start();
-        summaryQueue.start();
-        statusQueue.start();
-        rescope();
-      },
-      stop: async () => {
-        await Promise.all([policyQueue, scopeQueue, summaryQueue, statusQueue].map((queue) => queue.stop()));
-      },
-    },
+    // Writes nothing. A follower that has summed up already does not begin to lead with counts that are not yet whole.
+    { name: 'summaries', start: () => summaryQueue.start(), stop: () => summaryQueue.stop() },
+    elector,
   ];
 }
 
@@ -169,17 +190,21 @@ async function main(): Promise<void> {
   logger.info({ rssMiB: mebibytes(), node: process.version }, 'starting');
 
   const client = KubeClient.fromDefault();
-  const manager: Manager = new Manager(
-    parts(config, client, logger, () => (manager.ready ? [] : ['caches and certificate'])),
-    logger,
-  );
+  const end = (drain: number, code: number): void =>
+    void manager.stop(drain).then(() => {
+      client.close();
+      process.exit(code);
+    });
+  const hooks: Hooks = {
+    waitingFor: () => (manager.ready ? [] : ['caches and certificate']),
+    // The kubelet starts it again, with nothing left over from the time in which it led.
+    onLost: () => end(DRAIN, 1),
+  };
+  const manager = new Manager(parts(config, client, logger, hooks), logger);
   for (const name of ['SIGTERM', 'SIGINT'] as const)
     process.once(name, () => {
       logger.info({ signal: name }, 'stopping');
-      void manager.stop(name === 'SIGTERM' ? DRAIN : 0).then(() => {
-        client.close();
-        process.exit(0);
-      });
+      end(name === 'SIGTERM' ? DRAIN : 0, 0);
     });
   await manager.start();
   logger.info({ rssMiB: mebibytes() }, 'ready');

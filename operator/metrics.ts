@@ -63,6 +63,13 @@ const nudged = new Counter({
   registers,
 });
 
+const leader = new Gauge({
+  name: 'leader_election_master_status',
+  help: 'Whether this replica leads: 1 or 0',
+  labelNames: ['name'],
+  registers,
+});
+
 export const webhookMetrics: WebhookMetrics = {
   request(code, seconds) {
     webhookRequests.inc({ webhook: '/mutate', code });
@@ -83,4 +90,5 @@ export function queueMetrics(name: string): QueueObserver {
   };
 }
 
+export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ name }, leads ? 1 : 0);
 export const countNudge = (): void => nudged.inc();

@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
-import { OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { operatorMetric, withOperator, withoutOperator } from './installation.ts';
 
 const ENTRY = '/var/run/tracing.acme/agent/register.cjs';
 /** Prints what it was started with, then stays. */
@@ -67,13 +66,8 @@ describe('injection', () => {
 
   /** The count of admission requests that have reached the webhook, over all replicas. */
   async function reviews(): Promise<number> {
-    const metrics = await cluster.run('kubectl', [
-      'get',
-      '--raw',
-      `/api/v1/namespaces/${OPERATOR.namespace}/services/${OPERATOR.release}:metrics/proxy/metrics`,
-    ]);
-    const lines = metrics.matchAll(/^controller_runtime_webhook_requests_total\{[^}]*\} (\d+)$/gm);
-    return [...lines].reduce((sum, match) => sum + Number(match[1]), 0);
+    const counts = await operatorMetric(cluster, 'controller_runtime_webhook_requests_total');
+    return [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
   beforeAll(async () => {
@@ -308,38 +302,9 @@ describe('injection', () => {
   });
 
   it('never keeps a pod from starting when the operator is gone', async () => {
-    const scale = (replicas: number) =>
-      cluster.run('kubectl', [
-        '--namespace',
-        OPERATOR.namespace,
-        'scale',
-        `deployment/${OPERATOR.release}`,
-        `--replicas=${replicas}`,
-      ]);
-    await scale(0);
-    try {
-      await cluster.run('kubectl', [
-        '--namespace',
-        OPERATOR.namespace,
-        'wait',
-        'pod',
-        '--selector',
-        'app.kubernetes.io/name=tracing-operator',
-        '--for=delete',
-        '--timeout=60s',
-      ]);
+    await withoutOperator(cluster, async () => {
       expect((await started('without-operator', { annotations: asked })).NODE_OPTIONS).toBeUndefined();
-    } finally {
-      await scale(1);
-      await cluster.run('kubectl', [
-        '--namespace',
-        OPERATOR.namespace,
-        'rollout',
-        'status',
-        `deployment/${OPERATOR.release}`,
-        '--timeout=60s',
-      ]);
-    }
+    });
     // A Service follows the readiness of its pods within a second or so; whoever comes before is admitted as he is.
     await until('pods are not injected again', 20_000, async () => {
       const args = ['--namespace', namespace, 'apply', '--dry-run=server', '--output=json', '-f', '-'];

@@ -1,7 +1,9 @@
 import { openCluster } from '../cluster/cluster.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { deployShop, installOperator } from '../demo/deploy.ts';
+import { deployShop, installOperator, OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
+
+const OPERATOR_PODS = 'app.kubernetes.io/name=tracing-operator';
 
 /** The tests' cluster, which test/run.ts has started and whose images it has loaded. */
 export async function testCluster(): Promise<{ cluster: Cluster; images: Images }> {
@@ -22,6 +24,39 @@ export async function withShop(): Promise<{ cluster: Cluster; images: Images }> 
   const { cluster, images } = await withOperator();
   await deployShop(cluster, images);
   return { cluster, images };
+}
+
+/** Runs `work` while the operator is away, then brings as many replicas back as there were. */
+export async function withoutOperator(cluster: Cluster, work: () => Promise<void>): Promise<void> {
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', OPERATOR.namespace, ...args]);
+  const deployment = `deployment/${OPERATOR.release}`;
+  const replicas = await kubectl('get', deployment, '--output', 'jsonpath={.spec.replicas}');
+  await kubectl('scale', deployment, '--replicas=0');
+  try {
+    await kubectl('wait', 'pod', '--selector', OPERATOR_PODS, '--for=delete', '--timeout=60s');
+    await work();
+  } finally {
+    await kubectl('scale', deployment, `--replicas=${replicas}`);
+    await kubectl('rollout', 'status', deployment, '--timeout=60s');
+  }
+}
+
+/** A metric of each replica, by pod, summed up over its labels. */
+export async function operatorMetric(cluster: Cluster, metric: string): Promise<Map<string, number>> {
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', OPERATOR.namespace, ...args]);
+  const names = ['pods', '--selector', OPERATOR_PODS, '--field-selector', 'status.phase=Running', '--output', 'name'];
+  const pods = (await kubectl('get', ...names)).split('\n').filter(Boolean);
+  const values = new Map<string, number>();
+  for (const pod of pods.map((name) => name.replace('pod/', ''))) {
+    const path = `/api/v1/namespaces/${OPERATOR.namespace}/pods/${pod}:8080/proxy/metrics`;
+    const lines = (await kubectl('get', '--raw', path)).split('\n');
+    const found = lines.filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+    values.set(
+      pod,
+      found.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0),
+    );
+  }
+  return values;
 }
 
 export type Kubectl = (...args: string[]) => Promise<string>;

@@ -57,6 +57,14 @@ describe("the operator's own ServiceAccount", () => {
 
   beforeAll(async () => {
     ({ cluster } = await withOperator());
+    await cluster.run('kubectl', ['create', 'namespace', namespace]);
+    await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=baseline');
+    await until('the namespace has no service account', 20_000, () =>
+      kubectl('get', 'serviceaccount', 'default').then(
+        () => true,
+        () => false,
+      ),
+    );
     await cluster.run('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(objects(namespace)) });
     const token = await cluster.run('kubectl', [
       'create',
@@ -73,10 +81,10 @@ describe("the operator's own ServiceAccount", () => {
   }, 180_000);
 
   afterAll(async () => {
+    await cluster.run('kubectl', ['delete', 'clusterrolebinding', namespace], { tolerant: true });
+    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
     thief.close();
     admin.close();
-    await cluster.run('kubectl', ['delete', 'clusterrolebinding', namespace, '--ignore-not-found']);
-    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
   }, 30_000);
 
   describe('has by RBAC', () => {
@@ -345,13 +353,6 @@ function objects(namespace: string): unknown {
   const selector = { matchLabels: labels };
   const job = { suspend: true, template: { spec: { ...podSpec, restartPolicy: 'Never' } } };
   const items = [
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace, labels: { 'pod-security.kubernetes.io/enforce': 'baseline' } },
-    },
-    // Instead of the one that the namespace gets a moment later.
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } },
     { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'password', namespace }, stringData: { password: 'x' } },
     {
       apiVersion: 'v1',

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
-import { annotateShop, applyPolicy, OPERATOR, patchRatio, SHOP_NAMESPACE, SHOP_SERVICES } from '../demo/deploy.ts';
+import { annotateShop, applyPolicy, patchRatio, SHOP_NAMESPACE, SHOP_SERVICES } from '../demo/deploy.ts';
 import { SAMPLE_ORDERS } from '../demo/orders.ts';
 import { podChanges, podStates } from '../demo/pods.ts';
 import type { PodState } from '../demo/pods.ts';
 import { withRoute } from '../demo/route.ts';
 import { countTraced, firstMissing, firstOfAll, placeMarked, secondsUntil, waitForTrace } from '../demo/sampling.ts';
 import { shopTraceProblems } from '../demo/shop-trace.ts';
-import { withShop } from './installation.ts';
+import { withoutOperator, withShop } from './installation.ts';
 
 const ORDERS = 100;
 
@@ -103,19 +103,9 @@ describe('the shop', () => {
   }, 60_000);
 
   it('goes on under the policy it has while the operator is away', async () => {
-    const scale = (replicas: number) =>
-      cluster.run('kubectl', [
-        ...['--namespace', OPERATOR.namespace, 'scale', `deployment/${OPERATOR.release}`, `--replicas=${replicas}`],
-      ]);
-    await scale(0);
-    try {
+    await withoutOperator(cluster, async () => {
       expect(await counted()).toBe(ORDERS);
-    } finally {
-      await scale(1);
-      await cluster.run('kubectl', [
-        ...['--namespace', OPERATOR.namespace, 'rollout', 'status', `deployment/${OPERATOR.release}`, '--timeout=60s'],
-      ]);
-    }
+    });
   }, 120_000);
 
   it('is no longer traced when its last policy goes, and is again when one comes', async () => {
