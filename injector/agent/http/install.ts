@@ -112,7 +112,9 @@ export class HttpHooks {
     if (Number(process.versions.node.split('.', 1)[0]) < 24) return;
     const emit = prototype.emit as Emit;
     const ownEmit: Emit = function (this: object, ...values: Parameters<Emit>) {
-      const exchange = exchangeOf(this);
+      // Most events of a request have no listener: then there is nobody to run in a context.
+      const listeners = (this as { _events?: Record<string | symbol, unknown> })._events;
+      const exchange = listeners?.[values[0]] === undefined ? undefined : exchangeOf(this);
       if (exchange === undefined) return Reflect.apply(emit, this, values);
       return tracing.contexts.with(exchange.context, () => Reflect.apply(emit, this, values));
     };
