@@ -9,12 +9,13 @@ import type { WebhookServer } from '../webhook/server.ts';
 import { serve } from '../webhook/server.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
+import { EventRecorder } from './events/recorder.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
 import { LeaderElector } from './leader/lease.ts';
 import type { Part } from './manager.ts';
 import { Manager } from './manager.ts';
-import { countNudge, leaderMetric, queueMetrics, registry, webhookMetrics } from './metrics.ts';
+import { countDroppedEvents, countNudge, leaderMetric, queueMetrics, registry, webhookMetrics } from './metrics.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
@@ -58,6 +59,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   let server: WebhookServer | undefined;
   let timer: NodeJS.Timeout | undefined;
 
+  const events = new EventRecorder({ client, instance: hostname(), logger, onDropped: countDroppedEvents });
   // Whatever is to be done once, by one replica, is done with this client.
   const leading = client.guarded(() => elector.assertLeading());
   const onError = (key: string, error: unknown, failures: number) =>
@@ -137,6 +139,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
 
   return [
     probes(config.probePort, registry, waitingFor),
+    events,
     { name: 'caches', start: () => view.start(), stop: () => view.stop() },
     {
       name: 'webhook',

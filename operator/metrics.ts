@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { WebhookMetrics } from '../webhook/server.ts';
+import type { DropReason } from './events/recorder.ts';
 import type { QueueObserver } from './kube/workqueue.ts';
 
 export const registry = new Registry();
@@ -63,6 +64,12 @@ const nudged = new Counter({
   registers,
 });
 
+const eventsDropped = new Counter({
+  name: 'tracing_operator_events_dropped_total',
+  help: 'Kubernetes events that were not written: too many about one object, too many overall, or refused',
+  labelNames: ['reason'],
+  registers,
+});
 const leader = new Gauge({
   name: 'leader_election_master_status',
   help: 'Whether this replica leads: 1 or 0',
@@ -91,4 +98,5 @@ export function queueMetrics(name: string): QueueObserver {
 }
 
 export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ name }, leads ? 1 : 0);
+export const countDroppedEvents = (reason: DropReason, count: number): void => eventsDropped.inc({ reason }, count);
 export const countNudge = (): void => nudged.inc();

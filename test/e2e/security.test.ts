@@ -114,8 +114,9 @@ describe("the operator's own ServiceAccount", () => {
         expect([verb, resource, await may(ACCOUNT, verb, resource)]).toEqual([verb, resource, false]);
     }, 60_000);
 
-    it('what it needs to tell a pod of its policy', async () => {
+    it('what it needs to tell a pod of its policy, and people by events', async () => {
       await merge(`${paths.pod}/status`, { metadata: { annotations: { 'tracing.acme/policy-key': 'policy.a.json' } } });
+      for (const verb of ['create', 'patch']) expect(await may(ACCOUNT, verb, 'events.events.k8s.io')).toBe(true);
     });
   });
 
