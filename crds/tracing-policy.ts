@@ -249,7 +249,7 @@ export const clusterTracingPolicySpec = z
 const count = (description: string) => z.int().min(0).describe(description).optional();
 
 /** Why pods of a workload are not as they should be: a closed list. */
-export const WORKLOAD_REASONS = ['Missing'] as const;
+export const WORKLOAD_REASONS = ['Missing', 'Outdated', 'NoAgentReport', 'ReportsStopped', 'AgentFailed'] as const;
 
 /** What both kinds report. Written by the operator alone. */
 export const policyStatus = z
@@ -272,8 +272,14 @@ export const policyStatus = z
     pods: z
       .object({
         matched: count('Pods under this policy that ask to be traced.'),
-        injected: count('Of those, pods that have the agent.'),
+        injected: count('Of those, pods that have the agent, and a process that reports or may still do so.'),
+        reporting: count('Pods whose agent has reported lately.'),
+        current: count('Reporting pods that act on the newest revision of the policy.'),
+        outdated: count('Reporting pods that do not, yet.'),
         missing: count('Pods that ask to be traced and have no agent: they started before the operator was there.'),
+        noAgentReport: count('Pods with the agent in which no Node.js process ever reported.'),
+        unknown: count('Pods whose agent has stopped reporting, or has had no time to begin.'),
+        failed: count('Pods in which the agent says that it does not trace.'),
       })
       .describe('How many pods, by what is known of them.')
       .optional(),
@@ -285,7 +291,7 @@ export const policyStatus = z
           name: z.string().max(253).describe('Name of the workload.'),
           reason: z.enum(WORKLOAD_REASONS).describe('What is wrong with its pods.'),
           pods: z.int().describe('How many pods it concerns.'),
-          message: z.string().max(512).describe('What to do.').optional(),
+          message: z.string().max(512).describe('What the agent said, or what to do.').optional(),
         }),
       )
       .max(20)

@@ -232,6 +232,8 @@ function policyVolume() {
             ],
           },
         },
+        // For the agent's reports to the operator, and good for nothing else.
+        { serviceAccountToken: { path: 'token', audience: names.REPORT_AUDIENCE, expirationSeconds: 3600 } },
       ],
     },
   };

@@ -17,6 +17,10 @@ export const POLICY_DOCUMENT = 'tracing.acme/policy-document';
 export const STATUS = 'tracing.acme/status';
 
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
+/** Key of that ConfigMap which tells agents where to report: never a policy's, those have a dot and a kind in front. */
+export const OPERATOR_KEY = 'operator.json';
+/** Audience of the token with which a pod's agent reports to the operator. */
+export const REPORT_AUDIENCE = 'tracing-operator';
 /** Value of the policy-key annotation when no policy applies. Never a ConfigMap key: those end in `.json`. */
 export const NO_POLICY = 'none';
 

@@ -24,6 +24,17 @@ const schema = z.strictObject({
     /** Secret that holds the authority and the certificate. */
     secret: z.string().min(1),
   }),
+  reports: z.strictObject({
+    port: z.int().default(9444),
+    /** Port of the Service in front of it. */
+    servicePort: z.int().default(8443),
+    /** Headless Service that names every replica. */
+    peers: z.string().min(1),
+    /** File with a token of our own, for the audience of reports. */
+    token: z.string().min(1),
+    /** Our own ServiceAccount. */
+    serviceAccount: z.string().min(1),
+  }),
   /** Port of /healthz, /readyz and /metrics. */
   probePort: z.int().default(8080),
   defaultPolicy: defaultPolicySpec.default({}),

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { admit } from '../webhook/admit.ts';
 import { describePolicy } from '../injector/resolve.ts';
-import type { WebhookServer } from '../webhook/server.ts';
-import { serve } from '../webhook/server.ts';
+import type { TlsServer } from '../webhook/server.ts';
+import { app, serve } from '../webhook/server.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { EventRecorder } from './events/recorder.ts';
@@ -20,6 +21,11 @@ import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
 import { probes } from './probes.ts';
+import { Peers } from './reports/peers.ts';
+import { REPORT_INTERVAL } from './reports/report.ts';
+import { reportsApp } from './reports/server.ts';
+import { ReportStore } from './reports/store.ts';
+import { Tokens } from './reports/tokens.ts';
 import { CertificateKeeper } from './serving/certificate.ts';
 import { StatusController } from './status/controller.ts';
 
@@ -42,6 +48,8 @@ const CERTIFICATE_CHECK = 10 * 60 * 1000;
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
 const STATUS_SETTLE = 1000;
+/** How soon silence of agents shows in status, besides the time that is left to them. */
+const RESUMMARIZE = 60_000;
 /** Endpoints follow readiness within a few seconds; until then connections still come. */
 const DRAIN = 5_000;
 
@@ -56,15 +64,33 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const view = new ClusterView(client, config.defaultPolicy, logger);
   const { namespace, webhook } = config;
   const keeper = new CertificateKeeper(client, { namespace, ...webhook, logger });
-  let server: WebhookServer | undefined;
+  const servers: TlsServer[] = [];
   let timer: NodeJS.Timeout | undefined;
+  const { reports } = config;
+  const serviceName = `${webhook.service}.${namespace}.svc`;
+  let ca = '';
+  const store = new ReportStore();
+  const tokens = new Tokens(client, Date.now);
+  const peers = new Peers({
+    store,
+    host: `${reports.peers}.${namespace}.svc`,
+    serverName: serviceName,
+    port: reports.port,
+    ca: () => ca,
+    token: () => readFileSync(reports.token, 'utf8').trim(),
+    logger,
+  });
 
   const events = new EventRecorder({ client, instance: hostname(), logger, onDropped: countDroppedEvents });
   // Whatever is to be done once, by one replica, is done with this client.
   const leading = client.guarded(() => elector.assertLeading());
   const onError = (key: string, error: unknown, failures: number) =>
     logger.warn({ key, failures, error: String(error) }, 'reconcile failed: trying again');
-  const controller = new PolicyController(leading, view, { logger, onNudge: countNudge });
+  const controller = new PolicyController(leading, view, {
+    logger,
+    onNudge: countNudge,
+    reporting: () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca }),
+  });
   const policyQueue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
     workers: 4,
     observer: queueMetrics('policy'),
@@ -83,6 +109,8 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     defaults: config.defaultPolicy,
     logger,
     now: Date.now,
+    reports: (podUid) => store.of(podUid),
+    listeningSince: Date.now(),
     onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
   });
   const statusQueue = new WorkQueue((id, signal) => status.reconcile(id, signal), {
@@ -100,6 +128,18 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       onError,
     },
   );
+  store.onChange((name) => summaryQueue.addAfter(name, SETTLE));
+  // Silence changes what is known as well: every namespace with traced pods is summed up again now and then.
+  const resummarize = () => {
+    const alive = new Set<string>();
+    for (const { metadata } of view.namespaces()) {
+      const pods = view.injectedPods(metadata.name);
+      for (const pod of pods) alive.add(pod.metadata.uid);
+      if (pods.length > 0) summaryQueue.add(metadata.name);
+    }
+    store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
+  };
+  let summaryTimer: NodeJS.Timeout | undefined;
   const rescope = () => scopeQueue.addAfter(webhook.configuration, SETTLE);
   view.listen({
     namespace: (name) => {
@@ -131,10 +171,13 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
 
   const refreshCertificate = async (): Promise<void> => {
     const held = await keeper.current();
-    server?.setCertificate(held);
+    for (const server of servers) server.setCertificate(held);
     await keeper.publish(held.ca);
-    // Its webhook carries the same CA bundle.
+    if (held.ca === ca) return;
+    // The webhook of policies carries the CA bundle too, and every namespace's ConfigMap.
+    ca = held.ca;
     rescope();
+    for (const each of view.namespaces()) policyQueue.add(each.metadata.name);
   };
 
   return [
@@ -145,9 +188,8 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       name: 'webhook',
       start: async () => {
         const certificate = await keeper.current();
-        server = await serve({
-          port: webhook.port,
-          certificate,
+        ({ ca } = certificate);
+        const admission = app({
           metrics: webhookMetrics,
           logger,
           admit: (request, namespaceAsked) =>
@@ -157,6 +199,15 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
               options: { agentImage: config.agent.image, agentImagePullPolicy: config.agent.imagePullPolicy },
             }),
         });
+        const peer = `system:serviceaccount:${namespace}:${reports.serviceAccount}`;
+        const identify = (token: string) => tokens.identify(token);
+        servers.push(
+          await serve(admission, { port: webhook.port, certificate }),
+          await serve(reportsApp({ store, identify, peer, now: Date.now, logger }), {
+            port: reports.port,
+            certificate,
+          }),
+        );
         await keeper.publish(certificate.ca);
         timer = setInterval(() => {
           refreshCertificate().catch((error: unknown) =>
@@ -166,11 +217,22 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       },
       stop: async () => {
         clearInterval(timer);
-        await server?.close();
+        await Promise.all(servers.map((server) => server.close()));
       },
     },
     // Writes nothing. A follower that has summed up already does not begin to lead with counts that are not yet whole.
-    { name: 'summaries', start: () => summaryQueue.start(), stop: () => summaryQueue.stop() },
+    {
+      name: 'summaries',
+      start: () => {
+        summaryQueue.start();
+        summaryTimer = setInterval(resummarize, RESUMMARIZE);
+      },
+      stop: async () => {
+        clearInterval(summaryTimer);
+        await summaryQueue.stop();
+      },
+    },
+    peers,
     elector,
   ];
 }

@@ -75,7 +75,7 @@ describe('behind TLS', () => {
   it('takes a new certificate without dropping a connection', async () => {
     const first = await issue(['localhost'], Date.now());
     const second = await issue(['localhost'], Date.now(), first);
-    const server = await serve({ ...options, port: 0, host: '127.0.0.1', certificate: first });
+    const server = await serve(app(options), { port: 0, host: '127.0.0.1', certificate: first });
     const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: first.ca, servername: 'localhost' });
     const post = (through: https.Agent) =>
       new Promise<{ status: number; serial: string }>((resolve, reject) => {

@@ -20,11 +20,8 @@ export interface WebhookMetrics {
 }
 
 export interface WebhookOptions {
-  port: number;
-  host?: string;
-  certificate: Certificate;
   /** @param namespaceAsked the API server found the namespace's own label to ask for all of its pods. */
-  admit(request: AdmissionRequest, namespaceAsked: boolean): { reply: AdmissionReply; decisions: Decision[] };
+  admit: (request: AdmissionRequest, namespaceAsked: boolean) => { reply: AdmissionReply; decisions: Decision[] };
   metrics: WebhookMetrics;
   logger: Logger;
 }
@@ -35,8 +32,8 @@ const BODY_LIMIT = '7mb';
 /** Kinds that the chart sends us: whoever else reaches the port must not make metrics of any name. */
 const KINDS = new Set(['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
 
-/** The AdmissionReview endpoint, by itself for tests; `serve` puts it behind TLS. */
-export function app(options: Omit<WebhookOptions, 'port' | 'host' | 'certificate'>): express.Express {
+/** The AdmissionReview endpoint; `serve` puts it behind TLS. */
+export function app(options: WebhookOptions): express.Express {
   const { admit, metrics, logger } = options;
   const server = express();
   server.disable('x-powered-by').disable('etag');
@@ -86,8 +83,8 @@ export function app(options: Omit<WebhookOptions, 'port' | 'host' | 'certificate
   }
 }
 
-/** A running webhook server. */
-export interface WebhookServer {
+/** A server behind TLS. */
+export interface TlsServer {
   port: number;
   /** Uses another certificate for new connections; those that are open go on. */
   setCertificate(certificate: Certificate): void;
@@ -95,7 +92,10 @@ export interface WebhookServer {
   close(): Promise<void>;
 }
 
-export async function serve(options: WebhookOptions): Promise<WebhookServer> {
+export async function serve(
+  handler: express.Express,
+  options: { port: number; host?: string; certificate: Certificate },
+): Promise<TlsServer> {
   const tls = ({ certificate, privateKey }: Certificate) => ({
     cert: certificate,
     key: privateKey,
@@ -103,7 +103,7 @@ export async function serve(options: WebhookOptions): Promise<WebhookServer> {
   });
   const server = https.createServer(
     { ...tls(options.certificate), requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 90_000 },
-    app(options),
+    handler,
   );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

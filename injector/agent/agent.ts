@@ -6,6 +6,7 @@ import { LiveContextManager } from './context.ts';
 import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
 import type * as Http from 'node:http';
+import type * as Https from 'node:https';
 import type * as Os from 'node:os';
 import { HttpHooks } from './http/install.ts';
 import { watchFastify } from './http/route.ts';
@@ -17,6 +18,7 @@ import { PolicyDirectory } from './policy.ts';
 import { LivePropagator } from './propagators.ts';
 import { SpanQueue, type BatchOptions, type Destination } from './queue.ts';
 import { debugOnce, failed, sayOnce } from './report.ts';
+import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
 import { LiveSampler } from './sampler.ts';
 import { resolveSettings, type ExporterSettings, type PolicyState, type Settings } from './settings.ts';
@@ -50,7 +52,9 @@ export class Agent implements SpanSink {
   private http: HttpHooks | undefined;
   private muted = false;
   private madeRoom = false;
-  private stopped = false;
+  private stopped: string | undefined;
+  private reporter: Reporter | undefined;
+  private policy: PolicyState | undefined;
 
   constructor(host: Host, env: Environment) {
     this.host = host;
@@ -96,6 +100,7 @@ export class Agent implements SpanSink {
     const directory = path === undefined ? undefined : new PolicyDirectory(path);
     this.apply(directory?.read());
     if (directory === undefined && !this.state.on) return;
+    if (path !== undefined) this.report(path);
     const other = isApiTaken() ? 'an OpenTelemetry SDK' : loadedTracer(Object.keys(this.host.require.cache));
     if (other !== undefined) return this.stepAside(`${other} is tracing it`);
     registerApi(this.provider, this.contexts, this.propagator);
@@ -127,6 +132,8 @@ export class Agent implements SpanSink {
 
   private apply(policy: PolicyState | undefined): void {
     if (this.stopped) return;
+    this.policy = policy;
+    this.reporter?.changed();
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
     this.settings = settings;
@@ -176,14 +183,7 @@ export class Agent implements SpanSink {
     };
     return openDestination(exporter, {
       sayOnce,
-      untraced: (work) => {
-        this.muted = true;
-        try {
-          return work();
-        } finally {
-          this.muted = false;
-        }
-      },
+      untraced: (work) => this.untraced(work),
     });
   }
 
@@ -197,7 +197,8 @@ export class Agent implements SpanSink {
   /** Ends all tracing by us in this process, for good. */
   private stepAside(reason: string): void {
     if (this.stopped) return;
-    this.stopped = true;
+    this.stopped = reason;
+    this.reporter?.changed();
     sayOnce(`not tracing this process: ${reason}`);
     this.state.on = false;
     this.http?.set(false);
@@ -226,6 +227,38 @@ export class Agent implements SpanSink {
       this.libraries.handler(UNDICI_CREATE)?.(message);
     } catch (error) {
       failed('fetch could not be instrumented', error);
+    }
+  }
+
+  /** Tells the operator what is in force here, now and then. */
+  private report(directory: string): void {
+    const { container = '' } =
+      /(?:^|,)k8s\.container\.name=(?<container>[^,]*)/.exec(text(this.env, 'TRACING_ACME_RESOURCE') ?? '')?.groups ??
+      {};
+    this.reporter = new Reporter({
+      directory,
+      requireHttps: () => this.host.require('node:https') as typeof Https,
+      untraced: (work) => this.untraced(work),
+      body: () => ({
+        container,
+        pid: process.pid,
+        key: this.policy?.kind === 'policy' ? this.policy.key : 'none',
+        revision: this.policy?.kind === 'policy' ? this.policy.revision : 'none',
+        agentVersion: version,
+        nodeVersion: process.version,
+        ...(this.stopped !== undefined && { failure: `not traced by us: ${this.stopped}` }),
+      }),
+    });
+    this.reporter.start();
+  }
+
+  /** Runs work whose requests are our own. */
+  private untraced<T>(work: () => T): T {
+    this.muted = true;
+    try {
+      return work();
+    } finally {
+      this.muted = false;
     }
   }
 

@@ -40,7 +40,7 @@ export class PolicyDirectory {
     // What was embedded at admission is older than anything read since under the same key.
     const document = this.document(key) ?? (this.inForce === key ? undefined : this.document('pod/document', key));
     if (document) {
-      this.state = { kind: 'policy', spec: document.spec };
+      this.state = { kind: 'policy', key, revision: document.revision, spec: document.spec };
       this.inForce = key;
     }
     return this.state;

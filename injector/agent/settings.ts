@@ -24,7 +24,8 @@ export interface Settings {
 }
 
 /** What the mounted policy says: a document, that there is none for this pod, or nothing yet. */
-export type PolicyState = { kind: 'policy'; spec: PolicyDocumentSpec } | { kind: 'none' } | { kind: 'unknown' };
+export type PolicyState =
+  { kind: 'policy'; key: string; revision: string; spec: PolicyDocumentSpec } | { kind: 'none' } | { kind: 'unknown' };
 
 const DEFAULT_PROPAGATORS = ['tracecontext', 'baggage'];
 const OFF: Settings = {

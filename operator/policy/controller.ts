@@ -1,11 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
+import { OPERATOR_KEY, POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
 import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
+
+/** Where agents report to, and whom they trust there (PEM). */
+export interface Reporting {
+  url: string;
+  ca: string;
+}
 
 /** Field manager of everything this controller applies. */
 const FIELD_MANAGER = 'tracing-operator-policy';
@@ -21,12 +27,18 @@ export class PolicyController {
   readonly #client: KubeClient;
   readonly #view: ClusterView;
   readonly #logger: Logger;
+  readonly #reporting: () => Reporting;
   readonly #onNudge: () => void;
 
-  constructor(client: KubeClient, view: ClusterView, options: { logger: Logger; onNudge: () => void }) {
+  constructor(
+    client: KubeClient,
+    view: ClusterView,
+    options: { logger: Logger; onNudge: () => void; reporting: () => Reporting },
+  ) {
     this.#client = client;
     this.#view = view;
     this.#logger = options.logger;
+    this.#reporting = options.reporting;
     this.#onNudge = options.onNudge;
   }
 
@@ -59,7 +71,10 @@ export class PolicyController {
       if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
       return;
     }
-    const data = Object.fromEntries(documents.map((document) => [document.key, JSON.stringify(document)]));
+    const data: Record<string, string> = Object.fromEntries([
+      [OPERATOR_KEY, JSON.stringify(this.#reporting())],
+      ...documents.map((document) => [document.key, JSON.stringify(document)]),
+    ]);
     if (existing && isDeepStrictEqual(existing.data, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },

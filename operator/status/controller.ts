@@ -6,6 +6,7 @@ import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import type { KeptReport } from '../reports/report.ts';
 import type { Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
 
@@ -19,6 +20,9 @@ export interface StatusOptions {
   logger: Logger;
   /** Milliseconds since 1970. */
   now: () => number;
+  /** The reports of a pod's processes, by its UID. */
+  reports: (podUid: string) => KeptReport[];
+  listeningSince: number;
   /** Asks for a policy's status to be written, by what describePolicy() says. */
   onPolicy: (id: string) => void;
 }
@@ -49,6 +53,9 @@ export class StatusController {
           policies: this.#view.policies(name),
           injected: this.#view.injectedPods(name),
           others: this.#view.otherPods(name),
+          reports: this.#options.reports,
+          now: this.#options.now(),
+          listeningSince: this.#options.listeningSince,
         })
       : new Map<string, Summary>();
     if (after.size > 0) this.#summaries.set(name, after);
@@ -137,6 +144,8 @@ export class StatusController {
 
 function degraded(pods: Summary['pods'], problems: string[]): [boolean, string, string] {
   if (problems.length > 0) return [true, 'PolicyProblem', problems.sort().join('; ')];
+  if (pods.failed > 0)
+    return [true, 'AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why'];
   if (pods.missing > 0)
     return [true, 'PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads'];
   return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];

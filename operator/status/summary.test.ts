@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../../crds/tracing-policy.ts';
 import type { PodMeta } from '../policy/cluster-view.ts';
+import type { KeptReport } from '../reports/report.ts';
+import { policyMark, resolve } from '../../injector/resolve.ts';
 import { summarize } from './summary.ts';
 
 const time = '2026-01-01T00:00:00Z';
@@ -15,6 +17,12 @@ const pod = (name: string, annotations: Record<string, string> = {}, more: Parti
   metadata: { ...meta(name), namespace: 'shop', labels: { app: 'web', 'pod-template-hash': 'h1' }, annotations },
   ...more,
 });
+const NOW = Date.parse('2026-01-02T00:00:00Z');
+const MINUTE = 60_000;
+const report0: KeptReport = {
+  ...{ namespace: 'shop', pod: 'a', podUid: 'a', container: 'app', pid: 1 },
+  ...{ key: 'none', revision: 'none', agentVersion: '1', nodeVersion: 'v24', receivedAt: NOW - MINUTE },
+};
 const asked = { 'tracing.acme/inject': 'true' };
 
 const sum = (facts: {
@@ -23,8 +31,13 @@ const sum = (facts: {
   injected?: PodMeta[];
   others?: PodMeta[];
   labels?: Record<string, string>;
+  reports?: Record<string, Partial<KeptReport>[]>;
+  listeningSince?: number;
 }) =>
   summarize({
+    reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
+    now: NOW,
+    listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },
     injected: facts.injected ?? [],
@@ -34,7 +47,7 @@ const sum = (facts: {
 describe('the summary of a namespace', () => {
   it('counts pods that have the agent and pods that ask for it and do not', () => {
     const summary = sum({ injected: [pod('a', asked), pod('b', asked)], others: [pod('c', asked), pod('d')] });
-    expect(summary.get('TracingPolicy shop/p')?.pods).toEqual({ matched: 3, injected: 2, missing: 1 });
+    expect(summary.get('TracingPolicy shop/p')?.pods).toMatchObject({ matched: 3, missing: 1 });
   });
 
   it('names the workloads of pods that are missing, with the number of their pods', () => {
@@ -74,5 +87,35 @@ describe('the summary of a namespace', () => {
     const overlaps = ['TracingPolicy shop/p over ClusterTracingPolicy base as Namespaced before Cluster'];
     expect(summary.get('TracingPolicy shop/p')?.overlaps).toEqual(overlaps);
     expect(summary.get('ClusterTracingPolicy base')).toMatchObject({ overlaps, pods: { matched: 0 } });
+  });
+
+  describe('goes by what agents report', () => {
+    const mark = policyMark(
+      resolve({ namespaced: [policy('p')], cluster: [], defaults: {} }, { namespace: 'shop' }).document,
+    );
+    const of = (reports: Partial<KeptReport>[], listeningSince = 0) => {
+      const { pods, workloads } = sum({ injected: [pod('a', asked)], reports: { a: reports }, listeningSince }).get(
+        'TracingPolicy shop/p',
+      )!;
+      const counts = Object.entries(pods).filter(([, count]) => count > 0);
+      return [counts.map(([name]) => name).join(' '), workloads.map(({ reason }) => reason).join()];
+    };
+    it.each<[string, Partial<KeptReport>[], string, string]>([
+      ['the newest revision', [mark], 'matched injected reporting current', ''],
+      ['another revision', [{ ...mark, revision: 'old' }], 'matched injected reporting outdated', 'Outdated'],
+      [
+        'one process of two behind',
+        [mark, { ...mark, key: 'none' }],
+        'matched injected reporting outdated',
+        'Outdated',
+      ],
+      ['a failure', [{ ...mark, failure: 'dd-trace is there' }], 'matched injected failed', 'AgentFailed'],
+      ['long ago', [{ ...mark, receivedAt: NOW - 10 * MINUTE }], 'matched injected unknown', 'ReportsStopped'],
+      ['never, though there was time', [], 'matched noAgentReport', 'NoAgentReport'],
+    ])('%s', (_name, reports, counts, reasons) => expect(of(reports)).toEqual([counts, reasons]));
+
+    it('and not by their silence while there was no time to hear them', () => {
+      expect(of([], NOW - MINUTE)).toEqual(['matched injected unknown', '']);
+    });
   });
 });

@@ -2,8 +2,10 @@ import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts'
 import { isAsked } from '../../injector/inject.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policies, Policy } from '../../injector/resolve.ts';
-import { describePolicy, resolve } from '../../injector/resolve.ts';
+import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
+import type { KeptReport } from '../reports/report.ts';
+import { REPORT_INTERVAL } from '../reports/report.ts';
 
 export type PodCounts = Record<keyof NonNullable<PolicyStatus['pods']>, number>;
 export type ProblemWorkload = NonNullable<PolicyStatus['workloads']>[number];
@@ -23,7 +25,16 @@ export interface NamespaceFacts {
   policies: Policies;
   injected: PodMeta[];
   others: PodMeta[];
+  /** The reports of a pod's processes, by its UID. */
+  reports: (podUid: string) => KeptReport[];
+  /** Milliseconds since 1970. */
+  now: number;
+  /** When this operator began to hear reports: silence before says nothing. */
+  listeningSince: number;
 }
+
+/** For so long a report is taken for the present state: two may go missing. */
+const LATELY = 2.5 * REPORT_INTERVAL * 1000;
 
 /** Sums up a namespace by policy; the key is what describePolicy() says. */
 export function summarize(facts: NamespaceFacts): Map<string, Summary> {
@@ -57,17 +68,48 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     }
 
     summary.pods.matched++;
-    if (injected) {
-      summary.pods.injected++;
-    } else {
-      summary.pods.missing++;
-      addWorkload(summary.workloads, pod, 'Missing', RESTART);
-    }
+    const state = injected ? stateOf(pod, policyMark(resolution.document), facts) : MISSING;
+    summary.pods[state.count]++;
+    if (injected && state.count !== 'noAgentReport') summary.pods.injected++;
+    if (state.count === 'current' || state.count === 'outdated') summary.pods.reporting++;
+    if (state.reason) addWorkload(summary.workloads, pod, state.reason, state.message ?? '');
   }
   return summaries;
 }
 
-const RESTART = 'started without the agent: restart it, e.g. kubectl rollout restart';
+interface State {
+  count: 'current' | 'outdated' | 'noAgentReport' | 'unknown' | 'failed' | 'missing';
+  reason?: WorkloadReason;
+  message?: string;
+}
+
+const MISSING: State = {
+  count: 'missing',
+  reason: 'Missing',
+  message: 'started without the agent: restart it, e.g. kubectl rollout restart',
+};
+
+function stateOf(
+  pod: PodMeta,
+  wanted: { key: string; revision: string },
+  { reports, now, listeningSince }: NamespaceFacts,
+): State {
+  const all = reports(pod.metadata.uid);
+  const fresh = all.filter(({ receivedAt }) => now - receivedAt < LATELY);
+  const failure = fresh.find((report) => report.failure !== undefined)?.failure;
+  if (failure !== undefined) return { count: 'failed', reason: 'AgentFailed', message: failure };
+  if (fresh.length > 0) {
+    const behind = fresh.find(({ key, revision }) => key !== wanted.key || revision !== wanted.revision);
+    if (!behind) return { count: 'current' };
+    const message = `a process acts on ${behind.key} ${behind.revision}, not on ${wanted.key} ${wanted.revision}`;
+    return { count: 'outdated', reason: 'Outdated', message };
+  }
+  if (all.length > 0) return { count: 'unknown', reason: 'ReportsStopped', message: 'no report for some minutes' };
+  // Silence means something only where there was time to speak, for the pod and to us.
+  const since = Math.max(listeningSince, Date.parse(pod.metadata.creationTimestamp));
+  if (now - since < LATELY) return { count: 'unknown' };
+  return { count: 'noAgentReport', reason: 'NoAgentReport', message: 'no Node.js process has ever reported' };
+}
 
 function addWorkload(workloads: ProblemWorkload[], pod: PodMeta, reason: WorkloadReason, message: string): void {
   const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
@@ -78,7 +120,11 @@ function addWorkload(workloads: ProblemWorkload[], pod: PodMeta, reason: Workloa
 }
 
 export function emptySummary(): Summary {
-  return { pods: { matched: 0, injected: 0, missing: 0 }, workloads: [], overlaps: [], problems: [] };
+  const pods = {
+    ...{ matched: 0, injected: 0, reporting: 0, current: 0, outdated: 0 },
+    ...{ missing: 0, noAgentReport: 0, unknown: 0, failed: 0 },
+  };
+  return { pods, workloads: [], overlaps: [], problems: [] };
 }
 
 /** One summary of several namespaces. */

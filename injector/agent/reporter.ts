@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import type * as Https from 'node:https';
+
+/** What a process says of itself to the operator; operator/reports/report.ts reads it. */
+export interface ReportBody {
+  container: string;
+  pid: number;
+  key: string;
+  revision: string;
+  agentVersion: string;
+  nodeVersion: string;
+  failure?: string;
+}
+
+export interface ReporterServices {
+  /** The policy directory: `token` is in it, and `operator.json`, which says where to report. */
+  directory: string;
+  body: () => ReportBody;
+  requireHttps: () => typeof Https;
+  /** Runs work whose requests are not traced. */
+  untraced: <T>(work: () => T) => T;
+}
+
+/** Long enough after the start for short-lived processes to be over, and for the app to have the start to itself. */
+const FIRST_MILLIS = 5_000;
+const CHANGE_MILLIS = 500;
+const INTERVAL_MILLIS = 120_000;
+const TIMEOUT_MILLIS = 5_000;
+
+/**
+ * Tells the operator which policy is in force here: some seconds after the start, soon after a change, and every two
+ * minutes. It is for the operator's status alone: whatever goes wrong is nobody's concern in this process, nothing is
+ * tried again before its time, and no timer or socket keeps the process alive.
+ */
+export class Reporter {
+  private readonly services: ReporterServices;
+  private timer: NodeJS.Timeout | undefined;
+  private started = false;
+
+  constructor(services: ReporterServices) {
+    this.services = services;
+  }
+
+  start(): void {
+    this.started = true;
+    this.plan(FIRST_MILLIS);
+  }
+
+  /** What there is to say has changed. */
+  changed(): void {
+    if (this.started) this.plan(CHANGE_MILLIS);
+  }
+
+  /** All pods of a node learn of a change at the same time: each waits for a while of its own. */
+  private plan(millis: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(
+      () => {
+        this.plan(INTERVAL_MILLIS);
+        try {
+          this.services.untraced(() => this.send());
+        } catch {
+          // No token, no address yet, or a file in the making: the next time will tell.
+        }
+      },
+      millis * (0.9 + Math.random() * (millis === INTERVAL_MILLIS ? 0.2 : 1)),
+    );
+    this.timer.unref();
+  }
+
+  private send(): void {
+    const { directory } = this.services;
+    const { url, ca } = JSON.parse(readFileSync(`${directory}/operator.json`, 'utf8')) as { url: string; ca: string };
+    const token = readFileSync(`${directory}/token`, 'utf8').trim();
+    const body = JSON.stringify(this.services.body());
+    const request = this.services.requireHttps().request(
+      url,
+      {
+        method: 'POST',
+        ca,
+        agent: false,
+        timeout: TIMEOUT_MILLIS,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        },
+      },
+      (response) => response.resume(),
+    );
+    request.on('socket', (socket) => socket.unref());
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => {});
+    request.end(body);
+  }
+}

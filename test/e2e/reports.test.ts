@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/progress.ts';
+import { OPERATOR } from '../demo/deploy.ts';
+import type { Images } from '../demo/prepare.ts';
+import { withOperator } from './installation.ts';
+
+const REPLICAS = 3;
+
+interface Status {
+  conditions: { type: string; status: string; reason: string }[];
+  pods: Record<string, number>;
+  workloads?: { kind: string; name: string; reason: string; message: string }[];
+}
+
+/** What agents in real pods tell the operator, and what becomes of it in a policy's status. */
+describe('reports of agents', () => {
+  let cluster: Cluster;
+  let images: Images;
+  const namespace = `reports-${randomBytes(3).toString('hex')}`;
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const apply = (item: unknown) =>
+    cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  const operator = (...args: string[]) => cluster.run('kubectl', ['--namespace', OPERATOR.namespace, ...args]);
+
+  const policy = (ratio: number) => ({
+    apiVersion: 'tracing.acme/v1alpha1',
+    kind: 'TracingPolicy',
+    metadata: { name: 'default' },
+    spec: { sampling: { ratio }, exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }] },
+  });
+  const status = async () => {
+    const text = await kubectl('get', 'tracingpolicy', 'default', '-o', 'json');
+    return (JSON.parse(text) as { status?: Status }).status;
+  };
+  const becomes = async (what: string, seconds: number, check: (found: Status) => boolean) => {
+    let found: Status | undefined;
+    try {
+      await until(what, seconds * 1000, async () => ((found = await status()) ? check(found) : false));
+    } catch {
+      throw new Error(`${what}: the status is ${JSON.stringify(found)}`);
+    }
+    return found!;
+  };
+  const restarted = async () => {
+    await operator('rollout', 'restart', `deployment/${OPERATOR.release}`);
+    await operator('rollout', 'status', `deployment/${OPERATOR.release}`, '--timeout=120s');
+  };
+
+  beforeAll(async () => {
+    ({ cluster, images } = await withOperator());
+    await cluster.run('kubectl', ['create', 'namespace', namespace]);
+    await apply(policy(1));
+    await apply({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'web', annotations: { 'tracing.acme/inject': 'true' } },
+      spec: {
+        replicas: REPLICAS,
+        selector: { matchLabels: { app: 'web' } },
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: {
+            terminationGracePeriodSeconds: 0,
+            containers: [
+              {
+                name: 'app',
+                image: images.shop.ref,
+                imagePullPolicy: 'IfNotPresent',
+                command: ['node', '-e', 'setInterval(() => {}, 1000)'],
+              },
+            ],
+          },
+        },
+      },
+    });
+    await kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
+  }, 240_000);
+
+  afterAll(async () => {
+    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
+  }, 30_000);
+
+  it('make a pod current that follows its policy', async () => {
+    const found = await becomes('pods are not current', 40, ({ pods }) => pods.current === REPLICAS);
+    expect(found.pods).toMatchObject({ matched: REPLICAS, injected: REPLICAS, reporting: REPLICAS, outdated: 0 });
+    expect(found.workloads ?? []).toEqual([]);
+  }, 60_000);
+
+  it('say within seconds that a change has arrived', async () => {
+    await apply(policy(0.5));
+    await becomes('pods are not current again', 15, ({ pods }) => pods.current === REPLICAS && pods.outdated === 0);
+  }, 30_000);
+
+  it('reach the leader whichever replica they were told', async () => {
+    // Of the replicas one leads; with six connections or more it is unlikely that all of them led to that one.
+    const metrics = await operator('get', 'pods', '-l', 'app.kubernetes.io/name=tracing-operator', '-o', 'name');
+    expect(metrics.trim().split('\n').length).toBeGreaterThanOrEqual(2);
+    await kubectl('scale', 'deployment/web', `--replicas=${REPLICAS + 3}`);
+    await kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
+    await becomes('the new pods are not current', 40, ({ pods }) => pods.current === REPLICAS + 3);
+    await kubectl('scale', 'deployment/web', `--replicas=${REPLICAS}`);
+    await becomes('the pods are not fewer', 20, ({ pods }) => pods.matched === REPLICAS);
+  }, 150_000);
+
+  it('are not lost when the replicas are replaced one by one', async () => {
+    await restarted();
+    // Nobody has reported to the new replicas: they have it from the old ones.
+    const found = await status();
+    expect(found?.pods).toMatchObject({ matched: REPLICAS });
+    await becomes('pods are not current after a restart', 15, ({ pods }) => pods.current === REPLICAS);
+  }, 150_000);
+
+  it('name what an agent found in its way', async () => {
+    await apply({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'bare', labels: { app: 'bare' }, annotations: { 'tracing.acme/inject': 'true' } },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'app',
+            image: images.shop.ref,
+            imagePullPolicy: 'IfNotPresent',
+            command: [
+              'sh',
+              '-c',
+              'mkdir -p /tmp/node_modules/dd-trace && echo "module.exports = {}" > /tmp/node_modules/dd-trace/index.js && cd /tmp && exec node -e "require(\'dd-trace\'); setInterval(() => {}, 1000)"',
+            ],
+          },
+        ],
+      },
+    });
+    const found = await becomes('the pod has not failed', 40, ({ pods }) => pods.failed === 1);
+    expect(found.workloads).toMatchObject([{ kind: 'Pod', name: 'bare', reason: 'AgentFailed' }]);
+    expect(found.workloads?.[0]?.message).toMatch(/dd-trace/);
+    expect(found.conditions.find(({ type }) => type === 'Degraded')).toMatchObject({
+      status: 'True',
+      reason: 'AgentFailed',
+    });
+    await kubectl('delete', 'pod', 'bare');
+  }, 90_000);
+
+  it('are taken from nobody without a token for them', async () => {
+    const post = (token: string) =>
+      kubectl(
+        ...['exec', 'deployment/web', '--', 'node', '--no-warnings', '-e'],
+        `process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+         const body = JSON.stringify({ container: 'app', pid: 1, key: 'none', revision: 'none', agentVersion: '', nodeVersion: '' });
+         fetch('https://${OPERATOR.release}.${OPERATOR.namespace}:8443/reports', { method: 'POST', body, headers: { authorization: 'Bearer ' + ${token} } })
+           .then(({ status }) => console.log(status));`,
+      );
+    expect((await post(`'nonsense'`)).trim()).toBe('401');
+    const own = `require('fs').readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/token', 'utf8')`;
+    expect((await post(own)).trim()).toBe('401');
+    const right = `require('fs').readFileSync('/var/run/tracing.acme/policy/token', 'utf8')`;
+    expect((await post(right)).trim()).toBe('204');
+  }, 60_000);
+});
