@@ -28,7 +28,11 @@ const policies = { namespaced: load(read('policies.yaml')) as TracingPolicy[], c
 const context: AdmitContext = {
   policies: () => policies,
   namespaceLabels: () => ({}),
-  options: { agentImage: 'agent:test', agentImagePullPolicy: 'IfNotPresent' },
+  options: {
+    agentImage: 'agent:test',
+    agentImagePullPolicy: 'IfNotPresent',
+    reporting: { url: 'https://operator/reports', ca: 'PEM' },
+  },
 };
 
 function inLibrary(object: Pod | Workload) {

@@ -55,7 +55,11 @@ describe('which containers are traced', () => {
         containers: [{ name: 'app' }, { name: 'worker' }],
       },
     };
-    const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+    const options = {
+      agentImage: 'agent:1',
+      agentImagePullPolicy: 'IfNotPresent',
+      reporting: { url: 'https://operator/reports', ca: 'PEM' },
+    };
     const { decisions } = injectPod(pod, { name: 'n', labels: {} }, under(spec), options);
     return decisions.filter(({ reason }) => reason === 'Injected').map(({ container }) => container);
   };
@@ -80,7 +84,11 @@ it('passes on what is wrong with the policy, as a warning', () => {
     spec: { containers: [{ name: 'app' }] },
   };
   const resolution = { ...under({}), problems: ['something is wrong'] };
-  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+  const options = {
+    agentImage: 'agent:1',
+    agentImagePullPolicy: 'IfNotPresent',
+    reporting: { url: 'https://operator/reports', ca: 'PEM' },
+  };
   expect(injectPod(pod, { name: 'n', labels: {} }, resolution, options).decisions).toContainEqual({
     reason: 'PolicyProblem',
     message: 'something is wrong',
@@ -89,7 +97,11 @@ it('passes on what is wrong with the policy, as a warning', () => {
 });
 
 describe('annotations that would not fit', () => {
-  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+  const options = {
+    agentImage: 'agent:1',
+    agentImagePullPolicy: 'IfNotPresent',
+    reporting: { url: 'https://operator/reports', ca: 'PEM' },
+  };
   const document = {
     key: 'policy.p.json',
     revision: 'r',

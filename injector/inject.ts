@@ -9,6 +9,8 @@ import { resourceEnv } from './resource.ts';
 export interface InjectOptions {
   agentImage: string;
   agentImagePullPolicy: string;
+  /** Where agents report to, and the authority they trust there (PEM). */
+  reporting: { url: string; ca: string };
 }
 
 /** Why a pod or a container got the agent or did not: a closed list, used as a metric label. */
@@ -115,6 +117,7 @@ export function injectPod(
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(summary(decisions)),
+    [names.OPERATOR]: JSON.stringify(options.reporting),
   };
   const document = resolution.document ? JSON.stringify(resolution.document) : '';
   const used = sizeOf(metadata.annotations);
@@ -229,6 +232,7 @@ function policyVolume() {
               annotation('pod/key', names.POLICY_KEY),
               annotation('pod/revision', names.POLICY_REVISION),
               annotation('pod/document', names.POLICY_DOCUMENT),
+              annotation('pod/operator', names.OPERATOR),
             ],
           },
         },

@@ -14,10 +14,12 @@ export const INJECTED_LABEL = 'tracing.acme/injected';
 export const POLICY_KEY = 'tracing.acme/policy-key';
 export const POLICY_REVISION = 'tracing.acme/policy-revision';
 export const POLICY_DOCUMENT = 'tracing.acme/policy-document';
+/** Where the pod's agents report to, as it was at admission: `{url, ca}` in JSON. */
+export const OPERATOR = 'tracing.acme/operator';
 export const STATUS = 'tracing.acme/status';
 
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
-/** Key of that ConfigMap which tells agents where to report: never a policy's, those have a dot and a kind in front. */
+/** Key of that ConfigMap which tells agents where to report now: no policy's key is like it. */
 export const OPERATOR_KEY = 'operator.json';
 /** Audience of the token with which a pod's agent reports to the operator. */
 export const REPORT_AUDIENCE = 'tracing-operator';

@@ -71,6 +71,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   let ca = '';
   const store = new ReportStore();
   const tokens = new Tokens(client, Date.now);
+  const reporting = () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca });
   const peers = new Peers({
     store,
     host: `${reports.peers}.${namespace}.svc`,
@@ -89,7 +90,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const controller = new PolicyController(leading, view, {
     logger,
     onNudge: countNudge,
-    reporting: () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca }),
+    reporting,
   });
   const policyQueue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
     workers: 4,
@@ -196,7 +197,11 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
             admit(request, namespaceAsked, {
               policies: (name) => view.policies(name),
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
-              options: { agentImage: config.agent.image, agentImagePullPolicy: config.agent.imagePullPolicy },
+              options: {
+                agentImage: config.agent.image,
+                agentImagePullPolicy: config.agent.imagePullPolicy,
+                reporting: reporting(),
+              },
             }),
         });
         const peer = `system:serviceaccount:${namespace}:${reports.serviceAccount}`;

@@ -13,7 +13,7 @@ export interface ReportBody {
 }
 
 export interface ReporterServices {
-  /** The policy directory: `token` is in it, and `operator.json`, which says where to report. */
+  /** The policy directory: `token` is in it, and where to report. */
   directory: string;
   body: () => ReportBody;
   requireHttps: () => typeof Https;
@@ -68,9 +68,20 @@ export class Reporter {
     this.timer.unref();
   }
 
+  /** From the ConfigMap, which follows a renewed authority; as it was at admission until that is there. */
+  private operator(directory: string): { url: string; ca: string } {
+    const read = (name: string) =>
+      JSON.parse(readFileSync(`${directory}/${name}`, 'utf8')) as { url: string; ca: string };
+    try {
+      return read('operator.json');
+    } catch {
+      return read('pod/operator');
+    }
+  }
+
   private send(): void {
     const { directory } = this.services;
-    const { url, ca } = JSON.parse(readFileSync(`${directory}/operator.json`, 'utf8')) as { url: string; ca: string };
+    const { url, ca } = this.operator(directory);
     const token = readFileSync(`${directory}/token`, 'utf8').trim();
     const body = JSON.stringify(this.services.body());
     const request = this.services.requireHttps().request(

@@ -11,7 +11,7 @@ const spec = {
   propagators: ['tracecontext'],
   resource: { attributes: { team: 'shop' } },
 } as PolicyDocumentSpec;
-const policy: PolicyState = { kind: 'policy', key: 'policy.a.json', revision: 'r', spec };
+const policy: PolicyState & { kind: 'policy' } = { kind: 'policy', key: 'policy.a.json', revision: 'r', spec };
 
 describe('resolveSettings by the environment alone', () => {
   it('has the usual defaults', () => {
@@ -82,7 +82,7 @@ describe('resolveSettings with a policy', () => {
 
   it('is off without a policy, without exporters, and before anything is known', () => {
     expect(resolveSettings({}, { kind: 'none' }).on).toBe(false);
-    expect(resolveSettings({}, { ...policy, spec: { ...spec, exporters: [] } } as PolicyState).on).toBe(false);
+    expect(resolveSettings({}, { ...policy, spec: { ...spec, exporters: [] } }).on).toBe(false);
     expect(resolveSettings({}, { kind: 'unknown' }).on).toBe(false);
   });
 

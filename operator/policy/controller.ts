@@ -71,10 +71,8 @@ export class PolicyController {
       if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
       return;
     }
-    const data: Record<string, string> = Object.fromEntries([
-      [OPERATOR_KEY, JSON.stringify(this.#reporting())],
-      ...documents.map((document) => [document.key, JSON.stringify(document)]),
-    ]);
+    const data: Record<string, string> = { [OPERATOR_KEY]: JSON.stringify(this.#reporting()) };
+    for (const document of documents) data[document.key] = JSON.stringify(document);
     if (existing && isDeepStrictEqual(existing.data, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },

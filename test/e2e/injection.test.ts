@@ -52,9 +52,12 @@ describe('injection', () => {
   async function started(name: string, options: PodOptions): Promise<{ NODE_OPTIONS?: string; heap: number }> {
     await apply(pod(name, options));
     await kubectl('wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s');
-    const line = (await kubectl('logs', name, '-c', 'app')).split('\n').find((text) => text.startsWith('{'));
-    if (line === undefined) throw new Error(`${name} printed nothing`);
-    return JSON.parse(line) as { NODE_OPTIONS?: string; heap: number };
+    let line: string | undefined;
+    await until(`${name} has printed nothing`, 20_000, async () => {
+      line = (await kubectl('logs', name, '-c', 'app')).split('\n').find((text) => text.startsWith('{'));
+      return line !== undefined;
+    });
+    return JSON.parse(line!) as { NODE_OPTIONS?: string; heap: number };
   }
 
   const read = async <T>(...args: string[]): Promise<T> => JSON.parse(await kubectl('get', ...args, '-o', 'json')) as T;
