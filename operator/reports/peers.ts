@@ -1,4 +1,4 @@
-import { resolve4 } from 'node:dns/promises';
+import { lookup } from 'node:dns/promises';
 import https from 'node:https';
 import type { Logger } from 'pino';
 import type { Part } from '../manager.ts';
@@ -39,7 +39,9 @@ export class Peers implements Part {
 
   start(): void {
     const round = async (): Promise<void> => {
-      await this.#round().catch((error: unknown) => this.#options.logger.debug({ error: String(error) }, 'no peers'));
+      await this.#round().catch((error: unknown) =>
+        this.#options.logger.warn({ error: String(error) }, 'other replicas cannot be found'),
+      );
       if (!this.#stopped) this.#timer = setTimeout(() => void round(), INTERVAL);
     };
     void round();
@@ -51,9 +53,12 @@ export class Peers implements Part {
   }
 
   async #round(): Promise<void> {
-    const addresses = await resolve4(this.#options.host);
+    const addresses = (await lookup(this.#options.host, { all: true })).map(({ address }) => address);
     for (const address of this.#seen.keys()) if (!addresses.includes(address)) this.#seen.delete(address);
-    await Promise.allSettled(addresses.map((address) => this.#ask(address)));
+    const results = await Promise.allSettled(addresses.map((address) => this.#ask(address)));
+    for (const result of results)
+      if (result.status === 'rejected')
+        this.#options.logger.warn({ error: String(result.reason) }, 'a replica did not say what it was told');
   }
 
   async #ask(address: string): Promise<void> {
