@@ -9,6 +9,7 @@ import { withOperator } from './installation.ts';
 const REPLICAS = 3;
 
 interface Status {
+  observedGeneration: number;
   conditions: { type: string; status: string; reason: string }[];
   pods: Record<string, number>;
   workloads?: { kind: string; name: string; reason: string; message: string }[];
@@ -90,6 +91,7 @@ describe('reports of agents', () => {
 
   it('say within seconds that a change has arrived', async () => {
     await apply(policy(0.5));
+    await becomes('pods are not outdated', 5, (found) => found.observedGeneration === 2 && found.pods.outdated! > 0);
     await becomes('pods are not current again', 15, ({ pods }) => pods.current === REPLICAS && pods.outdated === 0);
   }, 30_000);
 
