@@ -110,6 +110,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     defaults: config.defaultPolicy,
     logger,
     now: Date.now,
+    events,
     reports: (podUid) => store.of(podUid),
     listeningSince: Date.now(),
     onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
@@ -193,6 +194,15 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         const admission = app({
           metrics: webhookMetrics,
           logger,
+          // A pod that is being made may have no name yet: the event is about its namespace.
+          onFailure: ({ kind, namespace: where = 'default' }) =>
+            events.record({
+              regarding: { apiVersion: 'v1', kind: 'Namespace', name: where },
+              type: 'Warning',
+              reason: 'NotInjected',
+              action: 'Inject',
+              note: `a ${kind.kind} was admitted without tracing, because of an error in tracing-operator; its log has the details`,
+            }),
           admit: (request, namespaceAsked) =>
             admit(request, namespaceAsked, {
               policies: (name) => view.policies(name),

@@ -9,8 +9,10 @@ import { app, serve } from './server.ts';
 
 const logger = pino({ level: 'silent' });
 const failures: string[] = [];
+const told: unknown[] = [];
 const options = {
   logger,
+  onFailure: ({ uid }: { uid: string }) => void told.push(uid),
   metrics: { request() {}, decision() {}, failure: () => void failures.push('failure') },
   admit: ({ object }: { object: Record<string, unknown> | null }) => {
     if (object?.explode) throw new Error('a bug of ours');
@@ -63,6 +65,7 @@ describe('the AdmissionReview endpoint', () => {
     expect(answer).toMatchObject({ uid: 'u', allowed: true, warnings: [expect.stringContaining('without tracing')] });
     expect(answer.patch).toBeUndefined();
     expect(failures).toEqual(['failure']);
+    expect(told).toEqual(['u']);
   });
 
   it('has nothing elsewhere', async () => {

@@ -23,6 +23,8 @@ export interface WebhookOptions {
   /** @param namespaceAsked the API server found the namespace's own label to ask for all of its pods. */
   admit: (request: AdmissionRequest, namespaceAsked: boolean) => { reply: AdmissionReply; decisions: Decision[] };
   metrics: WebhookMetrics;
+  /** An object was admitted as it is because of an error of ours. */
+  onFailure?: (request: AdmissionRequest) => void;
   logger: Logger;
 }
 
@@ -70,6 +72,7 @@ export function app(options: WebhookOptions): express.Express {
       return reply;
     } catch (error) {
       metrics.failure();
+      if (!review.dryRun) options.onFailure?.(review);
       logger.error(
         { error, namespace: review.namespace, kind: review.kind.kind, name: review.name },
         'admission failed',

@@ -9,22 +9,18 @@ import { TokenBucket } from './token-bucket.ts';
 
 /** What events are about, in words that do not change: people filter by them. */
 export type EventReason =
-  /** A policy is in force in other pods than before, or says something else to them. */
-  | 'PolicyDelivered'
   /** Several policies match the same pods; the note names the one in force, and why. */
   | 'PolicyOverlaps'
-  /** A policy cannot be acted on as it stands. */
-  | 'PolicyRefused'
+  /** Something that a policy says is not done: it sends spans nowhere, or where it may not. */
+  | 'PolicyProblem'
   /** Tracing was switched off in running pods. */
   | 'TracingSwitchedOff'
-  /** Tracing was asked for, and a pod or container did not get the agent. */
+  /** Tracing was asked for, and a pod did not get the agent because of an error of ours. */
   | 'NotInjected'
   /** Pods run that started without the agent they should have. */
   | 'RestartNeeded'
   /** The agent in a pod reports that it does not do what its policy says. */
-  | 'AgentFailed'
-  /** What a policy asks for could not be done, and is being tried again. */
-  | 'ReconcileFailed';
+  | 'AgentFailed';
 
 export interface EventRegarding {
   apiVersion: string;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { PolicyStatus } from '../../crds/tracing-policy.ts';
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
+import type { EventReason, EventRecorder } from '../events/recorder.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
@@ -12,6 +13,16 @@ import { add, emptySummary, summarize } from './summary.ts';
 
 const FIELD_MANAGER = 'tracing-operator-status';
 const WORKLOADS_SHOWN = 20;
+
+/** What is worth an event, by the reason of a condition. */
+const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }> = {
+  SwitchedOff: { type: 'Normal', reason: 'TracingSwitchedOff' },
+  NoExporter: { type: 'Warning', reason: 'PolicyProblem' },
+  PolicyProblem: { type: 'Warning', reason: 'PolicyProblem' },
+  OtherPoliciesMatch: { type: 'Normal', reason: 'PolicyOverlaps' },
+  PodsMissing: { type: 'Warning', reason: 'RestartNeeded' },
+  AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
+};
 
 type Condition = NonNullable<PolicyStatus['conditions']>[number];
 
@@ -23,6 +34,7 @@ export interface StatusOptions {
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
   listeningSince: number;
+  events: Pick<EventRecorder, 'record'>;
   /** Asks for a policy's status to be written, by what describePolicy() says. */
   onPolicy: (id: string) => void;
 }
@@ -96,6 +108,20 @@ export class StatusController {
       if (!(error instanceof ApiError) || error.status !== 404) throw error;
     }
     this.#options.logger.debug({ policy: id, pods: status.pods }, 'wrote status');
+    this.#record(policy, status);
+  }
+
+  /** An event for each condition that has become another: status says how it is, events what happened. */
+  #record(policy: Policy, { conditions = [] }: PolicyStatus): void {
+    const { name, uid } = policy.metadata;
+    const namespace = policy.kind === 'TracingPolicy' ? { namespace: policy.metadata.namespace } : {};
+    const regarding = { apiVersion: `${GROUP}/${VERSION}`, kind: policy.kind, name, uid, ...namespace };
+    for (const { type, status, reason, message } of conditions) {
+      const before = policy.status?.conditions?.find((each) => each.type === type);
+      const event = EVENTS[reason];
+      if (!event || (before?.status === status && before.reason === reason)) continue;
+      this.#options.events.record({ regarding, ...event, action: 'Reconcile', note: message });
+    }
   }
 
   #status(policy: Policy, { pods, workloads, overlaps, problems }: Summary): PolicyStatus {

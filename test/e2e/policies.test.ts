@@ -241,6 +241,13 @@ describe('policies', () => {
     expect(await kubectl('get', 'tracingpolicy')).toMatch(
       /NAME +RATIO +EXPORTERS +MATCHED +REPORTING +OUTDATED +MISSING +READY +AGE/,
     );
+    // Events say what happened, by words that people can filter by.
+    await until('there is no event', 10_000, async () =>
+      (await kubectl('get', 'events.events.k8s.io')).includes('RestartNeeded'),
+    );
+    const events = await kubectl('get', 'events.events.k8s.io');
+    expect(events).toMatch(/PolicyProblem +TracingPolicy\/nowhere/);
+    expect(events).toMatch(/PolicyOverlaps +TracingPolicy\/first/);
     await kubectl('delete', 'tracingpolicy', 'first');
   }, 90_000);
 
