@@ -4,18 +4,14 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
 import { operatorMetric, withOperator, withoutOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
+import type { PodOptions } from './node-pod.ts';
 
 const ENTRY = '/var/run/tracing.acme/agent/register.cjs';
 /** Prints what it was started with, then stays. */
 const PROGRAM = `console.log(JSON.stringify({ NODE_OPTIONS: process.env.NODE_OPTIONS, execArgv: process.execArgv,
   heap: require('v8').getHeapStatistics().heap_size_limit >> 20 }));
   setInterval(() => {}, 1000)`;
-
-interface PodOptions {
-  annotations?: Record<string, string>;
-  container?: Record<string, unknown>;
-  spec?: Record<string, unknown>;
-}
 
 /** Injection on a real cluster: what the API server sends us, and what the kubelet then runs. */
 describe('injection', () => {
@@ -28,24 +24,8 @@ describe('injection', () => {
       input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
     });
 
-  const pod = (name: string, { annotations = {}, container = {}, spec = {} }: PodOptions = {}) => ({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, labels: { app: name }, annotations },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      containers: [
-        {
-          name: 'app',
-          image: images.shop.ref,
-          imagePullPolicy: 'IfNotPresent',
-          command: ['node', '-e', PROGRAM],
-          ...container,
-        },
-      ],
-      ...spec,
-    },
-  });
+  const pod = (name: string, { container = {}, ...options }: PodOptions = {}) =>
+    nodePod(images.shop.ref, name, { ...options, container: { command: ['node', '-e', PROGRAM], ...container } });
   const asked = { 'tracing.acme/inject': 'true' };
 
   /** Makes a pod, waits until it runs and returns what its process printed first. */

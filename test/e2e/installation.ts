@@ -58,9 +58,3 @@ export async function operatorMetric(cluster: Cluster, metric: string): Promise<
   }
   return values;
 }
-
-export type Kubectl = (...args: string[]) => Promise<string>;
-
-export function kubectl(cluster: Cluster): Kubectl {
-  return (...args) => cluster.run('kubectl', args);
-}

@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
 import { withOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
 
 const exporters = [{ name: 'default', endpoint: 'http://collector.observability:4318' }];
 
@@ -24,23 +25,12 @@ describe('policies', () => {
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
   const apply = (item: unknown, where = namespace) =>
     cluster.run('kubectl', ['--namespace', where, 'apply', '-f', '-'], { input: JSON.stringify(item) });
-  const pod = (name: string, annotations: Record<string, string> = {}) => ({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, labels: { app: name }, annotations },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      containers: [
-        {
-          name: 'app',
-          image: images.shop.ref,
-          imagePullPolicy: 'IfNotPresent',
-          command: ['node', '-e', 'setInterval(() => {}, 1000)'],
-        },
-        { name: 'sidecar', image: images.shop.ref, imagePullPolicy: 'IfNotPresent', command: ['sleep', '100000'] },
-      ],
-    },
-  });
+  const pod = (name: string, annotations: Record<string, string> = {}) => {
+    const made = nodePod(images.shop.ref, name, { annotations });
+    const [app] = made.spec.containers;
+    made.spec.containers.push({ ...app!, name: 'sidecar', command: ['sleep', '100000'] });
+    return made;
+  };
   const policy = (name: string, spec: object) => ({
     apiVersion: 'tracing.acme/v1alpha1',
     kind: 'TracingPolicy',
@@ -246,8 +236,8 @@ describe('policies', () => {
       (await kubectl('get', 'events.events.k8s.io')).includes('RestartNeeded'),
     );
     const events = await kubectl('get', 'events.events.k8s.io');
-    expect(events).toMatch(/PolicyProblem +TracingPolicy\/nowhere/);
-    expect(events).toMatch(/PolicyOverlaps +TracingPolicy\/first/);
+    expect(events).toMatch(/PolicyProblem +tracingpolicy\/nowhere/);
+    expect(events).toMatch(/PolicyOverlaps +tracingpolicy\/first/);
     await kubectl('delete', 'tracingpolicy', 'first');
   }, 90_000);
 

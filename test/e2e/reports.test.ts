@@ -5,6 +5,7 @@ import { until } from '../cluster/progress.ts';
 import { OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
 import { withOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
 
 const REPLICAS = 3;
 
@@ -53,6 +54,7 @@ describe('reports of agents', () => {
     ({ cluster, images } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await apply(policy(1));
+    const { metadata, spec } = nodePod(images.shop.ref, 'web');
     await apply({
       apiVersion: 'apps/v1',
       kind: 'Deployment',
@@ -60,20 +62,7 @@ describe('reports of agents', () => {
       spec: {
         replicas: REPLICAS,
         selector: { matchLabels: { app: 'web' } },
-        template: {
-          metadata: { labels: { app: 'web' } },
-          spec: {
-            terminationGracePeriodSeconds: 0,
-            containers: [
-              {
-                name: 'app',
-                image: images.shop.ref,
-                imagePullPolicy: 'IfNotPresent',
-                command: ['node', '-e', 'setInterval(() => {}, 1000)'],
-              },
-            ],
-          },
-        },
+        template: { metadata: { labels: metadata.labels }, spec },
       },
     });
     await kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
@@ -115,26 +104,10 @@ describe('reports of agents', () => {
   }, 150_000);
 
   it('name what an agent found in its way', async () => {
-    await apply({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: 'bare', labels: { app: 'bare' }, annotations: { 'tracing.acme/inject': 'true' } },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        containers: [
-          {
-            name: 'app',
-            image: images.shop.ref,
-            imagePullPolicy: 'IfNotPresent',
-            command: [
-              'sh',
-              '-c',
-              'mkdir -p /tmp/node_modules/dd-trace && echo "module.exports = {}" > /tmp/node_modules/dd-trace/index.js && cd /tmp && exec node -e "require(\'dd-trace\'); setInterval(() => {}, 1000)"',
-            ],
-          },
-        ],
-      },
-    });
+    const tracer = '/tmp/node_modules/dd-trace';
+    const script = `mkdir -p ${tracer} && echo "module.exports = {}" > ${tracer}/index.js && cd /tmp && exec node -e "require('dd-trace'); setInterval(() => {}, 1000)"`;
+    const annotations = { 'tracing.acme/inject': 'true' };
+    await apply(nodePod(images.shop.ref, 'bare', { annotations, container: { command: ['sh', '-c', script] } }));
     const found = await becomes('the pod has not failed', 40, ({ pods }) => pods.failed === 1);
     expect(found.workloads).toMatchObject([{ kind: 'Pod', name: 'bare', reason: 'AgentFailed' }]);
     expect(found.workloads?.[0]?.message).toMatch(/dd-trace/);

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/progress.ts';
+import { installOperator, OPERATOR } from '../demo/deploy.ts';
+import type { Images } from '../demo/prepare.ts';
+import { withOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
+
+const CHART = join(resolve(import.meta.dirname, '../..'), 'charts/tracing-operator');
+
+/** The chart: what it refuses, and what is left when it is taken away. */
+describe('the chart', () => {
+  let cluster: Cluster;
+  let images: Images;
+  const namespace = `chart-${randomBytes(3).toString('hex')}`;
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const helm = (...args: string[]) => cluster.run('helm', args);
+  const apply = (item: unknown) =>
+    cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  const pod = (name: string) => nodePod(images.shop.ref, name);
+  const isInjected = async (name: string) =>
+    (await kubectl('get', 'pod', name, '-o', 'yaml')).includes('initContainers:');
+  const webhooks = async () =>
+    (await kubectl('get', 'mutatingwebhookconfigurations', '-o', 'name'))
+      .split('\n')
+      .filter((name) => name.includes(OPERATOR.release));
+
+  beforeAll(async () => {
+    ({ cluster, images } = await withOperator());
+    await cluster.run('kubectl', ['create', 'namespace', namespace]);
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
+  }, 30_000);
+
+  it('passes helm lint', async () => {
+    expect(await helm('lint', '--strict', CHART)).toContain('1 chart(s) linted, 0 chart(s) failed');
+  });
+
+  it.each([
+    ['replicas=0', /\/replicas.*minimum: got 0, want 1/],
+    ['replica=2', /additional properties 'replica' not allowed/],
+    ['logLevel=loud', /\/logLevel.*value must be one of/],
+    ['defaultPolicy.sampling.ratio=2', /\/defaultPolicy\/sampling\/ratio.*maximum: got 2, want 1/],
+    ['defaultPolicy.sampling.rate=1', /\/defaultPolicy\/sampling.*additional properties 'rate' not allowed/],
+  ])('refuses --set %s and says why', async (value, message) => {
+    await expect(helm('template', 'x', CHART, '--set', value)).rejects.toThrow(message);
+  });
+
+  it('is upgraded by the command that installed it, also while the operator keeps a webhook of its own', async () => {
+    await apply({
+      apiVersion: 'tracing.acme/v1alpha1',
+      kind: 'TracingPolicy',
+      metadata: { name: 'default' },
+      spec: { injection: 'All', exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }] },
+    });
+    await until('the operator has no webhook for the policy', 10_000, async () => (await webhooks()).length === 2);
+    await installOperator(cluster, images);
+    expect(await webhooks()).toHaveLength(2);
+  }, 60_000);
+
+  it('leaves policies and traced pods, and no webhook, when it is uninstalled; and takes up work again', async () => {
+    await until('pods are not injected', 10_000, async () => {
+      await kubectl('delete', 'pod', 'traced', '--ignore-not-found', '--force', '--grace-period=0');
+      await apply(pod('traced'));
+      return isInjected('traced');
+    });
+    await kubectl('wait', 'pod/traced', '--for=condition=Ready', '--timeout=60s');
+    await helm('uninstall', OPERATOR.release, '--namespace', OPERATOR.namespace, '--wait');
+    await until('a webhook is left', 20_000, async () => (await webhooks()).length === 0);
+    expect(await kubectl('get', 'tracingpolicy', 'default', '-o', 'name')).toContain('default');
+
+    await apply(pod('bare'));
+    await kubectl('wait', 'pod/bare', '--for=condition=Ready', '--timeout=60s');
+    expect(await isInjected('bare')).toBe(false);
+    expect(await kubectl('get', 'pod', 'traced', '-o', 'jsonpath={.status.containerStatuses[0].restartCount}')).toBe(
+      '0',
+    );
+
+    await installOperator(cluster, images);
+    await until('pods are not injected again', 20_000, async () => {
+      await kubectl('delete', 'pod', 'again', '--ignore-not-found', '--force', '--grace-period=0');
+      await apply(pod('again'));
+      return isInjected('again');
+    });
+  }, 180_000);
+});
