@@ -67,7 +67,12 @@ interface Command {
 
 const COMMANDS: Command[] = [
   { name: 'cowsay', args: () => [bin('cowsay/cli.js'), 'moo'], spans: [] },
-  { name: 'mocha', args: () => [bin('mocha/bin/mocha.js'), 'ask.spec.cjs'], spans: ['client', 'server'] },
+  {
+    name: 'mocha',
+    // It prints the duration of a test only where it was slow.
+    args: () => [bin('mocha/bin/mocha.js'), '--slow', '60000', 'ask.spec.cjs'],
+    spans: ['client', 'server'],
+  },
   { name: 'ts-node', args: () => [bin('ts-node/dist/bin.js'), 'ask.ts'], spans: ['client', 'server'] },
   { name: 'tsx', args: () => [bin('tsx/dist/cli.mjs'), 'ask.ts'], spans: ['client', 'server'] },
   {
