@@ -5,12 +5,17 @@ import type { Resolution } from './resolve.ts';
 import { policyMark } from './resolve.ts';
 import { resourceEnv } from './resource.ts';
 
+/** Where agents report to, and the authority they trust there (PEM). */
+export interface Reporting {
+  url: string;
+  ca: string;
+}
+
 /** What the chart decides about injection. */
 export interface InjectOptions {
   agentImage: string;
   agentImagePullPolicy: string;
-  /** Where agents report to, and the authority they trust there (PEM). */
-  reporting: { url: string; ca: string };
+  reporting: Reporting;
 }
 
 /** Why a pod or a container got the agent or did not: a closed list, used as a metric label. */

@@ -232,6 +232,11 @@ function put<T>(index: Map<string, Map<string, T>>, namespace: string, name: str
   }
 }
 
+/** Whether a pod's processes run or are still to: not those of one that has ended or is on its way out. */
+export function isLive({ metadata, status }: PodMeta): boolean {
+  return !metadata.deletionTimestamp && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
 /** What of a pod matters to us beyond its being there. */
 function facts({ metadata, status }: PodMeta): unknown[] {
   return [metadata.labels, metadata.annotations, metadata.deletionTimestamp !== undefined, status?.phase];

@@ -5,13 +5,9 @@ import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
 import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { Reporting } from '../../injector/inject.ts';
+import { isLive } from './cluster-view.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
-
-/** Where agents report to, and whom they trust there (PEM). */
-export interface Reporting {
-  url: string;
-  ca: string;
-}
 
 /** Field manager of everything this controller applies. */
 const FIELD_MANAGER = 'tracing-operator-policy';
@@ -20,8 +16,8 @@ const NUDGES_AT_ONCE = 10;
 
 /**
  * Delivers policies to the pods of a namespace, live: writes each document that is in force for a pod of the namespace
- * into its ConfigMap, and the key and revision of the one that is into the pod's annotations. The annotation is what makes the kubelet refresh
- * the pod's files at once instead of within a minute.
+ * into its ConfigMap, and the key and revision of the one that is into the pod's annotations. The annotation is what makes
+ * the kubelet refresh the pod's files at once instead of within a minute.
  */
 export class PolicyController {
   readonly #client: KubeClient;
@@ -49,7 +45,7 @@ export class PolicyController {
     const policies = this.#view.policies(namespace);
     const pods = this.#view
       .injectedPods(namespace)
-      .filter(({ metadata, status }) => !metadata.deletionTimestamp && !hasEnded(status?.phase))
+      .filter(isLive)
       .map((pod) => ({ pod, document: resolve(policies, this.#view.subject(pod)).document }));
     const documents = new Map(pods.flatMap(({ document }) => (document ? [[document.key, document] as const] : [])));
     await this.#deliver(namespace, [...documents.values()], signal);
@@ -116,10 +112,6 @@ export class PolicyController {
     this.#view.notePod(nudged);
     this.#onNudge();
   }
-}
-
-function hasEnded(phase: string | undefined): boolean {
-  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** A thing that is gone needs no more done to it. */

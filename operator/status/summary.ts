@@ -3,6 +3,7 @@ import { isAsked } from '../../injector/inject.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
+import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { REPORT_INTERVAL } from '../reports/report.ts';
@@ -51,9 +52,8 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     ...facts.others.map((pod) => ({ pod, injected: false })),
   ];
   for (const { pod, injected } of pods) {
-    const { metadata, status } = pod;
-    if (metadata.deletionTimestamp || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue;
-    const { namespace, labels, annotations } = metadata;
+    if (!isLive(pod)) continue;
+    const { namespace, labels, annotations } = pod.metadata;
     const resolution = resolve(facts.policies, { namespace, namespaceLabels, labels, annotations });
     if (!resolution.policy) continue;
     if (!injected && isAsked(annotations, namespaceLabels, resolution).asked !== true) continue;
