@@ -10,7 +10,7 @@ import { prepareImages } from './demo/prepare.ts';
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
 
 Usage:
-  node test/run.ts [--only STAGE[,STAGE…]] [--keep]
+  node test/run.ts [--only STAGE[,STAGE…]] [--files PATTERN] [--keep]
 
 Stages, in order:
   types, lint         the compiler, ESLint and Prettier; each counts as one test
@@ -21,11 +21,13 @@ Stages, in order:
 
 Options:
   --only   these stages alone
+  --files  of these stages only the test files whose path matches this regular expression
   --keep   leave the tests' cluster up: the next run starts faster, and it can be looked at
 
 Examples:
   node test/run.ts
   node test/run.ts --only integration,e2e --keep
+  node test/run.ts --only e2e --files e2e/policies --keep
 `;
 
 const CHECKOUT = resolve(import.meta.dirname, '..');
@@ -54,12 +56,13 @@ async function succeeds(
 /** Runs one Jest project and counts its tests; a suite that could not run counts as a failed test. */
 async function jest(
   project: string,
+  files: string[],
   run: (command: string, args: string[]) => Promise<boolean> = succeeds,
 ): Promise<Count> {
   const directory = mkdtempSync(join(tmpdir(), 'tracing-test-'));
   const report = join(directory, 'report.json');
   const serial = CLUSTER.includes(project) ? ['--runInBand'] : [];
-  const args = [...JEST, '--selectProjects', project, '--json', `--outputFile=${report}`, ...serial];
+  const args = [...JEST, '--selectProjects', project, '--json', `--outputFile=${report}`, ...serial, ...files];
   try {
     const good = await run(process.execPath, args);
     const result = JSON.parse(readFileSync(report, 'utf8')) as {
@@ -79,7 +82,7 @@ async function jest(
 }
 
 /** The stages that need a cluster, in one of their own, so that a demo that is up is not disturbed. */
-async function onCluster(stages: string[], keep: boolean, timed: Timed): Promise<void> {
+async function onCluster(stages: string[], files: string[], keep: boolean, timed: Timed): Promise<void> {
   process.env['TRACING_CLUSTER_PURPOSE'] = 'test';
   const cluster = await openCluster();
   announce(cluster.why);
@@ -88,7 +91,7 @@ async function onCluster(stages: string[], keep: boolean, timed: Timed): Promise
     const images = await prepareImages(cluster);
     const env = { ...cluster.environment(), TRACING_TEST_IMAGES: JSON.stringify(images) };
     for (const stage of stages)
-      await timed(stage, () => jest(stage, (command, args) => succeeds(...cluster.wrap(command, args), env)));
+      await timed(stage, () => jest(stage, files, (command, args) => succeeds(...cluster.wrap(command, args), env)));
   } catch (error) {
     announce(error instanceof Error ? error.message : String(error));
     await timed('cluster', () => Promise.resolve({ passed: 0, failed: 1 }));
@@ -101,7 +104,12 @@ type Timed = (stage: string, work: () => Promise<Count>) => Promise<void>;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, keep: { type: 'boolean', default: false }, help: { type: 'boolean' } },
+    options: {
+      only: { type: 'string' },
+      files: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean' },
+    },
   });
   const all = [...Object.keys(PLAIN), ...LOCAL, ...CLUSTER];
   const wanted = values.only?.split(',') ?? all;
@@ -112,6 +120,7 @@ async function main(): Promise<void> {
     return;
   }
 
+  const files = values.files === undefined ? [] : [values.files];
   const results: (Count & { stage: string; time: string })[] = [];
   const timed: Timed = async (stage, work) => {
     announce(`\n── ${stage}`);
@@ -124,9 +133,9 @@ async function main(): Promise<void> {
         const good = await succeeds(command!, args);
         return { passed: Number(good), failed: Number(!good) };
       });
-  for (const stage of LOCAL) if (wanted.includes(stage)) await timed(stage, () => jest(stage));
+  for (const stage of LOCAL) if (wanted.includes(stage)) await timed(stage, () => jest(stage, files));
   const stages = CLUSTER.filter((stage) => wanted.includes(stage));
-  if (stages.length > 0) await onCluster(stages, values.keep, timed);
+  if (stages.length > 0) await onCluster(stages, files, values.keep, timed);
 
   process.stdout.write('\n');
   for (const { stage, passed, failed, time } of results)
