@@ -99,7 +99,7 @@ export function injectPod(
     message,
     warn: true,
   }));
-  const result = structuredClone(pod);
+  const result = shallowCopy(pod);
   const { spec } = result;
   const chosen = chooseContainers(result, resolution.policy?.spec.containers, decisions);
   if (chosen.length === 0) {
@@ -115,7 +115,7 @@ export function injectPod(
   spec.initContainers = [initContainer(pod.spec, options), ...(spec.initContainers ?? [])];
 
   const mark = policyMark(resolution.document);
-  const metadata = (result.metadata ??= {});
+  const metadata = (result.metadata = { ...result.metadata });
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
@@ -130,6 +130,23 @@ export function injectPod(
   if (used + document.length <= ANNOTATIONS_LIMIT) metadata.annotations[names.POLICY_DOCUMENT] = document;
   else if (used > ANNOTATIONS_LIMIT) return { pod, decisions: [TOO_MANY_ANNOTATIONS] };
   return { pod: result, decisions };
+}
+
+/**
+ * A pod that can be added to without touching the one that was given: what is not added to stays the very same object, so
+ * that finding the difference afterwards costs nothing for it, however large it is.
+ */
+function shallowCopy(pod: Pod): Pod {
+  const { containers, initContainers } = pod.spec;
+  const copies = (list: Container[]) => list.map((container) => ({ ...container }));
+  return {
+    ...pod,
+    spec: {
+      ...pod.spec,
+      containers: copies(containers),
+      ...(initContainers && { initContainers: copies(initContainers) }),
+    },
+  };
 }
 
 /**

@@ -9,7 +9,7 @@ export type PatchOperation = { op: 'add' | 'replace'; path: string; value: unkno
  * compared item by item where it has one length, and else removed and added.
  */
 export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
-  if (isDeepStrictEqual(from, to)) return [];
+  if (from === to) return [];
   if (Array.isArray(from) && Array.isArray(to)) return diffLists(from, to, path);
   if (isRecord(from) && isRecord(to)) {
     const operations: PatchOperation[] = [];
@@ -22,15 +22,15 @@ export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
     }
     return operations;
   }
-  return [{ op: 'replace', path, value: to }];
+  return isDeepStrictEqual(from, to) ? [] : [{ op: 'replace', path, value: to }];
 }
 
 function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation[] {
   let start = 0;
-  while (start < from.length && start < to.length && isDeepStrictEqual(from[start], to[start])) start++;
+  while (start < from.length && start < to.length && isEqual(from[start], to[start])) start++;
   let end = 0;
   const most = Math.min(from.length, to.length) - start;
-  while (end < most && isDeepStrictEqual(from[from.length - 1 - end], to[to.length - 1 - end])) end++;
+  while (end < most && isEqual(from[from.length - 1 - end], to[to.length - 1 - end])) end++;
   const before = from.slice(start, from.length - end);
   const after = to.slice(start, to.length - end);
   if (before.length === after.length) return before.flatMap((item, i) => diff(item, after[i], `${path}/${start + i}`));
@@ -38,6 +38,11 @@ function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation
     ...before.map((): PatchOperation => ({ op: 'remove', path: `${path}/${start}` })),
     ...after.map((value, i): PatchOperation => ({ op: 'add', path: `${path}/${start + i}`, value })),
   ];
+}
+
+/** Injection leaves what it does not add to as the very same value: most comparisons end at once. */
+function isEqual(a: unknown, b: unknown): boolean {
+  return a === b || isDeepStrictEqual(a, b);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
