@@ -15,9 +15,11 @@ import { ExitFlush } from './lifecycle.ts';
 import { watchLibraries } from './module-hook.ts';
 import { loadedTracer } from './other-tracers.ts';
 import { PolicyDirectory } from './policy.ts';
+import { Problems } from './problems.ts';
 import { LivePropagator } from './propagators.ts';
-import { SpanQueue, type BatchOptions, type Destination } from './queue.ts';
-import { debugOnce, failed, sayOnce } from './report.ts';
+import { ExportQueues } from './export-queues.ts';
+import type { BatchOptions, Destination } from './queue.ts';
+import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
 import { LiveSampler } from './sampler.ts';
@@ -36,15 +38,16 @@ export interface Host {
 /** The agent of one process. */
 export class Agent implements SpanSink {
   readonly limits: SpanLimits;
+  /** What the policy asks for and this process cannot do: for the operator's status. */
+  readonly problems = new Problems(() => this.reporter?.noticed());
   private readonly env: Environment;
   private readonly host: Host;
-  private readonly batch: BatchOptions;
   private readonly contexts = new LiveContextManager();
   private readonly state: TracingState;
   private readonly provider: LiveTracerProvider;
   private readonly propagator = new LivePropagator();
   private readonly libraries: Libraries;
-  private readonly queues = new Map<string, SpanQueue>();
+  private readonly queues: ExportQueues;
   private readonly exitFlush: ExitFlush;
   private settings: Settings | undefined;
   private resourceFacts: { attributes: Attributes } | undefined;
@@ -72,12 +75,12 @@ export class Agent implements SpanSink {
       links: count(env, 128, 0, 'OTEL_SPAN_LINK_COUNT_LIMIT'),
     };
     const maxQueue = count(env, 2048, 1, 'OTEL_BSP_MAX_QUEUE_SIZE');
-    this.batch = {
+    const batch: BatchOptions = {
       maxQueue,
       maxBatch: Math.min(maxQueue, count(env, 512, 1, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE')),
       delayMillis: count(env, 1000, 0, 'OTEL_BSP_SCHEDULE_DELAY'),
     };
-    this.state = { on: false, sampler: new LiveSampler(), sink: this };
+    this.state = { on: false, sampler: new LiveSampler(), sink: this, counts: { started: 0, sampled: 0 } };
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
@@ -85,13 +88,13 @@ export class Agent implements SpanSink {
         if (meaning === 'tracer') this.stepAside(`${name} is tracing it`);
         else this.makeRoom();
       },
+      onSeen: () => this.reporter?.noticed(),
     });
-    this.exitFlush = new ExitFlush({
-      pending: () => [...this.queues.values()].some((queue) => queue.pending),
-      flush: async () => {
-        await Promise.all([...this.queues.values()].map((queue) => queue.flush(true)));
-      },
+    this.queues = new ExportQueues(batch, (exporter) => this.open(exporter), {
+      onIdle: () => this.exitFlush.release(),
+      onTrouble: () => this.reporter?.noticed(),
     });
+    this.exitFlush = new ExitFlush(this.queues);
   }
 
   /** Takes up work: reads the policy, then watches what the app loads. */
@@ -126,7 +129,7 @@ export class Agent implements SpanSink {
   }
 
   finished(span: RecordingSpan): void {
-    for (const queue of this.queues.values()) queue.add(span);
+    this.queues.add(span);
     this.exitFlush.arm();
   }
 
@@ -141,7 +144,7 @@ export class Agent implements SpanSink {
     if (before === undefined || !same(before.propagators, settings.propagators))
       this.setPropagators(settings.propagators);
     if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
-    this.setExporters(settings.exporters);
+    this.queues.set(settings.exporters);
     this.state.on = settings.on;
     this.contexts.setOn(settings.on);
     this.http?.set(settings.on);
@@ -153,28 +156,6 @@ export class Agent implements SpanSink {
       return create(name);
     });
     this.carriers = this.propagator.fields().map((field) => field.toLowerCase());
-  }
-
-  /** Replaces the destinations; one that stays keeps its queue, one that goes is emptied in the background. */
-  private setExporters(wanted: ExporterSettings[]): void {
-    const keys = new Set(wanted.map((exporter) => JSON.stringify(exporter)));
-    for (const [key, queue] of this.queues) {
-      if (keys.has(key)) continue;
-      this.queues.delete(key);
-      queue.close().catch((error: unknown) => failed('an exporter could not be closed', error));
-    }
-    for (const exporter of wanted) {
-      const key = JSON.stringify(exporter);
-      if (!this.queues.has(key))
-        this.queues.set(
-          key,
-          new SpanQueue(
-            this.batch,
-            () => this.open(exporter),
-            () => this.exitFlush.release(),
-          ),
-        );
-    }
   }
 
   private open(exporter: ExporterSettings): Destination {
@@ -247,6 +228,11 @@ export class Agent implements SpanSink {
         agentVersion: version,
         nodeVersion: process.version,
         ...(this.stopped !== undefined && { failure: `not traced by us: ${this.stopped}` }),
+        startedAt: Math.round(performance.timeOrigin),
+        counters: { ...this.state.counts, ...this.queues.totals(), exceptions: failureCount() },
+        exporters: this.queues.report(),
+        ...this.libraries.seen.report(),
+        problems: this.problems.list(),
       }),
     });
     this.reporter.start();

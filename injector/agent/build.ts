@@ -128,7 +128,10 @@ async function buildPieces(): Promise<Map<string, string>> {
     'propagators',
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),
   );
-  const shared = `import * as core from '@opentelemetry/core'; import * as instrumentation from '@opentelemetry/instrumentation'; export { core, instrumentation };`;
+  const shared = `import * as core from '@opentelemetry/core';
+    import * as instrumentation from '@opentelemetry/instrumentation';
+    export { satisfies } from ${JSON.stringify(join(ROOT, 'node_modules/@opentelemetry/instrumentation/dist/semver.mjs'))};
+    export { core, instrumentation };`;
   pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS], [quickSemver]));
   for (const { name, package: from, className } of instrumentations) {
     pieces.set(name, await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS]));

@@ -10,6 +10,7 @@ import type { Patch } from './module-hook.ts';
 import { meaningOf } from './other-tracers.ts';
 import { packageOf, readManifest, type Manifest } from './packages.ts';
 import { failed } from './report.ts';
+import { SeenLibraries, type Definition, type LibraryFacts } from './seen-libraries.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
 export type LoadPiece = (name: string, provide: (id: string) => unknown) => Record<string, unknown>;
@@ -19,11 +20,14 @@ export interface LibraryHost {
   isOn(): boolean;
   /** A package is being loaded that traces by itself, or may. */
   onTracer(name: string, meaning: 'tracer' | 'sdk'): void;
+  /** Another library was met. */
+  onSeen(): void;
 }
 
 type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
 interface Instrumentation {
   _extractPackageVersion?: (directory: string) => string | undefined;
+  getModuleDefinitions(): Definition[];
   enable(): void;
   disable(): void;
 }
@@ -40,6 +44,8 @@ export class Libraries {
   private readonly nodeRequire: NodeJS.Require;
   /** Whether the owner wants an instrumentation, by its short name. */
   readonly isEnabled: (name: string) => boolean;
+  /** What became of the libraries that were met. */
+  readonly seen: SeenLibraries;
   private readonly listeners: OnRequire[] = [];
   private readonly active = new Map<string, Instrumentation>();
   private readonly handlers = new Map<string, (message: unknown) => void>();
@@ -52,6 +58,17 @@ export class Libraries {
     this.nodeRequire = nodeRequire;
     this.host = process;
     this.isEnabled = instrumentationFilter(env, libraries);
+    this.seen = new SeenLibraries(
+      {
+        table: libraries,
+        isEnabled: this.isEnabled,
+        definitions: (instrumentation) => this.active.get(instrumentation)?.getModuleDefinitions(),
+        version: (directory) => this.manifestOf(directory).version,
+        satisfies: (...values) => (this.piece('shared')['satisfies'] as LibraryFacts['satisfies'])(...values),
+        loadedFiles: () => Object.keys(nodeRequire.cache),
+      },
+      () => this.host.onSeen(),
+    );
   }
 
   /** For the module hook: the patch for a file of a library that has an instrumentation. */
@@ -66,13 +83,17 @@ export class Libraries {
       return undefined;
     }
     if (this.stopped) return undefined;
+    this.seen.note(name, directory);
     const path = filename.slice(directory.length + 1).replaceAll('\\', '/');
     const isMain = library.main && this.isMain(filename, name, directory);
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
     if (wanted.length === 0) return undefined;
     for (const instrumentation of wanted) this.instrument(instrumentation);
-    return (exports) => this.patched(exports, isMain ? name : join(name, path), directory);
+    return (exports) => {
+      this.seen.notePatched(directory);
+      return this.patched(exports, isMain ? name : join(name, path), directory);
+    };
   }
 
   /** Starts what does not wait for a package: instrumentations of builtins that the owner switched on. */

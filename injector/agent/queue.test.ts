@@ -7,7 +7,7 @@ const wait = (millis: number): Promise<void> => new Promise((resolve) => setTime
 
 /** A destination that keeps what it gets and answers as told. */
 function destination(
-  answer: () => Promise<boolean> = () => Promise.resolve(true),
+  answer: () => Promise<string | undefined> = () => Promise.resolve(undefined),
 ): Destination & { batches: number[][]; closed: number } {
   const made = {
     batches: [] as number[][],
@@ -39,7 +39,7 @@ describe('SpanQueue', () => {
 
   it('sends a full batch at once and the rest after the delay, one batch at a time', async () => {
     let release: () => void = () => undefined;
-    const to = destination(() => new Promise((resolve) => (release = () => resolve(true))));
+    const to = destination(() => new Promise((resolve) => (release = () => resolve(undefined))));
     const queue = new SpanQueue({ maxQueue: 100, maxBatch: 3, delayMillis: 20 }, () => to);
     for (let i = 0; i < 7; i++) queue.add(span(i));
     await wait(10);
@@ -58,13 +58,69 @@ describe('SpanQueue', () => {
     expect(queue.sent).toBe(7);
   });
 
-  it('is bounded, and counts what it drops and what does not arrive', async () => {
+  it('loses its oldest when it is full, and counts what is lost by reason', async () => {
+    const answers = ['refused', undefined];
+    const to = destination(() => Promise.resolve(answers.shift()));
+    const queue = new SpanQueue({ maxQueue: 4, maxBatch: 2, delayMillis: 10_000 }, () => to);
+    for (let i = 0; i < 7; i++) queue.add(span(i));
+    expect(queue.dropped).toEqual({ queueFull: 3, exportFailed: 0, shutdown: 0 });
+    await queue.flush(false);
+    expect(to.batches).toEqual([
+      [3, 4],
+      [5, 6],
+    ]);
+    expect(queue.dropped).toEqual({ queueFull: 3, exportFailed: 2, shutdown: 0 });
+    expect([queue.sent, queue.errors, queue.queued]).toEqual([2, 1, 0]);
+  });
+
+  it('counts what a destination that throws did not take, and what a closed one left', async () => {
     const to = destination(() => Promise.reject(new Error('down')));
     const queue = new SpanQueue({ maxQueue: 4, maxBatch: 4, delayMillis: 10_000 }, () => to);
-    for (let i = 0; i < 6; i++) queue.add(span(i));
-    expect(queue.dropped).toBe(2);
+    queue.add(span(1));
     await queue.flush(false);
-    expect([queue.dropped, queue.sent]).toEqual([6, 0]);
+    queue.add(span(2));
+    await queue.close();
+    expect([queue.dropped, queue.trouble]).toEqual([{ queueFull: 0, exportFailed: 1, shutdown: 1 }, 'down']);
+  });
+
+  it('is in trouble until all has arrived for a while', async () => {
+    let now = 0;
+    let told = 0;
+    let answer: string | undefined;
+    const queue = new SpanQueue(
+      { maxQueue: 2, maxBatch: 2, delayMillis: 10_000 },
+      () => destination(() => Promise.resolve(answer)),
+      { onIdle: () => undefined, onTrouble: () => (told += 1) },
+      () => now,
+    );
+    const send = async (seconds: number, outcome?: string): Promise<unknown[]> => {
+      now = seconds * 1000;
+      answer = outcome;
+      queue.add(span(1));
+      await queue.flush(false);
+      return [queue.trouble, told];
+    };
+    expect(await send(0)).toEqual([undefined, 0]);
+    expect(await send(1, 'ECONNREFUSED')).toEqual(['ECONNREFUSED', 1]);
+    expect(await send(2, 'ECONNREFUSED')).toEqual(['ECONNREFUSED', 1]);
+    expect(await send(10, 'HTTP 503')).toEqual(['ECONNREFUSED', 1]);
+    expect(await send(11)).toEqual(['ECONNREFUSED', 1]);
+    expect(await send(40, 'HTTP 503')).toEqual(['HTTP 503', 2]);
+    expect(await send(69)).toEqual(['HTTP 503', 2]);
+    expect(await send(71)).toEqual([undefined, 3]);
+  });
+
+  it('says that it was full unless it knows why', async () => {
+    const queue = new SpanQueue({ maxQueue: 2, maxBatch: 2, delayMillis: 10_000 }, () =>
+      destination(() => Promise.resolve('HTTP 500')),
+    );
+    for (let i = 0; i < 3; i++) queue.add(span(i));
+    expect(queue.trouble).toMatch(/full/);
+    await queue.flush(false);
+    expect(queue.trouble).toBe('HTTP 500');
+    for (let i = 0; i < 9; i++) queue.add(span(i));
+    expect(queue.trouble).toBe('HTTP 500');
+    await queue.flush(false);
   });
 
   it('sends what waits before it lets go of its destination', async () => {
@@ -77,11 +133,10 @@ describe('SpanQueue', () => {
 
   it('tells when nothing is left', async () => {
     let idle = 0;
-    const queue = new SpanQueue(
-      { maxQueue: 10, maxBatch: 2, delayMillis: 1 },
-      () => destination(),
-      () => (idle += 1),
-    );
+    const queue = new SpanQueue({ maxQueue: 10, maxBatch: 2, delayMillis: 1 }, () => destination(), {
+      onIdle: () => (idle += 1),
+      onTrouble: () => undefined,
+    });
     queue.add(span(1));
     await wait(20);
     expect(idle).toBe(1);

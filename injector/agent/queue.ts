@@ -1,9 +1,13 @@
 import type { RecordingSpan } from './span.ts';
+import { SpanRing } from './span-ring.ts';
 
-/** Sends batches somewhere. `send` never rejects: it says whether the batch arrived. */
+/** Sends batches somewhere. */
 export interface Destination {
-  /** True when delivered. `keepAlive` asks it to hold the event loop until it is done (a flush at exit). */
-  send(spans: RecordingSpan[], keepAlive: boolean): Promise<boolean>;
+  /**
+   * Undefined when delivered, else why not; it never rejects. `keepAlive` asks it to hold the event loop until it is done
+   * (a flush at exit).
+   */
+  send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined>;
   close(): void;
 }
 
@@ -14,40 +18,86 @@ export interface BatchOptions {
   delayMillis: number;
 }
 
+/** Spans that did not arrive, by what became of them. */
+export interface Dropped {
+  queueFull: number;
+  exportFailed: number;
+  shutdown: number;
+}
+
+/** What a queue tells whoever made it. */
+export interface QueueListener {
+  /** Nothing is left to send. */
+  onIdle(): void;
+  /** `trouble` has come, gone or become another. */
+  onTrouble(): void;
+}
+
+const DEAF: QueueListener = { onIdle: () => undefined, onTrouble: () => undefined };
+
+/** For so long all must have arrived before there is no trouble any more: what comes and goes is trouble. */
+const CALM_MILLIS = 30_000;
+const FULL = 'the queue was full: spans were made faster than they could be sent';
+
 /**
- * Finished spans on their way to one destination: batched, bounded, one batch under way at a time. Its timer never keeps
- * the process alive. The destination is opened with the first batch, so that a process that traces nothing loads nothing.
+ * Finished spans on their way to one destination: batched, bounded, one batch under way at a time. A full queue loses its
+ * oldest: what happens now is of more interest. Its timer never keeps the process alive. The destination is opened with
+ * the first batch, so that a process that traces nothing loads nothing.
  */
 export class SpanQueue {
-  dropped = 0;
+  readonly dropped: Dropped = { queueFull: 0, exportFailed: 0, shutdown: 0 };
   sent = 0;
+  /** Batches that did not arrive. */
+  errors = 0;
+  /** Why spans are lost these days; undefined while all arrive. */
+  trouble: string | undefined;
   private readonly options: BatchOptions;
   private readonly open: () => Destination;
-  private readonly onIdle: () => void;
+  private readonly listener: QueueListener;
+  private readonly now: () => number;
+  private readonly waiting: SpanRing;
   private destination: Destination | undefined;
-  private waiting: RecordingSpan[] = [];
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
+  private closing = false;
+  private lastLoss = 0;
+  /** When what `trouble` says was last seen. */
+  private lastSame = 0;
 
-  /** `onIdle` is called whenever nothing is left to send. */
-  constructor(options: BatchOptions, open: () => Destination, onIdle: () => void = () => undefined) {
-    this.onIdle = onIdle;
+  /** `now` gives milliseconds on any clock that runs evenly. */
+  constructor(
+    options: BatchOptions,
+    open: () => Destination,
+    listener: QueueListener = DEAF,
+    now: () => number = () => performance.now(),
+  ) {
     this.options = options;
     this.open = open;
+    this.listener = listener;
+    this.now = now;
+    this.waiting = new SpanRing(options.maxQueue);
   }
 
   get pending(): boolean {
-    return this.waiting.length > 0 || this.sending !== undefined;
+    return this.waiting.size > 0 || this.sending !== undefined;
+  }
+
+  /** Spans that wait. */
+  get queued(): number {
+    return this.waiting.size;
+  }
+
+  get capacity(): number {
+    return this.options.maxQueue;
   }
 
   add(span: RecordingSpan): void {
-    if (this.waiting.length >= this.options.maxQueue) {
-      this.dropped += 1;
-      return;
+    if (!this.waiting.push(span)) {
+      this.dropped.queueFull += 1;
+      this.lost(FULL);
     }
-    this.waiting.push(span);
     if (this.sending !== undefined) return;
-    if (this.waiting.length >= this.options.maxBatch) this.schedule(0);
+    if (this.waiting.size >= this.options.maxBatch) this.schedule(0);
     else this.schedule(this.options.delayMillis);
   }
 
@@ -55,11 +105,12 @@ export class SpanQueue {
   async flush(keepAlive: boolean): Promise<void> {
     this.unschedule();
     while (this.sending !== undefined) await this.sending;
-    while (this.waiting.length > 0) await this.sendBatch(keepAlive);
+    while (this.waiting.size > 0) await this.sendBatch(keepAlive);
   }
 
   /** Sends what waits, then lets go of the destination. */
   async close(): Promise<void> {
+    this.closing = true;
     await this.flush(false);
     this.destination?.close();
     this.destination = undefined;
@@ -87,28 +138,53 @@ export class SpanQueue {
   }
 
   private sendBatch(keepAlive: boolean): Promise<void> {
-    const batch =
-      this.waiting.length > this.options.maxBatch ? this.waiting.splice(0, this.options.maxBatch) : this.waiting;
-    if (batch === this.waiting) this.waiting = [];
+    const batch = this.waiting.take(this.options.maxBatch);
     const sending = this.deliver(batch, keepAlive).then(() => {
       this.sending = undefined;
-      if (this.waiting.length >= this.options.maxBatch) this.schedule(0);
-      else if (this.waiting.length > 0) this.schedule(this.options.delayMillis);
-      else this.onIdle();
+      if (this.waiting.size >= this.options.maxBatch) this.schedule(0);
+      else if (this.waiting.size > 0) this.schedule(this.options.delayMillis);
+      else this.listener.onIdle();
     });
     this.sending = sending;
     return sending;
   }
 
   private async deliver(batch: RecordingSpan[], keepAlive: boolean): Promise<void> {
-    let arrived = false;
+    let failure: string | undefined;
     try {
       this.destination ??= this.open();
-      arrived = await this.destination.send(batch, keepAlive);
-    } catch {
-      // a destination that throws counts as one that did not deliver; it has said why
+      failure = await this.destination.send(batch, keepAlive);
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
     }
-    if (arrived) this.sent += batch.length;
-    else this.dropped += batch.length;
+    if (failure === undefined) {
+      this.sent += batch.length;
+      this.arrived();
+    } else {
+      this.dropped[this.closing ? 'shutdown' : 'exportFailed'] += batch.length;
+      this.errors += 1;
+      this.lost(failure);
+    }
+  }
+
+  private lost(why: string): void {
+    const now = this.now();
+    this.lastLoss = now;
+    if (this.trouble === why) {
+      this.lastSame = now;
+      return;
+    }
+    // Of causes that take turns the first is told. A queue fills because nothing arrives: then that is the cause.
+    const isNews = this.trouble === undefined || this.trouble === FULL || now - this.lastSame > CALM_MILLIS;
+    if (!isNews) return;
+    this.trouble = why;
+    this.lastSame = now;
+    this.listener.onTrouble();
+  }
+
+  private arrived(): void {
+    if (this.trouble === undefined || this.now() - this.lastLoss < CALM_MILLIS) return;
+    this.trouble = undefined;
+    this.listener.onTrouble();
   }
 }

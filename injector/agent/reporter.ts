@@ -1,16 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type * as Https from 'node:https';
-
-/** What a process says of itself to the operator; operator/reports/report.ts reads it. */
-export interface ReportBody {
-  container: string;
-  pid: number;
-  key: string;
-  revision: string;
-  agentVersion: string;
-  nodeVersion: string;
-  failure?: string;
-}
+import { serializeReport, type ReportBody } from './report-body.ts';
 
 export interface ReporterServices {
   /** The policy directory: `token` is in it, and where to report. */
@@ -24,6 +14,8 @@ export interface ReporterServices {
 /** Long enough after the start for short-lived processes to be over, and for the app to have the start to itself. */
 const FIRST_MILLIS = 5_000;
 const CHANGE_MILLIS = 500;
+/** For what all pods may notice at once, such as a collector that is down, and may change again soon. */
+const NOTICE_MILLIS = 10_000;
 const INTERVAL_MILLIS = 120_000;
 const TIMEOUT_MILLIS = 5_000;
 
@@ -35,6 +27,7 @@ const TIMEOUT_MILLIS = 5_000;
 export class Reporter {
   private readonly services: ReporterServices;
   private timer: NodeJS.Timeout | undefined;
+  private due = 0;
   private started = false;
 
   constructor(services: ReporterServices) {
@@ -46,25 +39,29 @@ export class Reporter {
     this.plan(FIRST_MILLIS);
   }
 
-  /** What there is to say has changed. */
+  /** Another policy is in force, or none: status waits for it. */
   changed(): void {
     if (this.started) this.plan(CHANGE_MILLIS);
+  }
+
+  /** Something else that status shows has changed. However often it does, there are seconds between two reports. */
+  noticed(): void {
+    if (this.started && this.due - Date.now() > 2 * NOTICE_MILLIS) this.plan(NOTICE_MILLIS);
   }
 
   /** All pods of a node learn of a change at the same time: each waits for a while of its own. */
   private plan(millis: number): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => {
-        this.plan(INTERVAL_MILLIS);
-        try {
-          this.services.untraced(() => this.send());
-        } catch {
-          // No token, no address yet, or a file in the making: the next time will tell.
-        }
-      },
-      millis * (0.9 + Math.random() * (millis === INTERVAL_MILLIS ? 0.2 : 1)),
-    );
+    const delay = millis * (0.9 + Math.random() * (millis === INTERVAL_MILLIS ? 0.2 : 1));
+    this.due = Date.now() + delay;
+    this.timer = setTimeout(() => {
+      this.plan(INTERVAL_MILLIS);
+      try {
+        this.services.untraced(() => this.send());
+      } catch {
+        // No token, no address yet, or a file in the making: the next time will tell.
+      }
+    }, delay);
     this.timer.unref();
   }
 
@@ -83,7 +80,7 @@ export class Reporter {
     const { directory } = this.services;
     const { url, ca } = this.operator(directory);
     const token = readFileSync(`${directory}/token`, 'utf8').trim();
-    const body = JSON.stringify(this.services.body());
+    const body = serializeReport(this.services.body());
     const request = this.services.requireHttps().request(
       url,
       {

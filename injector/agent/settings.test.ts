@@ -46,6 +46,7 @@ describe('resolveSettings by the environment alone', () => {
     };
     expect(resolveSettings(env, undefined).exporters).toEqual([
       {
+        name: 'otlp',
         protocol: 'http/protobuf',
         endpoint: 'http://traces/as-is',
         headers: { a: '1', b: '3 4' },

@@ -6,6 +6,8 @@ import type { ParentRule } from './sampler.ts';
 
 /** Where spans go. Two that are equal, field by field, are the same destination. */
 export interface ExporterSettings {
+  /** As the policy calls it; what the environment sets is called by its kind. */
+  name: string;
   protocol: 'http/protobuf' | 'http/json' | 'grpc' | 'console';
   endpoint: string;
   headers: Record<string, string>;
@@ -100,7 +102,7 @@ function ownExporters(env: Environment, hasPolicy: boolean): ExporterSettings[] 
   for (const kind of kinds.length > 0 ? kinds : ['otlp']) {
     if (kind === 'otlp') result.push(ownOtlp(env));
     else if (kind === 'console')
-      result.push({ ...transport(env), protocol: 'console', endpoint: 'console', headers: {} });
+      result.push({ ...transport(env), name: kind, protocol: 'console', endpoint: 'console', headers: {} });
     else if (kind !== 'none') sayOnce(`OTEL_TRACES_EXPORTER: "${kind}" is not known here and is not used`);
   }
   return result;
@@ -117,6 +119,7 @@ function ownOtlp(env: Environment): ExporterSettings {
   if (asked === 'grpc') {
     return {
       ...transport(env),
+      name: 'otlp',
       protocol: 'grpc',
       endpoint: grpcEndpoint(traces ?? base ?? 'http://localhost:4317'),
       headers,
@@ -126,12 +129,14 @@ function ownOtlp(env: Environment): ExporterSettings {
     sayOnce(`OTEL_EXPORTER_OTLP_PROTOCOL: "${asked}" is not known here: using http/protobuf`);
   }
   const protocol = asked === 'http/json' ? 'http/json' : 'http/protobuf';
-  return { ...transport(env), protocol, endpoint: traces ?? httpEndpoint(base ?? 'http://localhost:4318'), headers };
+  const endpoint = traces ?? httpEndpoint(base ?? 'http://localhost:4318');
+  return { ...transport(env), name: 'otlp', protocol, endpoint, headers };
 }
 
 function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment): ExporterSettings[] {
   return (spec?.exporters ?? []).map((exporter) => ({
     ...transport(env),
+    name: exporter.name,
     protocol: exporter.protocol ?? 'http/protobuf',
     endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint),
     headers: Object.fromEntries((exporter.headers ?? []).map((header) => [header.name, header.value])),

@@ -26,6 +26,8 @@ export interface TracingState {
   on: boolean;
   readonly sampler: LiveSampler;
   readonly sink: SpanSink;
+  /** Spans decided about and spans recorded, since the start. Below a span that is not recorded nothing is counted. */
+  readonly counts: { started: number; sampled: number };
 }
 
 /** Hands out tracers; there is one per library name and version. */
@@ -65,21 +67,27 @@ export class LiveTracer implements Tracer {
     if (!this.state.on || ctx.getValue(SUPPRESS_TRACING) === true) return NO_SPAN;
     const above = options?.root ? undefined : trace.getSpan(ctx);
     const parent = above?.spanContext();
-    const sampler = this.state.sampler;
+    const { sampler, counts } = this.state;
     let traceId: string;
     let local: SpanContext | undefined;
     if (parent !== undefined && isSpanContextValid(parent)) {
       const sampled = (parent.traceFlags & TraceFlags.SAMPLED) !== 0;
       // Nothing will be recorded under this parent: its own span stands for all that is below.
-      if (!sampler.keeps(parent.traceId, sampled)) return above ?? NO_SPAN;
+      if (!sampler.keeps(parent.traceId, sampled)) {
+        if (parent.isRemote) counts.started += 1;
+        return above ?? NO_SPAN;
+      }
       traceId = parent.traceId;
       local = parent;
     } else {
       traceId = randomHex(16);
       if (!sampler.keeps(traceId, undefined)) {
+        counts.started += 1;
         return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: TraceFlags.NONE });
       }
     }
+    counts.started += 1;
+    counts.sampled += 1;
     const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: TraceFlags.SAMPLED };
     if (local?.traceState) identity.traceState = local.traceState;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();

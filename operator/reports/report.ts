@@ -1,7 +1,12 @@
 import * as z from 'zod';
+import { LIMITS } from '../../injector/agent/report-body.ts';
 
 /** How often an agent reports while nothing changes, seconds. Agents draw from 10 % to both sides. */
 export const REPORT_INTERVAL = 120;
+
+const count = z.int().min(0);
+const library = z.string().max(LIMITS.library);
+const text = z.string().max(LIMITS.text);
 
 /**
  * What one process says of itself. Which pod it runs in is not part of it: that is in the token it comes with. Unknown
@@ -16,7 +21,41 @@ export const reportSchema = z.object({
   agentVersion: z.string().max(64),
   nodeVersion: z.string().max(64),
   /** Why the process is not traced; absent while all is well. */
-  failure: z.string().max(512).optional(),
+  failure: z.string().max(LIMITS.failure).optional(),
+  // injector/agent/report-body.ts says what these mean. An older agent leaves them out.
+  startedAt: count.optional(),
+  counters: z
+    .object({
+      started: count,
+      sampled: count,
+      exported: count,
+      queueFull: count,
+      exportFailed: count,
+      shutdown: count,
+      exceptions: count,
+    })
+    .optional(),
+  exporters: z
+    .array(
+      z.object({
+        name: z.string().max(63),
+        exported: count,
+        dropped: count,
+        errors: count,
+        queued: count,
+        queueSize: count,
+        trouble: text.optional(),
+      }),
+    )
+    .max(LIMITS.exporters)
+    .optional(),
+  libraries: z.array(library).max(LIMITS.libraries).optional(),
+  /** Why: a word of report-body.ts, or one of a newer agent's. */
+  uninstrumented: z
+    .array(z.object({ library, why: z.string().max(64) }))
+    .max(LIMITS.uninstrumented)
+    .optional(),
+  problems: z.array(text).max(LIMITS.problems).optional(),
 });
 
 export type Report = z.infer<typeof reportSchema>;

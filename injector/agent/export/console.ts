@@ -21,7 +21,7 @@ export function consoleDestination(): Destination {
         };
         process.stdout.write(`${inspect(shown, { depth: 5 })}\n`);
       }
-      return Promise.resolve(true);
+      return Promise.resolve(undefined);
     },
     close() {
       // nothing is open

@@ -46,11 +46,11 @@ class OtlpDestination implements Destination {
     this.services = services;
   }
 
-  async send(spans: RecordingSpan[], keepAlive: boolean): Promise<boolean> {
+  async send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined> {
     for (const span of spans) redactStatement(span.attributes);
     const serializer = this.settings.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer;
     const plain = serializer.serializeRequest(spans as unknown as ReadableSpan[]);
-    if (plain === undefined) return false;
+    if (plain === undefined) return 'the spans could not be serialized';
     const body = this.settings.gzip && this.settings.protocol !== 'grpc' ? await compress(plain) : plain;
     const deadline = Date.now() + this.settings.timeoutMillis;
     let backoff = FIRST_BACKOFF;
@@ -60,7 +60,7 @@ class OtlpDestination implements Destination {
       if (outcome.ok) {
         if (this.failing) this.services.sayOnce(`spans arrive again at ${this.settings.endpoint}`);
         this.failing = false;
-        return true;
+        return undefined;
       }
       const wait =
         outcome.retryMillis === undefined
@@ -69,7 +69,7 @@ class OtlpDestination implements Destination {
       if (wait === undefined || Date.now() + wait > deadline || keepAlive) {
         this.failing = true;
         this.services.sayOnce(`spans do not arrive at ${this.settings.endpoint}: ${outcome.reason}`);
-        return false;
+        return outcome.reason;
       }
       await pause(wait);
       backoff *= 2;

@@ -33,7 +33,7 @@ export class GrpcTransport implements Transport {
         'grpc-timeout': `${timeoutMillis}m`,
       });
       const timer = setTimeout(() => {
-        resolve({ ok: false, reason: `no answer within ${timeoutMillis} ms` });
+        resolve({ ok: false, reason: 'no answer in time' });
         stream.close(http2.constants.NGHTTP2_CANCEL);
         // A peer that does not answer may be gone without a word: the next batch opens a new connection.
         this.close();

@@ -34,7 +34,7 @@ export class HttpTransport implements Transport {
         },
       });
       const timer = setTimeout(() => {
-        resolve({ ok: false, reason: `no answer within ${timeoutMillis} ms` });
+        resolve({ ok: false, reason: 'no answer in time' });
         request.destroy();
       }, timeoutMillis);
       if (!keepAlive) timer.unref();

@@ -1,0 +1,93 @@
+import { SpanQueue, type BatchOptions, type Destination, type QueueListener } from './queue.ts';
+import { failed } from './report.ts';
+import type { ExporterReport, SpanCounters } from './report-body.ts';
+import type { ExporterSettings } from './settings.ts';
+import type { RecordingSpan } from './span.ts';
+
+type Totals = Pick<SpanCounters, 'exported' | 'queueFull' | 'exportFailed' | 'shutdown'>;
+
+/** The queues of the exporters in force, one each, and what became of the spans since the process started. */
+export class ExportQueues {
+  private readonly batch: BatchOptions;
+  private readonly open: (exporter: ExporterSettings) => Destination;
+  private readonly listener: QueueListener;
+  /** By the exporter's settings as JSON. */
+  private readonly queues = new Map<string, { exporter: ExporterSettings; queue: SpanQueue }>();
+  /** A plain list of them: it is gone through at the end of each span. */
+  private current: SpanQueue[] = [];
+  private readonly closing = new Set<SpanQueue>();
+  /** Of queues that are no more. */
+  private readonly gone: Totals = { exported: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
+
+  constructor(batch: BatchOptions, open: (exporter: ExporterSettings) => Destination, listener: QueueListener) {
+    this.batch = batch;
+    this.open = open;
+    this.listener = listener;
+  }
+
+  add(span: RecordingSpan): void {
+    for (const queue of this.current) queue.add(span);
+  }
+
+  pending(): boolean {
+    return this.current.some((queue) => queue.pending);
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.current.map((queue) => queue.flush(true)));
+  }
+
+  /** Replaces the destinations; one that stays keeps its queue, one that goes is emptied in the background. */
+  set(wanted: ExporterSettings[]): void {
+    const keys = new Set(wanted.map((exporter) => JSON.stringify(exporter)));
+    for (const [key, { queue }] of this.queues) {
+      if (keys.has(key)) continue;
+      this.queues.delete(key);
+      this.closing.add(queue);
+      queue
+        .close()
+        .catch((error: unknown) => failed('an exporter could not be closed', error))
+        .finally(() => {
+          this.closing.delete(queue);
+          addTo(this.gone, queue);
+        });
+    }
+    for (const exporter of wanted) {
+      const key = JSON.stringify(exporter);
+      if (this.queues.has(key)) continue;
+      const queue = new SpanQueue(this.batch, () => this.open(exporter), this.listener);
+      this.queues.set(key, { exporter, queue });
+    }
+    this.current = [...this.queues.values()].map(({ queue }) => queue);
+  }
+
+  totals(): Totals {
+    const totals = { ...this.gone };
+    for (const queue of [...this.current, ...this.closing]) addTo(totals, queue);
+    return totals;
+  }
+
+  report(): ExporterReport[] {
+    return [...this.queues.values()].map(({ exporter, queue }) => ({
+      name: exporter.name,
+      exported: queue.sent,
+      dropped: queue.dropped.queueFull + queue.dropped.exportFailed + queue.dropped.shutdown,
+      errors: queue.errors,
+      queued: queue.queued,
+      queueSize: queue.capacity,
+      ...(queue.trouble !== undefined && { trouble: `${place(exporter)}: ${queue.trouble}` }),
+    }));
+  }
+}
+
+function addTo(totals: Totals, { sent, dropped }: SpanQueue): void {
+  totals.exported += sent;
+  totals.queueFull += dropped.queueFull;
+  totals.exportFailed += dropped.exportFailed;
+  totals.shutdown += dropped.shutdown;
+}
+
+/** Host and port alone: what else is in a URL may be secret. */
+function place({ endpoint, protocol }: ExporterSettings): string {
+  return URL.canParse(endpoint) ? new URL(endpoint).host : protocol;
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { reportSchema } from '../../operator/reports/report.ts';
+import { serializeReport, type ReportBody } from './report-body.ts';
+
+const body: ReportBody = {
+  ...{ container: 'app', pid: 7, startedAt: 1_700_000_000_000, key: 'shop', revision: 'abc' },
+  ...{ agentVersion: '0.1.0', nodeVersion: 'v24.9.0' },
+  counters: { started: 9, sampled: 8, exported: 5, queueFull: 1, exportFailed: 2, shutdown: 0, exceptions: 0 },
+  exporters: [{ name: 'default', exported: 5, dropped: 3, errors: 1, queued: 0, queueSize: 2048, trouble: 'x' }],
+  libraries: ['express@5.1.0'],
+  uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }],
+  problems: ['exporter default: no Secret'],
+};
+
+const flood = (character: string): ReportBody => ({
+  ...body,
+  failure: character.repeat(9_000),
+  exporters: Array.from({ length: 30 }, () => ({ ...body.exporters[0]!, trouble: character.repeat(5_000) })),
+  libraries: Array.from({ length: 500 }, (_, i) => `${i}${character.repeat(300)}`),
+  uninstrumented: Array.from({ length: 500 }, () => ({ library: character.repeat(300), why: 'Bundled' as const })),
+  problems: Array.from({ length: 100 }, () => character.repeat(5_000)),
+});
+
+describe('a report', () => {
+  it('arrives as it was said', () => {
+    expect(reportSchema.parse(JSON.parse(serializeReport(body)))).toEqual(body);
+  });
+
+  it.each(['a', '"', '\u0001', '語'])('of too much of %j is cut to what the operator takes', (character) => {
+    const text = serializeReport(flood(character));
+    expect(Buffer.byteLength(text)).toBeLessThan(16 * 1024);
+    const report = reportSchema.parse(JSON.parse(text));
+    expect(report.problems).toHaveLength(8);
+    expect(report.problems?.[0]).toMatch(/…$/);
+  });
+
+  it('of an agent that says less or more is read', () => {
+    const { startedAt: _at, counters: _counters, exporters: _exporters, ...older } = body;
+    const { libraries: _libraries, uninstrumented: _uninstrumented, problems: _problems, ...oldest } = older;
+    expect(reportSchema.parse(oldest)).toEqual(oldest);
+    expect(reportSchema.parse({ ...body, more: 1, counters: { ...body.counters, kept: 3 } })).toEqual(body);
+    const strange = { ...body, uninstrumented: [{ library: 'x', why: 'SomethingNew' }] };
+    expect(reportSchema.parse(strange).uninstrumented).toEqual(strange.uninstrumented);
+  });
+});

@@ -1,0 +1,115 @@
+/** Spans of a process since it started, whatever exporters it has had in the meantime. */
+export interface SpanCounters {
+  /** Spans that were decided about. What lies below a span that is not recorded is not even asked for. */
+  started: number;
+  /** Of those, the recorded ones. */
+  sampled: number;
+  /** Spans that arrived; one that goes to two exporters counts twice, here and below. */
+  exported: number;
+  /** The queue was full: the oldest made room. */
+  queueFull: number;
+  /** The destination did not take them. */
+  exportFailed: number;
+  /** They were waiting for an exporter that the policy took away, and did not arrive any more. */
+  shutdown: number;
+  /** Exceptions of the agent's own that it caught. */
+  exceptions: number;
+}
+
+/** What became of the spans for one exporter of the policy in force. */
+export interface ExporterReport {
+  name: string;
+  exported: number;
+  /** For all reasons together. */
+  dropped: number;
+  /** Batches that did not arrive. */
+  errors: number;
+  /** Spans that wait, and for how many there is room. */
+  queued: number;
+  queueSize: number;
+  /** Why spans are lost these days; absent while all arrive. It changes rarely, and holds no numbers that run. */
+  trouble?: string;
+}
+
+/** Why a library gives no spans. An operator may meet others, of newer agents. */
+export type Obstacle =
+  /** Its instrumentation is for other versions. */
+  | 'UnsupportedVersion'
+  /** It is part of the app's bundle: there is no file of its own to patch. */
+  | 'Bundled'
+  /** It was loaded as an ES module, out of our reach. */
+  | 'EsModule'
+  /** It was there before the agent. */
+  | 'LoadedBefore'
+  /** The owner of the process, or the policy, does not want it. */
+  | 'SwitchedOff'
+  /** Our own fault: stderr of the process says more. */
+  | 'AgentError';
+
+export interface UninstrumentedLibrary {
+  /** `pg@6.4.2`, or `pg` where the version cannot be told. */
+  library: string;
+  why: Obstacle;
+}
+
+/** What a process says of itself to the operator; operator/reports/report.ts reads it. */
+export interface ReportBody {
+  container: string;
+  pid: number;
+  /** Milliseconds since 1970. Counters begin anew with another process. */
+  startedAt: number;
+  key: string;
+  revision: string;
+  agentVersion: string;
+  nodeVersion: string;
+  failure?: string;
+  counters: SpanCounters;
+  exporters: ExporterReport[];
+  /** Instrumented libraries: `express@5.1.0`. */
+  libraries: string[];
+  uninstrumented: UninstrumentedLibrary[];
+  /** What the policy asks for and this process cannot do. */
+  problems: string[];
+}
+
+/** Longest lists and strings. The operator refuses a report that goes beyond them. */
+export const LIMITS = {
+  exporters: 8,
+  libraries: 64,
+  uninstrumented: 32,
+  problems: 8,
+  /** Characters of a library with its version. */
+  library: 96,
+  /** Characters of a problem, or of an exporter's trouble. */
+  text: 200,
+  failure: 512,
+  /** Bytes of the whole; the operator reads 16 kB. */
+  body: 15_000,
+} as const;
+
+/** A report as JSON that the operator takes: what is too long is cut, what is too much is left out. */
+export function serializeReport(body: ReportBody): string {
+  const bounded: ReportBody = {
+    ...body,
+    ...(body.failure !== undefined && { failure: cut(body.failure, LIMITS.failure) }),
+    exporters: body.exporters.slice(0, LIMITS.exporters).map((exporter) => ({
+      ...exporter,
+      ...(exporter.trouble !== undefined && { trouble: cut(exporter.trouble, LIMITS.text) }),
+    })),
+    libraries: body.libraries.slice(0, LIMITS.libraries).map((library) => cut(library, LIMITS.library)),
+    uninstrumented: body.uninstrumented
+      .slice(0, LIMITS.uninstrumented)
+      .map(({ library, why }) => ({ library: cut(library, LIMITS.library), why })),
+    problems: body.problems.slice(0, LIMITS.problems).map((problem) => cut(problem, LIMITS.text)),
+  };
+  const text = JSON.stringify(bounded);
+  // Only names far from ASCII get here: which policy is in force, and what is wrong, must arrive all the same.
+  return Buffer.byteLength(text) <= LIMITS.body
+    ? text
+    : JSON.stringify({ ...bounded, libraries: [], uninstrumented: [] });
+}
+
+function cut(text: string, length: number): string {
+  // Control characters and halves of a character take six bytes each as JSON.
+  return (text.length > length ? `${text.slice(0, length - 1)}…` : text).replaceAll(/[\p{Cc}\p{Cs}]/gu, ' ');
+}
