@@ -17,7 +17,7 @@ const flood = (character: string): ReportBody => ({
   failure: character.repeat(9_000),
   exporters: Array.from({ length: 30 }, () => ({ ...body.exporters[0]!, trouble: character.repeat(5_000) })),
   libraries: Array.from({ length: 500 }, (_, i) => `${i}${character.repeat(300)}`),
-  uninstrumented: Array.from({ length: 500 }, () => ({ library: character.repeat(300), why: 'Bundled' as const })),
+  uninstrumented: Array.from({ length: 500 }, () => ({ library: character.repeat(300), why: 'SwitchedOff' as const })),
   problems: Array.from({ length: 100 }, () => character.repeat(5_000)),
 });
 

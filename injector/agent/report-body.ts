@@ -35,10 +35,6 @@ export interface ExporterReport {
 export type Obstacle =
   /** Its instrumentation is for other versions. */
   | 'UnsupportedVersion'
-  /** It is part of the app's bundle: there is no file of its own to patch. */
-  | 'Bundled'
-  /** It was loaded as an ES module, out of our reach. */
-  | 'EsModule'
   /** It was there before the agent. */
   | 'LoadedBefore'
   /** The owner of the process, or the policy, does not want it. */

@@ -1,7 +1,7 @@
 import type { LibraryTable } from 'agent:libraries';
 import { sep } from 'node:path';
 import { packageOf } from './packages.ts';
-import { LIMITS, type Obstacle, type UninstrumentedLibrary } from './report-body.ts';
+import type { Obstacle, UninstrumentedLibrary } from './report-body.ts';
 
 /** A part of an instrumentation: a library's main file or another of its files, in some of its versions. */
 interface Part {
@@ -37,7 +37,6 @@ export class SeenLibraries {
   private readonly onNews: () => void;
   private readonly names = new Map<string, string>();
   private readonly patched = new Set<string>();
-  private readonly others = new Map<string, UninstrumentedLibrary>();
   private before: UninstrumentedLibrary[] | undefined;
 
   constructor(facts: LibraryFacts, onNews: () => void) {
@@ -57,19 +56,6 @@ export class SeenLibraries {
     this.patched.add(directory);
   }
 
-  /** A library that no file of a known directory stands for. */
-  noteOther(library: string, why: Obstacle): void {
-    const key = `${library} ${why}`;
-    if (this.others.has(key) || this.others.size >= LIMITS.uninstrumented) return;
-    this.others.set(key, { library, why });
-    this.onNews();
-  }
-
-  /** Whether a library of this name was loaded, as a package of its own. */
-  has(name: string): boolean {
-    return [...this.names.values()].includes(name);
-  }
-
   report(): { libraries: string[]; uninstrumented: UninstrumentedLibrary[] } {
     this.before ??= this.loadedBefore();
     const libraries = new Set<string>();
@@ -85,7 +71,7 @@ export class SeenLibraries {
       if (obstacle !== undefined) add(library, obstacle);
       else if (this.patched.has(directory)) libraries.add(library);
     }
-    for (const { library, why } of [...this.before, ...this.others.values()]) add(library, why);
+    for (const { library, why } of this.before) add(library, why);
     return {
       libraries: [...libraries].sort(),
       uninstrumented: [...uninstrumented.values()].sort((a, b) => (a.library < b.library ? -1 : 1)),
