@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { median, quartiles, result, writeResults } from './results.ts';
+import { median, percentile, quartiles, result, slope, writeResults } from './results.ts';
 
 it('merges by name', () => {
   const directory = mkdtempSync(join(tmpdir(), 'results-'));
@@ -24,4 +24,29 @@ it('finds the median', () => {
 it('finds the quartiles', () => {
   expect(quartiles([5, 1, 4, 2, 3])).toEqual([2, 4]);
   expect(quartiles([7])).toEqual([7, 7]);
+});
+
+it('finds a percentile', () => {
+  const hundred = Array.from({ length: 100 }, (_, index) => index + 1).reverse();
+  expect(percentile(hundred, 0.99)).toBe(100);
+  expect(percentile(hundred, 0.5)).toBe(51);
+  expect(percentile([7], 0.99)).toBe(7);
+});
+
+it('finds the slope of a line through noise', () => {
+  expect(
+    slope([
+      [0, 1],
+      [1, 3],
+      [2, 5],
+    ]),
+  ).toBe(2);
+  expect(
+    slope([
+      [0, 5],
+      [1, 6],
+      [2, 4],
+      [3, 5],
+    ]),
+  ).toBeCloseTo(-0.2);
 });

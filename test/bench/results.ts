@@ -50,6 +50,20 @@ export function quartiles(values: number[]): [number, number] {
   return [at(0.25), at(0.75)];
 }
 
+/** The value below which this share of the values lies. */
+export function percentile(values: number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+}
+
+/** The line through points of x and y by least squares: its rise, in units of y for one of x. */
+export function slope(points: [number, number][]): number {
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+  const above = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  return above / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}
+
 function round(value: number): number {
   return Number(value.toPrecision(3));
 }

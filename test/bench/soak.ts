@@ -1,7 +1,4 @@
-// A service under the agent for a long time, its collector up, down and slow in turns:
-//   node test/bench/soak.ts [--minutes 30] [--rate 500] [--node 24]
-// Prints resident memory and latency once a phase, what arrived, and the slope of the memory; fails when memory grows by
-// more than a megabyte an hour beyond its first quarter, or when a request fails.
+// A service under the agent for a long time, its collector up, down and slow in turns. `--help` says more.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -9,123 +6,231 @@ import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { countSpans } from '../agent/otlp.ts';
 import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
-import { median } from './results.ts';
+import { median, percentile, slope } from './results.ts';
+
+const HELP = `A small HTTP service under the agent beside the same service bare, both asked at the same rate, the collector up, down
+and slow (5 s for an answer) in turns. For each phase it prints memory, latency and what arrived; at the end the slope of
+the memory after the first quarter, the spans that were lost, and the latency added. It fails when a request fails, when
+the heap grows by more than 1 MB an hour in half an hour or more, or when spans are lost though the collector is up.
+Needs dist/ (make build).
+
+Usage:
+  node test/bench/soak.ts [--minutes 30] [--rate 500] [--node 24]
+
+Example:
+  node test/bench/soak.ts --minutes 3 --rate 200
+`;
 
 const ROOT = join(import.meta.dirname, '../..');
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '30' },
-    rate: { type: 'string', default: '500' },
-    node: { type: 'string', default: '24' },
-  },
-});
 const PHASES = ['up', 'down', 'up', 'slow'] as const;
-const PHASE_MILLIS = Math.max(5000, (Number(options.minutes) * 60_000) / 24);
+const ROUNDS = 6;
+const TICK_MILLIS = 10;
+const SLOW_MILLIS = 5000;
+/** Kept below `slow`, so that batches time out. */
+const TIMEOUT_MILLIS = 2000;
+/** Longer than a batch waits and takes: what was under way when a phase begins is through. */
+const SETTLE_MILLIS = 3500;
 const MAX_SLOPE = 1;
+/** Longer than a span waits for its batch. */
+const QUIET_MILLIS = 1500;
 
-let phase: (typeof PHASES)[number] = 'up';
-let bytesArrived = 0;
+type Phase = (typeof PHASES)[number];
 
-function startSink(): Server {
-  return createServer((request, response) => {
-    request.on('data', (chunk: Buffer) => (bytesArrived += chunk.length));
-    request.on('end', () => {
-      if (phase === 'down') request.socket.destroy();
-      else setTimeout(() => response.end(), phase === 'slow' ? 5000 : 0);
-    });
-  }).listen(0, '127.0.0.1');
-}
+const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
 
-async function startApp(env: Record<string, string>): Promise<{ child: ChildProcess; port: number }> {
-  const program = join(ROOT, 'test/bench/apps/small/server.cjs');
-  const child = spawn(nodeBinary(options.node), ['--expose-gc', program], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  return { child, port: Number(/listening (\d+)/.exec(line.toString())?.[1]) };
-}
+/** The collector: takes spans, or does not. */
+class Collector {
+  phase: Phase = 'up';
+  arrived = 0;
+  readonly server: Server;
 
-const resident = (child: ChildProcess): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024;
-
-const connections = new Agent({ keepAlive: true, maxSockets: 16 });
-
-/** Milliseconds a request takes. */
-function ask(port: number): Promise<number> {
-  const began = performance.now();
-  return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, agent: connections }, (answer) => {
-      answer.resume().on('end', () => resolve(performance.now() - began));
-    }).on('error', reject);
-  });
-}
-
-/** Asks both apps in turns at the rate, until the phase is over. */
-async function drive(apps: { port: number }[]): Promise<{ millis: number[][]; failures: number }> {
-  const millis: number[][] = apps.map(() => []);
-  let failures = 0;
-  const end = Date.now() + PHASE_MILLIS;
-  const perTick = Math.max(1, Math.round(Number(options.rate) / 100));
-  while (Date.now() < end) {
-    const tick = Date.now();
-    await Promise.all(
-      apps.flatMap(({ port }, app) =>
-        Array.from({ length: perTick }, () =>
-          ask(port).then(
-            (taken) => void millis[app]?.push(taken),
-            () => void (failures += 1),
-          ),
-        ),
-      ),
-    );
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, tick + 10 - Date.now())));
+  constructor() {
+    this.server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        if (this.phase === 'down') return request.socket.destroy();
+        this.arrived += countSpans(Buffer.concat(chunks));
+        setTimeout(() => response.end(), this.phase === 'slow' ? SLOW_MILLIS : 0);
+      });
+      request.on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
   }
-  return { millis, failures };
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
 }
 
-/** Least squares, in units of y per unit of x. */
-function slope(points: [number, number][]): number {
-  const n = points.length;
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n;
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n;
-  const above = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
-  return above / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+interface Held {
+  rss: number;
+  heapUsed: number;
+  external: number;
 }
 
-const sink = startSink();
-await once(sink, 'listening');
-const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
-const traced = await startApp({
-  NODE_OPTIONS: `--require ${join(ROOT, 'dist/agent/register.cjs')}`,
-  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-  OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
-  OTEL_SERVICE_NAME: 'soak',
-});
-const bare = await startApp({});
-const memory: [number, number][] = [];
-const began = Date.now();
-let failures = 0;
-for (let i = 0; Date.now() - began < Number(options.minutes) * 60_000; i++) {
-  phase = PHASES[i % PHASES.length] ?? 'up';
-  const before = bytesArrived;
-  const done = await drive([traced, bare]);
-  failures += done.failures;
-  const hours = (Date.now() - began) / 3_600_000;
-  memory.push([hours, resident(traced.child)]);
-  const [ours, theirs] = done.millis.map((all) => median(all));
-  console.log(
-    `${(hours * 60).toFixed(1).padStart(5)} min, collector ${phase.padEnd(4)}: ${resident(traced.child).toFixed(1)} MB (bare ${resident(bare.child).toFixed(1)}), ` +
-      `median ${ours?.toFixed(2)} ms (bare ${theirs?.toFixed(2)}), ${done.millis[0]?.length} requests, ${((bytesArrived - before) / 1e6).toFixed(1)} MB of spans`,
+/** One of the two services. */
+class Service {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly port: number;
+  asked = 0;
+  failures = 0;
+  private readonly connections = new Agent({ keepAlive: true, maxSockets: 16 });
+
+  private constructor(name: string, child: ChildProcess, port: number) {
+    this.name = name;
+    this.child = child;
+    this.port = port;
+  }
+
+  static async start(name: string, line: string, env: Record<string, string>): Promise<Service> {
+    const program = join(ROOT, 'test/bench/apps/soak/server.cjs');
+    const child = spawn(nodeBinary(line), ['--expose-gc', program], {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [text] = (await once(child.stdout, 'data')) as [Buffer];
+    return new Service(name, child, Number(/listening (\d+)/.exec(text.toString())?.[1]));
+  }
+
+  /** Milliseconds a request takes; undefined when it fails. */
+  async ask(path = '/'): Promise<{ millis: number; body: string } | undefined> {
+    const began = performance.now();
+    this.asked += 1;
+    return new Promise((resolve) => {
+      get({ host: '127.0.0.1', port: this.port, path, agent: this.connections }, (answer) => {
+        let body = '';
+        answer.setEncoding('utf8').on('data', (text: string) => (body += text));
+        answer.on('end', () => resolve({ millis: performance.now() - began, body }));
+      }).on('error', () => {
+        this.failures += 1;
+        resolve(undefined);
+      });
+    });
+  }
+
+  /** Megabytes: resident before, heap and buffers after a garbage collection. */
+  async held(): Promise<{ resident: number; heap: number }> {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    const answer = await this.ask('/held');
+    const { heapUsed, external } = JSON.parse(answer?.body ?? '{"heapUsed":0,"external":0}') as Held;
+    return { resident: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024, heap: (heapUsed + external) / 2 ** 20 };
+  }
+
+  stop(): void {
+    this.connections.destroy();
+    this.child.kill('SIGKILL');
+  }
+}
+
+/** Asks all services at the rate, in turns, for a while; gives the milliseconds of each service's requests. */
+async function drive(services: Service[], rate: number, millis: number): Promise<number[][]> {
+  const taken: number[][] = services.map(() => []);
+  const began = performance.now();
+  let due = 0;
+  for (;;) {
+    const now = performance.now() - began;
+    if (now >= millis) return taken;
+    const wanted = Math.floor((now / 1000) * rate);
+    // A machine that was held up does not get it all at once afterwards: the figures are of the rate, not of a burst.
+    const burst = Math.min(wanted - due, Math.ceil((rate * 5 * TICK_MILLIS) / 1000));
+    due = wanted;
+    const order = services.map((service, index) => ({ service, index }));
+    if (wanted % 2 === 1) order.reverse();
+    for (const { service, index } of order)
+      await Promise.all(
+        Array.from({ length: burst }, async () => {
+          const answer = await service.ask();
+          if (answer !== undefined) taken[index]?.push(answer.millis);
+        }),
+      );
+    await pause(TICK_MILLIS);
+  }
+}
+
+async function main(): Promise<number> {
+  const { values: options } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '30' },
+      rate: { type: 'string', default: '500' },
+      node: { type: 'string', default: '24' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const minutes = Number(options.minutes);
+  const phaseMillis = Math.max(2 * SETTLE_MILLIS, (minutes * 60_000) / (PHASES.length * ROUNDS));
+  const collector = new Collector();
+  await once(collector.server, 'listening');
+  const traced = await Service.start('traced', options.node, {
+    NODE_OPTIONS: `--require ${join(ROOT, 'dist/agent/register.cjs')}`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_TIMEOUT: String(TIMEOUT_MILLIS),
+    OTEL_SERVICE_NAME: 'soak',
+  });
+  const bare = await Service.start('bare', options.node, {});
+  const samples: { hours: number; phase: Phase; resident: number; heap: number; bareResident: number }[] = [];
+  const latency = {
+    traced: [] as number[],
+    bare: [] as number[],
+    tracedTail: [] as number[],
+    bareTail: [] as number[],
+  };
+  const lost = { up: 0, down: 0, slow: 0 };
+  const began = Date.now();
+  for (let turn = 0; Date.now() - began < minutes * 60_000; turn++) {
+    const phase = PHASES[turn % PHASES.length] ?? 'up';
+    collector.phase = phase;
+    // What was under way at the change belongs to neither phase's balance, and what waits after it to none.
+    await drive([traced, bare], Number(options.rate), SETTLE_MILLIS);
+    await pause(phase === 'up' ? QUIET_MILLIS : 0);
+    const before = { asked: traced.asked, arrived: collector.arrived };
+    const [ours = [], theirs = []] = await drive([traced, bare], Number(options.rate), phaseMillis - SETTLE_MILLIS);
+    const asked = traced.asked - before.asked;
+    const hours = (Date.now() - began) / 3_600_000;
+    if (phase === 'up') {
+      // At the end of a good phase nothing has to wait any more: what is missing then is lost.
+      const deadline = Date.now() + SETTLE_MILLIS;
+      while (collector.arrived - before.arrived < asked && Date.now() < deadline) await pause(100);
+    }
+    const arrived = collector.arrived - before.arrived;
+    const [held, bareHeld] = [await traced.held(), await bare.held()];
+    lost[phase] += Math.max(0, asked - arrived);
+    samples.push({ hours, phase, ...held, bareResident: bareHeld.resident });
+    latency.traced.push(median(ours));
+    latency.bare.push(median(theirs));
+    latency.tracedTail.push(percentile(ours, 0.99));
+    latency.bareTail.push(percentile(theirs, 0.99));
+    process.stdout.write(
+      `${(hours * 60).toFixed(1).padStart(5)} min, collector ${phase.padEnd(4)}: resident ${held.resident.toFixed(1)} MB (bare ${bareHeld.resident.toFixed(1)}), ` +
+        `heap ${held.heap.toFixed(2)} (bare ${bareHeld.heap.toFixed(2)}), median ${median(ours).toFixed(2)} ms (bare ${median(theirs).toFixed(2)}), ` +
+        `p99 ${percentile(ours, 0.99).toFixed(1)} (bare ${percentile(theirs, 0.99).toFixed(1)}), ${asked} requests, ${arrived} spans arrived\n`,
+    );
+  }
+  const settled = samples.slice(Math.floor(samples.length / 4));
+  const growth = (of: (sample: (typeof samples)[number]) => number): number =>
+    slope(settled.map((sample) => [sample.hours, of(sample)]));
+  const heapSlope = growth(({ heap }) => heap);
+  const failures = traced.failures + bare.failures;
+  process.stdout.write(
+    [
+      '',
+      `memory after the first quarter, MB an hour: heap ${heapSlope.toFixed(2)}, resident ${growth(({ resident }) => resident).toFixed(2)} (bare ${growth(({ bareResident }) => bareResident).toFixed(2)})`,
+      `latency added: median ${(median(latency.traced) - median(latency.bare)).toFixed(2)} ms, p99 ${(median(latency.tracedTail) - median(latency.bareTail)).toFixed(2)} ms`,
+      `spans: ${collector.arrived} of ${traced.asked} arrived; lost while the collector was up ${lost.up}, down ${lost.down}, slow ${lost.slow}`,
+      `failed requests: ${failures} of ${traced.asked + bare.asked}`,
+      '',
+    ].join('\n'),
   );
+  for (const service of [traced, bare]) service.stop();
+  collector.server.closeAllConnections();
+  collector.server.close();
+  return failures > 0 || lost.up > 0 || (minutes >= 30 && heapSlope > MAX_SLOPE) ? 1 : 0;
 }
-const settled = memory.slice(Math.floor(memory.length / 4));
-const growth = slope(settled);
-console.log(`memory slope after the first quarter: ${growth.toFixed(2)} MB an hour; failed requests: ${failures}`);
-traced.child.kill('SIGKILL');
-bare.child.kill('SIGKILL');
-connections.destroy();
-sink.closeAllConnections();
-sink.close();
-if (failures > 0 || (Number(options.minutes) >= 30 && growth > MAX_SLOPE)) process.exitCode = 1;
+
+process.exitCode = await main();
