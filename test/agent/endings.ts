@@ -171,4 +171,91 @@ export const ENDINGS: Ending[] = [
     name: 'leaks listeners',
     source: `const e = new (require('events'))(); process.on('warning', (w) => console.log(w.name)); for (let i = 0; i < 12; i++) e.on('x', () => {})`,
   },
+  ...['strict', 'warn', 'none', 'throw', 'warn-with-error-codes'].map((mode) => ({
+    name: `rejects under --unhandled-rejections=${mode}`,
+    nodeFlags: [`--unhandled-rejections=${mode}`],
+    source: `Promise.reject(new Error('nobody')); setTimeout(() => console.log('later'), 20)`,
+  })),
+  {
+    name: 'rejects and is handled late',
+    source: `process.on('rejectionHandled', () => console.log('handled')).on('unhandledRejection', (e) => console.log('saw', e.message)); const p = Promise.reject(new Error('x')); setTimeout(() => p.catch(() => {}), 10)`,
+  },
+  {
+    name: 'throws something without a prototype',
+    source: `throw Object.create(null)`,
+  },
+  { name: 'throws undefined', source: `setImmediate(() => { throw undefined })` },
+  { name: 'throws in an exit handler', source: `process.on('exit', () => { throw new Error('at exit') })` },
+  {
+    name: 'sees and changes its code in an exit handler after requests',
+    source: `${REQUEST}process.on('exit', (code) => { console.log('code', code); process.exitCode = 13 }); ask(() => process.exit(3))`,
+  },
+  {
+    name: 'exits within exit',
+    source: `${REQUEST}process.on('exit', () => process.exit(11)); ask(() => process.exit(3))`,
+  },
+  {
+    name: 'shows who calls its exit handler',
+    source: `process.on('exit', () => console.log(new Error('here').stack)); process.exit(0)`,
+  },
+  {
+    name: 'exits with requests under way',
+    source: `${REQUEST.replace("response.end('x')", "setTimeout(() => response.end('x'), 1000)")}ask(() => {}); setTimeout(() => process.exit(6), 100)`,
+  },
+  {
+    name: 'exits as soon as it is answered',
+    source: `${REQUEST}ask(() => { console.log('bye'); process.exit(0) })`,
+  },
+  {
+    name: 'kills itself after its cleanup, as NestJS does',
+    signal: 'SIGTERM',
+    source: `${REQUEST}ask(() => { setInterval(() => {}, 1000); process.once('SIGTERM', () => { console.log('cleaned'); process.kill(process.pid, 'SIGTERM') }); console.log('ready') })`,
+  },
+  {
+    name: 'asks whether it is alive',
+    source: `${REQUEST}ask(() => console.log(process.kill(process.pid, 0), process.kill.name, process.kill.length))`,
+  },
+  { name: 'aborts', source: `console.log('before'); process.abort()` },
+  {
+    name: 'overflows its stack',
+    source: `const f = () => f() + 1; try { f() } catch (e) { console.log(e.name, e.message) }`,
+  },
+  {
+    name: 'leaves through a domain',
+    source: `const d = require('domain').create(); d.on('error', (e) => { console.log('domain', e.message); process.exit(12) }); d.run(() => setTimeout(() => { throw new Error('in domain') }, 5))`,
+  },
+  {
+    name: 'a worker exits',
+    source: `const { Worker } = require('worker_threads'); new Worker("process.exit(9)", { eval: true }).on('exit', (c) => { console.log(c); process.exitCode = c })`,
+  },
+  {
+    name: 'a cluster ends',
+    source: `const cluster = require('cluster'); const http = require('http');
+if (cluster.isPrimary) { const w = cluster.fork(); w.on('exit', (c, s) => console.log('worker', c, s)); w.on('listening', (a) => http.get({ host: '127.0.0.1', port: a.port }, (r) => r.resume().on('end', () => w.disconnect()))) }
+else http.createServer((q, r) => r.end('x')).listen(0, '127.0.0.1')`,
+  },
+  {
+    name: 'a cluster worker is killed',
+    source: `const cluster = require('cluster');
+if (cluster.isPrimary) cluster.fork().on('exit', (c, s) => console.log('worker', c, s)).on('listening', (a) => cluster.workers[1].process.kill('SIGTERM'))
+else require('http').createServer((q, r) => r.end('x')).listen(0, '127.0.0.1')`,
+  },
+  {
+    name: 'a pipe of processes breaks',
+    source: `const { spawn } = require('child_process'); if (process.argv[2]) { process.stdout.on('error', (e) => process.exit(e.code === 'EPIPE' ? 5 : 6)); setInterval(() => process.stdout.write('x'.repeat(4096)), 1) } else { const c = spawn(process.execPath, [__filename, 'child']); c.stdout.once('data', () => c.stdout.destroy()); c.on('exit', (code, s) => console.log(code, s)) }`,
+  },
+  {
+    name: 'reads stdin line by line',
+    stdin: 'one\ntwo\n',
+    source: `const rl = require('readline').createInterface({ input: process.stdin }); rl.on('line', (l) => console.log('[' + l + ']')).on('close', () => console.log('closed'))`,
+  },
+  { name: 'is a program on stdin', stdin: `console.log('from stdin', process.argv.length)`, args: ['-'], source: '' },
+  {
+    name: 'destroys its own standard output',
+    source: `process.stdout.destroy(); ${REQUEST}ask(() => process.exit(4))`,
+  },
+  {
+    name: 'inspects process methods while spans wait',
+    source: `${REQUEST}ask(() => console.log(Object.keys(process).length, Object.getOwnPropertyNames(process).filter((k) => k !== 'emit').length, process.exit.toString().length, String(process.reallyExit).slice(0, 30)))`,
+  },
 ];
