@@ -50,7 +50,7 @@ bench: build ## Figures, as ratios in one run, into test/bench/results.json
 .PHONY: soak
 soak: build ## Half an hour at 500 requests a second with a collector that comes and goes, then the agent's whole matrix
 	@node test/bench/soak.ts --minutes 30 --rate 500
-	@MATRIX=full node test/run.ts --only agent --files matrix
+	@AGENT_MATRIX=full node test/run.ts --only agent --files matrix
 
 .PHONY: generate
 generate: install ## What is derived from the schemas: CRD YAML
