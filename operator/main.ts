@@ -20,6 +20,7 @@ import { countDroppedEvents, countNudge, leaderMetric, queueMetrics, registry, w
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
+import { Nudges } from './policy/nudges.ts';
 import { probes } from './probes.ts';
 import { Peers } from './reports/peers.ts';
 import { REPORT_INTERVAL } from './reports/report.ts';
@@ -44,6 +45,8 @@ Example:
 
 /** How often certificate and webhook configuration are looked at again. */
 const CERTIFICATE_CHECK = 10 * 60 * 1000;
+/** Pods told of a changed policy, over all namespaces: one change may concern every pod of a cluster. */
+const NUDGES = { burst: 200, perSecond: 100 };
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -87,10 +90,19 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const leading = client.guarded(() => elector.assertLeading());
   const onError = (key: string, error: unknown, failures: number) =>
     logger.warn({ key, failures, error: String(error) }, 'reconcile failed: trying again');
+  const nudges = new Nudges(leading, view, countNudge);
+  const nudgeQueue = new WorkQueue((key, signal) => nudges.nudge(key, signal), {
+    workers: 10,
+    pace: NUDGES,
+    group: (key) => key.slice(0, key.indexOf('/')),
+    observer: queueMetrics('nudge'),
+    onError,
+  });
   const controller = new PolicyController(leading, view, {
     logger,
-    onNudge: countNudge,
     reporting,
+    nudges,
+    onBehind: (key) => nudgeQueue.add(key),
   });
   const policyQueue = new WorkQueue((key, signal) => controller.reconcile(key, signal), {
     workers: 4,
@@ -148,11 +160,15 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       policyQueue.add(name);
       summaryQueue.addAfter(name, SETTLE);
     },
+    pods: (namespace) => {
+      policyQueue.addAfter(namespace, SETTLE);
+      summaryQueue.addAfter(namespace, SETTLE);
+    },
     policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
     injection: rescope,
   });
 
-  const queues = [policyQueue, scopeQueue, statusQueue];
+  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
     client,

@@ -19,11 +19,11 @@ const options = {
     return { reply: { patch: [{ op: 'add' as const, path: '/x', value: 1 }] }, decisions: [] };
   },
 };
-const review = (object: unknown) =>
+const review = (object: unknown, dryRun = false) =>
   JSON.stringify({
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
-    request: { uid: 'u', kind: { kind: 'Pod' }, operation: 'CREATE', object },
+    request: { uid: 'u', kind: { kind: 'Pod' }, operation: 'CREATE', object, dryRun },
   });
 
 describe('the AdmissionReview endpoint', () => {
@@ -66,6 +66,13 @@ describe('the AdmissionReview endpoint', () => {
     expect(answer.patch).toBeUndefined();
     expect(failures).toEqual(['failure']);
     expect(told).toEqual(['u']);
+  });
+
+  it('tells nobody of a failure in a dry run', async () => {
+    const before = told.length;
+    const response = await fetch(url, { method: 'POST', body: review({ explode: true }, true) });
+    expect(await response.json()).toMatchObject({ response: { allowed: true, warnings: [expect.any(String)] } });
+    expect(told).toHaveLength(before);
   });
 
   it('has nothing elsewhere', async () => {

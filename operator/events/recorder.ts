@@ -5,7 +5,7 @@ import { microTime, systemClock } from '../clock.ts';
 import { ApiError, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Part } from '../manager.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../token-bucket.ts';
 
 /** What events are about, in words that do not change: people filter by them. */
 export type EventReason =

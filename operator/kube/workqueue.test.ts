@@ -84,6 +84,50 @@ describe('WorkQueue', () => {
     await queue.stop();
   });
 
+  it('lets many keys that fail together be tried again no faster than overall allowed', async () => {
+    const runs = new Map<string, number>();
+    const queue = new WorkQueue(
+      (key) => {
+        const count = (runs.get(key) ?? 0) + 1;
+        runs.set(key, count);
+        return count === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve(undefined);
+      },
+      { workers: 20, baseDelay: 1, retries: { burst: 5, perSecond: 100 } },
+    );
+    const began = performance.now();
+    queue.start();
+    for (let i = 0; i < 20; i++) queue.add(String(i));
+    while ([...runs.values()].some((count) => count < 2)) await sleep(5);
+    // Five at once, the other fifteen one each 10 ms.
+    expect(performance.now() - began).toBeGreaterThanOrEqual(145);
+    await queue.stop();
+  });
+
+  it('begins work at its pace, and as much at once as was saved up', async () => {
+    const times: number[] = [];
+    const queue = new WorkQueue(() => Promise.resolve(void times.push(performance.now())), {
+      workers: 50,
+      pace: { burst: 10, perSecond: 100 },
+    });
+    const began = performance.now();
+    queue.start();
+    for (let i = 0; i < 25; i++) queue.add(String(i));
+    expect(times).toHaveLength(10);
+    while (times.length < 25) await sleep(5);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(145);
+    await queue.stop();
+  });
+
+  it('lets groups take turns, so that a few keys do not wait behind many', async () => {
+    const seen: string[] = [];
+    const queue = new WorkQueue((key) => Promise.resolve(void seen.push(key)), { group: (key) => key[0]! });
+    for (const key of ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1']) queue.add(key);
+    queue.start();
+    await sleep(20);
+    expect(seen).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
+    await queue.stop();
+  });
+
   it('stops when the work in hand is done, and takes no more', async () => {
     let done = false;
     const queue = new WorkQueue(async () => {

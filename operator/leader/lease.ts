@@ -4,6 +4,7 @@ import { microTime, systemClock } from '../clock.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient, RequestOptions } from '../kube/client.ts';
 import type { Part } from '../manager.ts';
+import { OWNED } from '../owned.ts';
 
 /** Field manager of renewals. */
 const FIELD_MANAGER = 'tracing-operator-leader';
@@ -242,7 +243,7 @@ export class LeaderElector implements Part {
       body: {
         apiVersion: 'coordination.k8s.io/v1',
         kind: 'Lease',
-        metadata: { name: lease, namespace, labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' } },
+        metadata: { name: lease, namespace, labels: OWNED },
         spec: { ...this.#record(now), acquireTime: now, leaseTransitions: 0 },
       },
     });

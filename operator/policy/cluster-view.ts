@@ -29,6 +29,7 @@ export interface NamespaceMeta extends KubeObject {
 }
 
 export interface ConfigMap extends KubeObject {
+  metadata: KubeObject['metadata'] & { labels?: Record<string, string> };
   data?: Record<string, string>;
 }
 
@@ -36,6 +37,8 @@ export interface ConfigMap extends KubeObject {
 export interface ViewListener {
   /** Something in a namespace changed that its pods, its ConfigMap or its policies' status may depend on. */
   namespace(name: string): void;
+  /** The same, but it is pods that changed: they come and go by the hundred. */
+  pods(namespace: string): void;
   /** A policy itself changed, or is new. */
   policy(policy: Policy): void;
   /** The set of namespaces in which a policy injects all pods may have changed. */
@@ -60,7 +63,7 @@ export class ClusterView {
   readonly #configMaps: Reflector<ConfigMap>;
   readonly #injectedPods: Reflector<PodMeta>;
   readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced'>[];
-  #listener: ViewListener = { namespace: () => {}, policy: () => {}, injection: () => {} };
+  #listener: ViewListener = { namespace: () => {}, pods: () => {}, policy: () => {}, injection: () => {} };
 
   constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger) {
     this.#client = client;
@@ -152,6 +155,10 @@ export class ClusterView {
     return [...(this.#injected.get(namespace)?.values() ?? [])];
   }
 
+  injectedPod(namespace: string, name: string): PodMeta | undefined {
+    return this.#injected.get(namespace)?.get(name);
+  }
+
   /** Pods without the agent. */
   otherPods(namespace: string): PodMeta[] {
     return [...(this.#others.get(namespace)?.values() ?? [])];
@@ -204,7 +211,7 @@ export class ClusterView {
   ): void {
     const { namespace, name } = pod.metadata;
     put(index, namespace, name, deleted ? undefined : pod);
-    if (deleted || !previous || !isDeepStrictEqual(facts(previous), facts(pod))) this.#listener.namespace(namespace);
+    if (deleted || !previous || !isDeepStrictEqual(facts(previous), facts(pod))) this.#listener.pods(namespace);
   }
 
   /**

@@ -1,63 +1,62 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { OPERATOR_KEY, POLICY_CONFIG_MAP, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
+import { OPERATOR_KEY, POLICY_CONFIG_MAP } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
-import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
+import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reporting } from '../../injector/inject.ts';
+import { OWNED } from '../owned.ts';
 import { isLive } from './cluster-view.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
+import type { Mark, Nudges } from './nudges.ts';
 
 /** Field manager of everything this controller applies. */
 const FIELD_MANAGER = 'tracing-operator-policy';
-/** Pods told at the same time; each is one small patch. */
-const NUDGES_AT_ONCE = 10;
+
+export interface PolicyControllerOptions {
+  logger: Logger;
+  reporting: () => Reporting;
+  nudges: Nudges;
+  /** Has a pod told of its policy, by its queue key. */
+  onBehind: (key: string) => void;
+}
 
 /**
  * Delivers policies to the pods of a namespace, live: writes each document that is in force for a pod of the namespace
- * into its ConfigMap, and the key and revision of the one that is into the pod's annotations. The annotation is what makes
- * the kubelet refresh the pod's files at once instead of within a minute.
+ * into its ConfigMap, and has the pods told which one is, in their annotations. That is what makes the kubelet refresh a
+ * pod's files at once instead of within a minute.
  */
 export class PolicyController {
   readonly #client: KubeClient;
   readonly #view: ClusterView;
-  readonly #logger: Logger;
-  readonly #reporting: () => Reporting;
-  readonly #onNudge: () => void;
+  readonly #options: PolicyControllerOptions;
 
-  constructor(
-    client: KubeClient,
-    view: ClusterView,
-    options: { logger: Logger; onNudge: () => void; reporting: () => Reporting },
-  ) {
+  constructor(client: KubeClient, view: ClusterView, options: PolicyControllerOptions) {
     this.#client = client;
     this.#view = view;
-    this.#logger = options.logger;
-    this.#reporting = options.reporting;
-    this.#onNudge = options.onNudge;
+    this.#options = options;
   }
 
-  /** Makes one namespace as it should be. Throws where it must be tried again. */
+  /** Makes one namespace as it should be, but for what its pods are told one by one. Throws where it must be tried again. */
   async reconcile(namespace: string, signal: AbortSignal): Promise<undefined> {
+    const { nudges, onBehind, logger } = this.#options;
     const meta = this.#view.namespace(namespace);
-    if (!meta || meta.metadata.deletionTimestamp) return;
+    const marks = new Map<PodMeta, Mark>();
+    // What is in a namespace that is going goes with it, and nothing more may be made there.
+    if (!meta || meta.metadata.deletionTimestamp) return void nudges.want(namespace, marks);
     const policies = this.#view.policies(namespace);
-    const pods = this.#view
-      .injectedPods(namespace)
-      .filter(isLive)
-      .map((pod) => ({ pod, document: resolve(policies, this.#view.subject(pod)).document }));
-    const documents = new Map(pods.flatMap(({ document }) => (document ? [[document.key, document] as const] : [])));
+    const documents = new Map<string, PolicyDocument>();
+    for (const pod of this.#view.injectedPods(namespace)) {
+      if (!isLive(pod)) continue;
+      const { document } = resolve(policies, this.#view.subject(pod));
+      if (document) documents.set(document.key, document);
+      marks.set(pod, policyMark(document));
+    }
     await this.#deliver(namespace, [...documents.values()], signal);
-
-    const behind = pods.flatMap(({ pod, document }) => {
-      const mark = policyMark(document);
-      const { [POLICY_KEY]: key, [POLICY_REVISION]: revision } = pod.metadata.annotations ?? {};
-      return key === mark.key && revision === mark.revision ? [] : [{ pod, mark }];
-    });
-    for (let i = 0; i < behind.length && !signal.aborted; i += NUDGES_AT_ONCE)
-      await Promise.all(behind.slice(i, i + NUDGES_AT_ONCE).map(({ pod, mark }) => this.#nudge(pod, mark, signal)));
-    if (behind.length > 0) this.#logger.info({ namespace, pods: behind.length }, 'told pods of their policy');
+    const behind = nudges.want(namespace, marks);
+    for (const key of behind) onBehind(key);
+    if (behind.length > 0) logger.info({ namespace, pods: behind.length }, 'tells pods of their policy');
   }
 
   async #deliver(namespace: string, documents: PolicyDocument[], signal: AbortSignal): Promise<void> {
@@ -67,51 +66,30 @@ export class PolicyController {
       if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
       return;
     }
-    const data: Record<string, string> = { [OPERATOR_KEY]: JSON.stringify(this.#reporting()) };
+    const data: Record<string, string> = { [OPERATOR_KEY]: JSON.stringify(this.#options.reporting()) };
     for (const document of documents) data[document.key] = JSON.stringify(document);
-    if (existing && isDeepStrictEqual(existing.data, data)) return;
+    if (existing && isOwned(existing) && isDeepStrictEqual(existing.data, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },
       contentType: APPLY,
       body: {
         apiVersion: 'v1',
         kind: 'ConfigMap',
-        metadata: {
-          name: POLICY_CONFIG_MAP,
-          namespace,
-          labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' },
-        },
+        metadata: { name: POLICY_CONFIG_MAP, namespace, labels: OWNED },
         data,
       },
       signal,
     });
     this.#view.noteConfigMap(applied);
-    this.#logger.info(
+    this.#options.logger.info(
       { namespace, policies: documents.map(({ key, revision }) => `${key}@${revision}`) },
       'wrote policies',
     );
   }
+}
 
-  /**
-   * Patches annotations through `pods/status`: it reaches metadata too, can change nothing in spec, and passes by
-   * admission webhooks that match pods alone.
-   */
-  async #nudge(pod: PodMeta, mark: { key: string; revision: string }, signal: AbortSignal): Promise<void> {
-    const { namespace, name } = pod.metadata;
-    const annotations = { [POLICY_KEY]: mark.key, [POLICY_REVISION]: mark.revision };
-    const nudged = await ignoring(
-      404,
-      this.#client.request<PodMeta>('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, {
-        query: { fieldManager: FIELD_MANAGER },
-        contentType: MERGE_PATCH,
-        body: { metadata: { annotations } },
-        signal,
-      }),
-    );
-    if (!nudged) return;
-    this.#view.notePod(nudged);
-    this.#onNudge();
-  }
+function isOwned({ metadata }: ConfigMap): boolean {
+  return Object.entries(OWNED).every(([name, value]) => metadata.labels?.[name] === value);
 }
 
 /** A thing that is gone needs no more done to it. */

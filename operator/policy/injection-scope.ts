@@ -4,6 +4,7 @@ import { NAMESPACE_LABEL } from '../../injector/names.ts';
 import { selectsNamespace } from '../../injector/resolve.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { OWNED } from '../owned.ts';
 import type { ClusterView } from './cluster-view.ts';
 
 interface Requirement {
@@ -89,7 +90,7 @@ export class InjectionScope {
         kind: 'MutatingWebhookConfiguration',
         metadata: {
           name,
-          labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' },
+          labels: OWNED,
           ownerReferences: [
             {
               apiVersion: 'admissionregistration.k8s.io/v1',

@@ -3,6 +3,7 @@ import type { ServingCertificate } from '../../webhook/certificates.ts';
 import { isFresh, issue } from '../../webhook/certificates.ts';
 import { ApiError, JSON_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { OWNED } from '../owned.ts';
 
 interface Secret {
   metadata: { name: string; namespace: string; resourceVersion?: string };
@@ -117,7 +118,7 @@ export class CertificateKeeper {
       apiVersion: 'v1',
       kind: 'Secret',
       type: 'kubernetes.io/tls',
-      metadata: { name: secret, namespace, labels: { 'app.kubernetes.io/managed-by': 'tracing-operator' } },
+      metadata: { name: secret, namespace, labels: OWNED },
       data,
     };
     await this.#client.request('POST', base, { body });
