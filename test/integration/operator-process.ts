@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { KubeClient } from '../../operator/kube/client.ts';
+import { until } from '../cluster/progress.ts';
+import { freePort } from '../servers/free-port.ts';
+import { makeNamespace } from './api-server.ts';
+import { CountingRelay } from './counting-relay.ts';
+
+const MAIN = resolve(import.meta.dirname, '../../operator/main.ts');
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+
+/** What replicas of an operator share: a namespace, and the webhook configuration that the chart would have made. */
+export interface Installation {
+  namespace: string;
+  remove: () => Promise<void>;
+}
+
+export async function install(client: KubeClient): Promise<Installation> {
+  const namespace = await makeNamespace(client);
+  await client.request('POST', CONFIGURATIONS, {
+    body: {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'MutatingWebhookConfiguration',
+      metadata: { name: namespace.name },
+      webhooks: [
+        {
+          name: 'pods.tracing.acme',
+          clientConfig: { service: { namespace: namespace.name, name: 'operator', path: '/mutate' } },
+          admissionReviewVersions: ['v1'],
+          sideEffects: 'None',
+          failurePolicy: 'Ignore',
+          // Nobody serves it under that name: these replicas run beside the cluster, not in it.
+          namespaceSelector: { matchLabels: { 'example.com/none': 'none' } },
+          rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+        },
+      ],
+    },
+  });
+  const remove = async () => {
+    await client.request('DELETE', `${CONFIGURATIONS}/${namespace.name}`);
+    await namespace.delete();
+  };
+  return { namespace: namespace.name, remove };
+}
+
+/** The real operator as a process of its own, which reaches the API server through a relay of its own. */
+export class OperatorProcess {
+  readonly relay = new CountingRelay();
+  /** Its log, as objects, with the time at which each line came, of performance.now(). */
+  readonly log: { at: number; msg: string; [field: string]: unknown }[] = [];
+  readonly #installation: Installation;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'operator-'));
+  #process: ChildProcess | undefined;
+  #probes = '';
+
+  constructor(installation: Installation) {
+    this.#installation = installation;
+  }
+
+  /** @param nodeArgs for its Node. */
+  async start(nodeArgs: string[] = []): Promise<void> {
+    const server = await this.relay.listen();
+    const kubeconfig = join(this.#folder, 'kubeconfig');
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Config',
+        'current-context': 'relay',
+        contexts: [{ name: 'relay', context: { cluster: 'relay', user: 'relay' } }],
+        clusters: [{ name: 'relay', cluster: { server, 'insecure-skip-tls-verify': true } }],
+        users: [{ name: 'relay', user: {} }],
+      }),
+    );
+    const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
+    const config = join(this.#folder, 'config.json');
+    const { namespace } = this.#installation;
+    writeFileSync(join(this.#folder, 'token'), 'none');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        namespace,
+        lease: 'operator',
+        agent: { image: 'agent:test' },
+        webhook: { port: webhookPort, service: 'operator', configuration: namespace, secret: 'webhook' },
+        reports: {
+          port: reportsPort,
+          peers: 'peers',
+          token: join(this.#folder, 'token'),
+          serviceAccount: 'operator',
+        },
+        probePort,
+      }),
+    );
+    this.#probes = `http://127.0.0.1:${probePort}`;
+    this.#process = spawn(process.execPath, [...nodeArgs, MAIN, '--config', config], {
+      env: { ...process.env, KUBECONFIG: kubeconfig },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    createInterface(this.#process.stdout!).on('line', (line) => {
+      this.log.push({ at: performance.now(), ...(JSON.parse(line) as { msg: string }) });
+    });
+    await this.says('ready');
+  }
+
+  /** Resolves to when a line with this message came. */
+  async says(msg: string, timeout = 60_000): Promise<number> {
+    const line = () => this.log.find((each) => each.msg === msg);
+    await until(`the operator has not said "${msg}"`, timeout, () => {
+      const ended = this.#process?.exitCode ?? this.#process?.signalCode;
+      if (ended !== null && !line()) throw new Error(`the operator has ended (${ended}): ${JSON.stringify(this.log)}`);
+      return Promise.resolve(line() !== undefined);
+    });
+    return line()!.at;
+  }
+
+  /** Sum of a metric over those of its series whose labels contain this text. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const text = await (await fetch(`${this.#probes}/metrics`)).text();
+    return text
+      .split('\n')
+      .filter((line) => (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && line.includes(labels))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  async end(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await this.relay.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
