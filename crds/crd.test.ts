@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { customResourceDefinitions } from './crd.ts';
 import { crdFiles, valuesSchema } from './generate.ts';
-import { tracingPolicySpec } from './tracing-policy.ts';
+import { clusterTracingPolicySpec, tracingPolicySpec } from './tracing-policy.ts';
 
 describe('the committed CRD', () => {
   it.each([...crdFiles()])('%s is what the schema says (run "make generate")', (path, text) => {
@@ -84,6 +84,10 @@ describe('tracingPolicySpec', () => {
     '',
   ])('refuses the endpoint %j', (value) => expect(endpoint(value)).toBe(false));
 
+  const header = (value: unknown) =>
+    tracingPolicySpec.safeParse({ exporters: [{ name: 'default', endpoint: 'http://collector', headers: [value] }] })
+      .success;
+
   it('refuses a ratio outside 0 to 1', () => {
     expect(tracingPolicySpec.safeParse({ sampling: { ratio: 1.5 } }).success).toBe(false);
     expect(tracingPolicySpec.safeParse({ sampling: { ratio: -0.1 } }).success).toBe(false);
@@ -92,5 +96,54 @@ describe('tracingPolicySpec', () => {
 
   it('takes an empty spec: everything has a default in the chart', () => {
     expect(tracingPolicySpec.parse({})).toEqual({});
+  });
+
+  it.each(['x-api-key', 'authorization', 'X-Team'])('takes the header %s', (name) => {
+    expect(header({ name, value: 'v' })).toBe(true);
+  });
+  it.each(['host', 'Host', 'content-length', 'x y', ''])('refuses the header %j', (name) => {
+    expect(header({ name, value: 'v' })).toBe(false);
+  });
+
+  it('takes a header with a value or with a reference to a Secret, and neither nor both', () => {
+    const valueFrom = { secretKeyRef: { name: 'collector', key: 'api-key' } };
+    expect(header({ name: 'a', valueFrom })).toBe(true);
+    expect(header({ name: 'a', value: '' })).toBe(true);
+    expect(header({ name: 'a' })).toBe(false);
+    expect(header({ name: 'a', value: 'v', valueFrom })).toBe(false);
+  });
+
+  it.each(['api-key', 'tls.crt', '.dockerconfigjson', 'A_b.c..d'])('takes the key %s', (key) => {
+    expect(header({ name: 'a', valueFrom: { secretKeyRef: { name: 'collector', key } } })).toBe(true);
+  });
+  it.each(['..', '.', '../x', 'a/b', '..data', ''])('refuses the key %j', (key) => {
+    expect(header({ name: 'a', valueFrom: { secretKeyRef: { name: 'collector', key } } })).toBe(false);
+  });
+
+  it('takes TLS files for https only, and certificate and key together', () => {
+    const secret = { secretKeyRef: { name: 'client', key: 'tls.crt' } };
+    const tls = (value: unknown, endpoint = 'https://collector') =>
+      tracingPolicySpec.safeParse({ exporters: [{ name: 'default', endpoint, tls: value }] }).success;
+    expect(tls({ ca: { configMapKeyRef: { name: 'ca', key: 'ca.crt' } }, cert: secret, key: secret })).toBe(true);
+    expect(tls({ ca: secret }, 'http://collector')).toBe(false);
+    expect(tls({ cert: secret })).toBe(false);
+    expect(tls({ key: secret })).toBe(false);
+    expect(tls({ ca: {} })).toBe(false);
+    expect(tls({ cert: secret, key: { configMapKeyRef: { name: 'a', key: 'b' } } })).toBe(false);
+  });
+});
+
+describe('clusterTracingPolicySpec', () => {
+  it.each(['agent', 'registry.example.com:5000/team/agent:0.1.0', 'agent@sha256:abc'])('takes the image %s', (image) => {
+    expect(clusterTracingPolicySpec.safeParse({ agent: { image } }).success).toBe(true);
+  });
+  it.each(['', ' agent', 'agent image', '-agent', 'agent;x'])('refuses the image %j', (image) => {
+    expect(clusterTracingPolicySpec.safeParse({ agent: { image } }).success).toBe(false);
+  });
+
+  it('alone may say which agent pods get', () => {
+    const agent = { image: 'agent:2' };
+    expect(clusterTracingPolicySpec.parse({ agent })).toEqual({ agent });
+    expect(tracingPolicySpec.parse({ agent })).toEqual({});
   });
 });

@@ -19,6 +19,8 @@ export function toStructural(schema: z.ZodType): JsonObject {
     for (const [key, value] of Object.entries(node)) {
       if (key === '$schema' || key === 'propertyNames') continue;
       if (key === 'pattern' && hasRule) continue;
+      // A rule stands beside it (crds/rules.ts).
+      if (key === 'oneOf') continue;
       if (key === 'additionalProperties') {
         if (isObject(value)) out[key] = walk(value);
       } else if (key === 'properties' && isObject(value)) {

@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { exporter } from './exporter.ts';
+import type { CelRule } from './rules.ts';
+import { cel, listMap } from './rules.ts';
 
 /**
  * The one source of TracingPolicy and ClusterTracingPolicy: types, validation, the CRDs' YAML (crds/generate.ts) and their
@@ -12,14 +15,6 @@ import * as z from 'zod';
  */
 export const GROUP = 'tracing.acme';
 export const VERSION = 'v1alpha1';
-
-/** A CEL rule as the API server wants it, and the words a user reads when it refuses. */
-interface CelRule {
-  rule: string;
-  message: string;
-}
-const cel = (...rules: CelRule[]) => ({ 'x-kubernetes-validations': rules });
-const listMap = (...keys: string[]) => ({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys });
 
 const labelKey = z.string().min(1).max(317);
 const labelValue = z.string().max(63);
@@ -53,65 +48,6 @@ const labelSelector = z
       .optional(),
   })
   .describe('By labels. Left out or empty: all.');
-
-/** 1 to 65535. */
-const port = '(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})';
-const endpointPattern = new RegExp(String.raw`^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:${port})?(/[^\s?#]*)?$`);
-const endpointMessage =
-  'endpoint must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without query or fragment, e.g. http://otel-collector.observability:4318';
-
-const headerNamePattern = /^[A-Za-z0-9!#$%&'*+.^_|~-]+$/;
-const headerNameMessage = 'a header name is letters, digits and hyphens, e.g. x-api-key';
-
-const header = z.object({
-  name: z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(headerNamePattern, headerNameMessage)
-    .describe('Header name; compared without regard to case.')
-    .meta(cel({ rule: `self.matches(r'''${headerNamePattern.source}''')`, message: headerNameMessage })),
-  value: z
-    .string()
-    .max(1024)
-    .refine((value) => !/[\r\n]/.test(value), 'a header value is one line')
-    .describe(
-      "Header value, in plain text: it is copied to the namespace's ConfigMap and to annotations of pods, so whoever may read those can read it. Do not put secrets here.",
-    )
-    .meta(cel({ rule: "!self.contains('\\n') && !self.contains('\\r')", message: 'a header value is one line' })),
-});
-
-const exporter = z.object({
-  name: z
-    .string()
-    .min(1)
-    .max(63)
-    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'a name is lower-case letters, digits and hyphens, e.g. default')
-    .describe('Name of this destination, unique within the policy.')
-    .meta(
-      cel({
-        rule: "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
-        message: 'a name is lower-case letters, digits and hyphens, e.g. default',
-      }),
-    ),
-  protocol: z
-    .enum(['http/protobuf', 'grpc'])
-    .describe('OTLP transport. The usual ports are 4318 for http/protobuf and 4317 for grpc. Left out: http/protobuf.')
-    .optional(),
-  endpoint: z
-    .string()
-    .max(512)
-    .regex(endpointPattern, endpointMessage)
-    .describe(
-      'URL of the OTLP receiver. For http/protobuf /v1/traces is appended, as for OTEL_EXPORTER_OTLP_ENDPOINT. For grpc http:// means plain text and https:// means TLS.',
-    )
-    .meta(cel({ rule: `self.matches(r'''${endpointPattern.source}''')`, message: endpointMessage })),
-  headers: z
-    .array(header)
-    .max(8)
-    .meta({ description: 'Headers (grpc: metadata) sent with each export.', ...listMap('name') })
-    .optional(),
-});
 
 const attributeName = z
   .string()
@@ -215,6 +151,30 @@ export const tracingPolicySpec = z
   .describe('How the selected pods are traced.')
   .meta(cel(offSaysNothingElse));
 
+const imageMessage = 'an image is [REGISTRY/]NAME[:TAG][@DIGEST], e.g. registry.example.com/tracing-acme/agent:0.1.0';
+const imagePattern = /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/;
+
+/** What is code comes from the chart or from whoever rules the cluster, never from a TracingPolicy. */
+const agent = z
+  .object({
+    image: z
+      .string()
+      .min(1)
+      .max(512)
+      .regex(imagePattern, imageMessage)
+      .describe(
+        'Image that the agent is copied from, for pods that are created from now on in the selected namespaces. Each of them must be able to pull it: a pod whose agent image cannot be pulled does not start.',
+      )
+      .meta(cel({ rule: `self.matches(r'''${imagePattern.source}''')`, message: imageMessage })),
+    imagePullPolicy: z
+      .enum(['Always', 'IfNotPresent', 'Never'])
+      .describe("When the kubelet pulls that image. Left out: as the chart's agent.image.pullPolicy says.")
+      .optional(),
+  })
+  .describe(
+    "The agent that new pods get instead of the chart's. It counts for every pod that the policy selects, also where a TracingPolicy of the namespace decides the rest; of several cluster policies the one that comes first decides.",
+  );
+
 export const clusterTracingPolicySpec = z
   .object({
     namespaceSelector: labelSelector
@@ -241,6 +201,7 @@ export const clusterTracingPolicySpec = z
         }),
       })
       .optional(),
+    agent: agent.optional(),
     ...shared,
   })
   .describe('How pods of the selected namespaces are traced, unless a policy of their own says otherwise.')
@@ -312,7 +273,6 @@ export const defaultPolicySpec = tracingPolicySpec
 
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;
 export type ClusterTracingPolicySpec = z.infer<typeof clusterTracingPolicySpec>;
-export type Exporter = z.infer<typeof exporter>;
 export type Propagator = NonNullable<TracingPolicySpec['propagators']>[number];
 export type LabelSelector = z.infer<typeof labelSelector>;
 

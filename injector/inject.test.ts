@@ -12,6 +12,8 @@ const under = (spec?: TracingPolicySpec): Resolution => ({
   },
   document: undefined,
   candidates: [],
+  agent: undefined,
+  credentials: [],
   problems: [],
 });
 

@@ -1,3 +1,4 @@
+import { credentialsVolume } from './credentials.ts';
 import * as names from './names.ts';
 import { withFlag } from './node-options.ts';
 import type { Container, EnvVar, Pod, PodSpec, ResourceRequirements } from './pod.ts';
@@ -108,11 +109,12 @@ export function injectPod(
   }
 
   for (const container of chosen) {
-    addAgent(container, result, namespace.name);
+    addAgent(container, result, namespace.name, resolution.credentials.length > 0);
     decisions.push({ container: container.name, reason: 'Injected', message: 'the agent is loaded' });
   }
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
-  spec.initContainers = [initContainer(pod.spec, options), ...(spec.initContainers ?? [])];
+  if (resolution.credentials.length > 0) spec.volumes.push(credentialsVolume(resolution.credentials));
+  spec.initContainers = [initContainer(pod.spec, resolution, options), ...(spec.initContainers ?? [])];
 
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
@@ -215,9 +217,10 @@ function chooseContainers(pod: Pod, byPolicy: string[] | undefined, decisions: D
   });
 }
 
-function addAgent(container: Container, pod: Pod, namespace: string): void {
+function addAgent(container: Container, pod: Pod, namespace: string, hasCredentials: boolean): void {
   const ours: EnvVar[] = [
     { name: 'TRACING_ACME_POLICY_DIR', value: names.POLICY_DIR },
+    ...(hasCredentials ? [{ name: 'TRACING_ACME_CREDENTIALS_DIR', value: names.CREDENTIALS_DIR }] : []),
     ...resourceEnv(pod, namespace, container.name),
   ];
   const flag = `--require ${names.AGENT_ENTRY}`;
@@ -226,6 +229,9 @@ function addAgent(container: Container, pod: Pod, namespace: string): void {
     ...(container.volumeMounts ?? []),
     { name: names.AGENT_VOLUME, mountPath: names.AGENT_DIR, readOnly: true },
     { name: names.POLICY_VOLUME, mountPath: names.POLICY_DIR, readOnly: true },
+    ...(hasCredentials
+      ? [{ name: names.CREDENTIALS_VOLUME, mountPath: names.CREDENTIALS_DIR, readOnly: true }]
+      : []),
   ];
 }
 
@@ -266,14 +272,14 @@ function policyVolume() {
 }
 
 /** Copies the agent's files. It fits the restricted Pod Security Standard and needs neither network nor shell. */
-function initContainer(spec: PodSpec, options: InjectOptions): Container {
+function initContainer(spec: PodSpec, { agent }: Resolution, options: InjectOptions): Container {
   // A pod that runs as root by its own word would be refused by the kubelet together with runAsNonRoot.
   const asRoot = spec.securityContext?.runAsUser === 0;
   const resources = initResources(spec);
   return {
     name: names.INIT_CONTAINER,
-    image: options.agentImage,
-    imagePullPolicy: options.agentImagePullPolicy,
+    image: agent?.image ?? options.agentImage,
+    imagePullPolicy: agent?.imagePullPolicy ?? options.agentImagePullPolicy,
     args: [names.AGENT_DIR],
     ...(resources && { resources }),
     securityContext: {

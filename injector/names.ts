@@ -31,6 +31,9 @@ export const AGENT_DIR = '/var/run/tracing.acme/agent';
 export const AGENT_ENTRY = `${AGENT_DIR}/register.cjs`;
 export const POLICY_VOLUME = 'tracing-acme-policy';
 export const POLICY_DIR = '/var/run/tracing.acme/policy';
+export const CREDENTIALS_VOLUME = 'tracing-acme-credentials';
+/** Only in pods for which a policy names a Secret or ConfigMap. */
+export const CREDENTIALS_DIR = '/var/run/tracing.acme/credentials';
 export const INIT_CONTAINER = 'tracing-acme-agent';
 
 /** Label that a namespace carries to opt all of its pods in. */

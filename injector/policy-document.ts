@@ -1,4 +1,5 @@
-import type { Exporter, Propagator } from '../crds/tracing-policy.ts';
+import type { Exporter } from '../crds/exporter.ts';
+import type { Propagator } from '../crds/tracing-policy.ts';
 
 /**
  * A policy as a process gets it: resolved, complete (defaults filled in) and small. It is one value of the namespace's
@@ -18,7 +19,17 @@ export interface PolicyDocument {
 export interface PolicyDocumentSpec {
   sampling: { ratio: number };
   /** Empty: nothing is recorded. */
-  exporters: Required<Exporter>[];
+  exporters: DocumentExporter[];
   propagators: Propagator[];
   resource: { attributes: Record<string, string> };
+}
+
+/** A destination. A `file` is a path below the pod's credentials directory (injector/credentials.ts). */
+export interface DocumentExporter {
+  name: string;
+  protocol: NonNullable<Exporter['protocol']>;
+  endpoint: string;
+  headers: ({ name: string; value: string } | { name: string; file: string })[];
+  /** Absent: Node.js' own authorities, and no client certificate. */
+  tls?: { ca?: string; cert?: string; key?: string };
 }

@@ -198,6 +198,61 @@ describe('what it says', () => {
   });
 });
 
+describe('the agent of new pods', () => {
+  const agent = { image: 'registry.example.com/agent:2' };
+
+  it('is the one of the first cluster policy that names one, also where a TracingPolicy decides the rest', () => {
+    const canary = cluster('canary', { agent: { image: 'agent:3', imagePullPolicy: 'Always' }, priority: 1 });
+    const all = [cluster('base', { agent }), policy('own')];
+    expect(resolved(all)).toMatchObject({ policy: { kind: 'TracingPolicy' }, agent });
+    expect(resolved([...all, canary]).agent).toEqual({ image: 'agent:3', imagePullPolicy: 'Always' });
+    expect(resolved([...all, cluster('off', { override: true, enabled: false })]).agent).toEqual(agent);
+  });
+
+  it('is left to the chart by all others', () => {
+    expect(resolved([policy('own'), cluster('base')]).agent).toBeUndefined();
+    const elsewhere = cluster('c', { agent, namespaceSelector: { matchLabels: { team: 'other' } } });
+    expect(resolved([elsewhere]).agent).toBeUndefined();
+    // A TracingPolicy cannot say it: the API server prunes the field, and so does our schema.
+    expect(resolved([policy('own', { agent } as TracingPolicySpec)]).agent).toBeUndefined();
+  });
+});
+
+describe('the files that exporters need', () => {
+  const secret = (name: string, endpoint = 'https://collector.observability'): TracingPolicySpec => ({
+    exporters: [
+      { name: 'e', endpoint, headers: [{ name: 'x-key', valueFrom: { secretKeyRef: { name, key: 'k' } } }] },
+    ],
+  });
+
+  it('are named in the document by path, and change its revision', () => {
+    const { document, credentials } = resolved([policy('p', secret('one'))]);
+    expect(document?.spec.exporters[0]?.headers).toEqual([{ name: 'x-key', file: 'secret/one/k' }]);
+    expect(credentials).toEqual(['secret/one/k']);
+    expect(resolved([policy('p', secret('two'))]).document?.revision).not.toBe(document?.revision);
+  });
+
+  it('are those of the policy in force first, then of all that it could fall back to', () => {
+    const all = [
+      cluster('off', { override: true, enabled: false }),
+      policy('own', { ...secret('own'), priority: 1 }),
+      policy('disabled', { ...secret('disabled'), enabled: false }),
+      cluster('base', secret('base')),
+      policy('else', secret('else'), { namespace: 'elsewhere' }),
+    ];
+    const paths = ['secret/own/k', 'secret/disabled/k', 'secret/base/k', 'secret/chart/k'];
+    expect(resolved(all, {}, secret('chart')).credentials).toEqual(paths);
+    expect(resolved([], {}, secret('chart')).credentials).toEqual(['secret/chart/k']);
+  });
+
+  it('are not those of an exporter for a host that is not allowed', () => {
+    const limit = cluster('limit', { allowedEndpoints: ['collector.observability'] });
+    const { credentials, problems } = resolved([limit, policy('p', secret('one', 'https://evil.test'))]);
+    expect(credentials).toEqual([]);
+    expect(problems).toHaveLength(1);
+  });
+});
+
 describe('a selector', () => {
   const { labels } = pod;
   it.each([

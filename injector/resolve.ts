@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { ClusterTracingPolicy, Exporter, TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { Exporter } from '../crds/exporter.ts';
+import type { ClusterTracingPolicy, ClusterTracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { CredentialPath } from './credentials.ts';
+import { credentialPaths, withPaths } from './credentials.ts';
 import { NO_POLICY, POLICY } from './names.ts';
 import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
@@ -40,6 +44,13 @@ export interface Resolution {
   document: PolicyDocument | undefined;
   /** Every policy that matches, the one in force first. */
   candidates: Candidate[];
+  /** The agent that a cluster policy wants new pods to have; undefined: the chart's. */
+  agent: NonNullable<ClusterTracingPolicySpec['agent']> | undefined;
+  /**
+   * The files that a pod which is made now should have: those of the policy in force first, then those of every other
+   * that would be if that went, or were switched on, since a running pod's volumes cannot change.
+   */
+  credentials: CredentialPath[];
   /** What the user should know: a policy that the pod names and that is not there, an exporter that was left out. */
   problems: string[];
 }
@@ -66,7 +77,26 @@ export function resolve(policies: Policies, subject: Subject): Resolution {
       `annotation ${POLICY} names ${named}, and namespace ${subject.namespace} has no TracingPolicy of that name`,
     );
   const document = policy ? policyDocument(policy, policies, subject, problems) : defaultDocument(policies.defaults);
-  return { policy, document, candidates, problems };
+  return {
+    policy,
+    document,
+    candidates,
+    agent: chosenAgent(candidates),
+    credentials: neededCredentials(candidates, policies, subject),
+    problems,
+  };
+}
+
+/** Of the first cluster policy that names one, whichever policy decides the rest. */
+function chosenAgent(candidates: Candidate[]): Resolution['agent'] {
+  for (const { policy } of candidates)
+    if (policy.kind === 'ClusterTracingPolicy' && policy.spec.agent) return policy.spec.agent;
+  return undefined;
+}
+
+function neededCredentials(candidates: Candidate[], policies: Policies, subject: Subject): CredentialPath[] {
+  const exporters = candidates.flatMap(({ policy }) => allowedExporters(policy, policies, subject, []) ?? []);
+  return credentialPaths([...exporters, ...(policies.defaults.exporters ?? [])]);
 }
 
 /** How a policy is called in messages: `TracingPolicy shop/default`, `ClusterTracingPolicy base`. */
@@ -118,13 +148,23 @@ function compare(a: Policy, b: Policy): number {
 }
 
 function policyDocument(policy: Policy, policies: Policies, subject: Subject, problems: string[]): PolicyDocument {
-  const spec = complete(policy.spec, policies.defaults);
+  const exporters = allowedExporters(policy, policies, subject, problems);
+  const spec = complete({ ...policy.spec, ...(exporters && { exporters }) }, policies.defaults);
   // Switched off, there is nowhere to send spans: all that a process has to know.
   if (policy.spec.enabled === false) spec.exporters = [];
-  if (policy.kind === 'TracingPolicy' && policy.spec.exporters)
-    spec.exporters = spec.exporters.filter((exporter) => isAllowed(exporter, policies, subject, problems));
   const key = `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
   return makeDocument(key, describePolicy(policy), spec);
+}
+
+/** A policy's own exporters, without those that may not be used; undefined where it leaves them to the default. */
+function allowedExporters(
+  { kind, spec: { exporters } }: Policy,
+  policies: Policies,
+  subject: Subject,
+  problems: string[],
+): Exporter[] | undefined {
+  if (kind !== 'TracingPolicy') return exporters;
+  return exporters?.filter((exporter) => isAllowed(exporter, policies, subject, problems));
 }
 
 /** Whether every cluster policy that limits this namespace allows an exporter's host. */
@@ -158,7 +198,7 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
       name: exporter.name,
       protocol: exporter.protocol ?? 'http/protobuf',
       endpoint: exporter.endpoint,
-      headers: exporter.headers ?? [],
+      ...withPaths(exporter),
     })),
     propagators: spec.propagators ?? defaults.propagators ?? ['tracecontext', 'baggage'],
     resource: { attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes } },

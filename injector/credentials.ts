@@ -1,0 +1,72 @@
+import type { Exporter, SecretKeyRef } from '../crds/exporter.ts';
+import * as names from './names.ts';
+import type { DocumentExporter } from './policy-document.ts';
+
+/** A file that an exporter needs, by its path below `CREDENTIALS_DIR`: `secret/NAME/KEY` or `config-map/NAME/KEY`. */
+export type CredentialPath = string;
+
+/** A pod's volume holds no more than this: what the policy in force needs (at most 88), and what others that match do. */
+const MOST = 128;
+
+const secretPath = ({ secretKeyRef }: { secretKeyRef: SecretKeyRef }): CredentialPath =>
+  `secret/${secretKeyRef.name}/${secretKeyRef.key}`;
+
+type Material = NonNullable<NonNullable<Exporter['tls']>['ca']>;
+
+function materialPath(material: Material): CredentialPath {
+  const { secretKeyRef, configMapKeyRef } = material;
+  return secretKeyRef ? secretPath({ secretKeyRef }) : `config-map/${configMapKeyRef!.name}/${configMapKeyRef!.key}`;
+}
+
+/** What of an exporter reaches a process: values as they are, and of what is secret only the file it is to be read from. */
+export function withPaths({ headers = [], tls }: Exporter): Pick<DocumentExporter, 'headers' | 'tls'> {
+  return {
+    headers: headers.map(({ name, value = '', valueFrom }) =>
+      valueFrom ? { name, file: secretPath(valueFrom) } : { name, value },
+    ),
+    ...(tls && {
+      tls: {
+        ...(tls.ca && { ca: materialPath(tls.ca) }),
+        ...(tls.cert && { cert: materialPath(tls.cert) }),
+        ...(tls.key && { key: secretPath(tls.key) }),
+      },
+    }),
+  };
+}
+
+/** The files that exporters need, each once, in the order of the exporters. */
+export function credentialPaths(exporters: readonly Exporter[]): CredentialPath[] {
+  const paths = new Set<CredentialPath>();
+  for (const exporter of exporters) {
+    if (!exporter.tls && !exporter.headers?.some(({ valueFrom }) => valueFrom)) continue;
+    const { headers, tls } = withPaths(exporter);
+    for (const header of headers) if ('file' in header) paths.add(header.file);
+    for (const path of Object.values(tls ?? {})) paths.add(path);
+  }
+  return [...paths].slice(0, MOST);
+}
+
+/**
+ * The volume that brings these files into a pod. All of it is optional: a Secret, a ConfigMap or a key that is missing
+ * keeps no pod from starting, and appears in running ones when somebody makes it.
+ */
+export function credentialsVolume(paths: readonly CredentialPath[]) {
+  const objects = new Map<string, { kind: string; name: string; items: { key: string; path: string }[] }>();
+  for (const path of paths) {
+    const [kind = '', name = '', key = ''] = path.split('/');
+    const id = `${kind}/${name}`;
+    const object = objects.get(id) ?? { kind, name, items: [] };
+    object.items.push({ key, path });
+    objects.set(id, object);
+  }
+  return {
+    name: names.CREDENTIALS_VOLUME,
+    projected: {
+      // The app may run as any user; nobody outside the pod sees the volume.
+      defaultMode: 0o444,
+      sources: [...objects.values()].map(({ kind, name, items }) => ({
+        [kind === 'secret' ? 'secret' : 'configMap']: { name, items, optional: true },
+      })),
+    },
+  };
+}
