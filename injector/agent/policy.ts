@@ -1,5 +1,6 @@
 import { readFileSync, readlink, readlinkSync, stat, statSync, type Stats } from 'node:fs';
 import type { PolicyDocument } from '../policy-document.ts';
+import { isCredentialPath } from './credentials.ts';
 import { failed, sayOnce } from './report.ts';
 import type { PolicyState } from './settings.ts';
 
@@ -121,6 +122,17 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     if (typeof endpoint !== 'string' || !/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) {
       throw new Error('spec.exporters: endpoint is not an http(s) URL');
     }
+    const headers = field(exporter, 'headers') ?? [];
+    if (!Array.isArray(headers)) throw new Error('spec.exporters: headers is not a list');
+    const files = Object.values(field(exporter, 'tls') ?? {}) as unknown[];
+    for (const header of headers as unknown[]) {
+      const value = field(header, 'value');
+      if (typeof field(header, 'name') !== 'string') throw new Error('spec.exporters: a header has no name');
+      if (value === undefined) files.push(field(header, 'file'));
+      else if (typeof value !== 'string') throw new Error('spec.exporters: the value of a header is not text');
+    }
+    // It says what is read and sent away: nothing but what the kubelet has mounted for it.
+    if (!files.every(isCredentialPath)) throw new Error('spec.exporters: a file is not one of the mounted credentials');
   }
   return document as PolicyDocument;
 }

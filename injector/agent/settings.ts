@@ -1,4 +1,5 @@
-import type { PolicyDocumentSpec } from '../policy-document.ts';
+import type { DocumentExporter, PolicyDocumentSpec } from '../policy-document.ts';
+import type { CredentialFiles } from './credentials.ts';
 import { grpcEndpoint, httpEndpoint } from './endpoint.ts';
 import { count, flag, list, pairs, text, type Environment } from './environment.ts';
 import { debugOnce, sayOnce } from './report.ts';
@@ -11,6 +12,8 @@ export interface ExporterSettings {
   protocol: 'http/protobuf' | 'http/json' | 'grpc' | 'console';
   endpoint: string;
   headers: Record<string, string>;
+  /** What is to be read before anything is sent; only where the policy names Secrets or ConfigMaps. */
+  files?: CredentialFiles;
   gzip: boolean;
   timeoutMillis: number;
 }
@@ -139,8 +142,20 @@ function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment)
     name: exporter.name,
     protocol: exporter.protocol ?? 'http/protobuf',
     endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint),
-    headers: Object.fromEntries((exporter.headers ?? []).map((header) => [header.name, header.value])),
+    ...credentials(exporter),
   }));
+}
+
+/** An operator of an earlier version may leave `headers` out. */
+function credentials({ headers = [], tls }: Partial<DocumentExporter>): Pick<ExporterSettings, 'headers' | 'files'> {
+  const files: CredentialFiles = { headers: {}, ...tls };
+  const values: Record<string, string> = {};
+  for (const header of headers) {
+    if ('file' in header) files.headers[header.name] = header.file;
+    else values[header.name] = header.value;
+  }
+  const hasFiles = tls !== undefined || Object.keys(files.headers).length > 0;
+  return { headers: values, ...(hasFiles && { files }) };
 }
 
 function transport(env: Environment): Pick<ExporterSettings, 'gzip' | 'timeoutMillis'> {

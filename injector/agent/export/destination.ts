@@ -1,6 +1,8 @@
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { gzip } from 'node:zlib';
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { CredentialFiles, Credentials } from '../credentials.ts';
 import type { Destination } from '../queue.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { RecordingSpan } from '../span.ts';
@@ -18,11 +20,20 @@ export interface Transport {
   close(): void;
 }
 
+/** What a transport shows of itself, and by what it checks the receiver. */
+export interface Secured {
+  headers: Record<string, string>;
+  /** Absent: Node.js' own authorities, and no client certificate. */
+  secureContext?: SecureContext;
+}
+
 /** What the core lends to this part, so that there is one voice and one "do not trace this" in the process. */
 export interface ExportServices {
   sayOnce(line: string): void;
   /** Runs work whose own requests must not be traced. */
   untraced<T>(work: () => T): T;
+  /** What these files hold: the same object until it is another; or what is wrong, for people. */
+  credentials(files: CredentialFiles): Credentials | string;
 }
 
 const FIRST_BACKOFF = 500;
@@ -30,19 +41,18 @@ const FIRST_BACKOFF = 500;
 /** Opens a destination. Nothing is connected before the first batch. */
 export function openDestination(settings: ExporterSettings, services: ExportServices): Destination {
   if (settings.protocol === 'console') return consoleDestination();
-  const transport = settings.protocol === 'grpc' ? new GrpcTransport(settings) : new HttpTransport(settings);
-  return new OtlpDestination(settings, transport, services);
+  return new OtlpDestination(settings, services);
 }
 
 class OtlpDestination implements Destination {
   private readonly settings: ExporterSettings;
-  private readonly transport: Transport;
   private readonly services: ExportServices;
+  private transport: Transport | undefined;
+  private credentials: Credentials | undefined;
   private failing = false;
 
-  constructor(settings: ExporterSettings, transport: Transport, services: ExportServices) {
+  constructor(settings: ExporterSettings, services: ExportServices) {
     this.settings = settings;
-    this.transport = transport;
     this.services = services;
   }
 
@@ -56,7 +66,12 @@ class OtlpDestination implements Destination {
     let backoff = FIRST_BACKOFF;
     for (;;) {
       const timeoutMillis = Math.max(1, deadline - Date.now());
-      const outcome = await this.services.untraced(() => this.transport.send(body, { timeoutMillis, keepAlive }));
+      const transport = this.connection();
+      const outcome =
+        typeof transport === 'string'
+          ? // Never without what the policy asks for: what is secret may appear at any time.
+            { ok: false as const, reason: transport, retryMillis: 0 }
+          : await this.services.untraced(() => transport.send(body, { timeoutMillis, keepAlive }));
       if (outcome.ok) {
         if (this.failing) this.services.sayOnce(`spans arrive again at ${this.settings.endpoint}`);
         this.failing = false;
@@ -77,7 +92,30 @@ class OtlpDestination implements Destination {
   }
 
   close(): void {
-    this.transport.close();
+    this.transport?.close();
+    this.transport = undefined;
+  }
+
+  /** The transport under the present credentials, another one when they were renewed; or why there is none. */
+  private connection(): Transport | string {
+    const { files, headers, protocol } = this.settings;
+    const credentials = files && this.services.credentials(files);
+    if (typeof credentials === 'string') return credentials;
+    if (this.transport !== undefined && this.credentials === credentials) return this.transport;
+    this.close();
+    const secured: Secured = { headers: { ...headers, ...credentials?.headers } };
+    if (credentials?.ca !== undefined || credentials?.cert !== undefined) {
+      const { ca, cert, key } = credentials;
+      try {
+        secured.secureContext = createSecureContext({ ca, cert, key });
+      } catch (error) {
+        return `its TLS files cannot be used: ${error instanceof Error ? error.message : String(error)}`;
+      }
+    }
+    this.transport =
+      protocol === 'grpc' ? new GrpcTransport(this.settings, secured) : new HttpTransport(this.settings, secured);
+    this.credentials = credentials;
+    return this.transport;
   }
 }
 

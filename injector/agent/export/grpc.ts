@@ -1,6 +1,6 @@
 import * as http2 from 'node:http2';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Transport } from './destination.ts';
+import type { Outcome, Secured, Transport } from './destination.ts';
 
 const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 // CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP's retryable codes.
@@ -10,10 +10,12 @@ const FRAME_HEADER = 5;
 /** OTLP over gRPC: one unary call is one HTTP/2 request, which Node can do without a gRPC library. */
 export class GrpcTransport implements Transport {
   private readonly settings: ExporterSettings;
+  private readonly secured: Secured;
   private session: http2.ClientHttp2Session | undefined;
 
-  constructor(settings: ExporterSettings) {
+  constructor(settings: ExporterSettings, secured: Secured) {
     this.settings = settings;
+    this.secured = secured;
   }
 
   send(
@@ -25,7 +27,7 @@ export class GrpcTransport implements Transport {
       if (keepAlive) session.ref();
       else session.unref();
       const stream = session.request({
-        ...this.settings.headers,
+        ...this.secured.headers,
         ':method': 'POST',
         ':path': PATH,
         'content-type': 'application/grpc',
@@ -75,7 +77,8 @@ export class GrpcTransport implements Transport {
 
   private connect(failed: (outcome: Outcome) => void): http2.ClientHttp2Session {
     if (this.session !== undefined && !this.session.closed && !this.session.destroyed) return this.session;
-    const session = http2.connect(this.settings.endpoint);
+    const { secureContext } = this.secured;
+    const session = http2.connect(this.settings.endpoint, secureContext && { secureContext });
     session.on('error', (error: NodeJS.ErrnoException) => {
       failed({ ok: false, reason: error.code ?? error.message, retryMillis: 0 });
       session.destroy();

@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Transport } from './destination.ts';
+import type { Outcome, Secured, Transport } from './destination.ts';
 
 const RETRYABLE = new Set([429, 502, 503, 504]);
 
@@ -10,12 +10,17 @@ export class HttpTransport implements Transport {
   private readonly settings: ExporterSettings;
   private readonly agent: http.Agent;
   private readonly request: typeof http.request;
+  private readonly headers: Record<string, string>;
 
-  constructor(settings: ExporterSettings) {
+  constructor(settings: ExporterSettings, { headers, secureContext }: Secured) {
     this.settings = settings;
+    this.headers = headers;
     const tls = settings.endpoint.startsWith('https:');
     this.request = tls ? https.request : http.request;
-    this.agent = new (tls ? https.Agent : http.Agent)({ keepAlive: true, maxSockets: 1 });
+    const options = { keepAlive: true, maxSockets: 1 };
+    this.agent = tls
+      ? new https.Agent({ ...options, ...(secureContext && { secureContext }) })
+      : new http.Agent(options);
   }
 
   send(
@@ -27,7 +32,7 @@ export class HttpTransport implements Transport {
         method: 'POST',
         agent: this.agent,
         headers: {
-          ...this.settings.headers,
+          ...this.headers,
           'content-type': this.settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
           'content-length': body.length,
           ...(this.settings.gzip ? { 'content-encoding': 'gzip' } : undefined),
