@@ -134,9 +134,12 @@ describe('tracingPolicySpec', () => {
 });
 
 describe('clusterTracingPolicySpec', () => {
-  it.each(['agent', 'registry.example.com:5000/team/agent:0.1.0', 'agent@sha256:abc'])('takes the image %s', (image) => {
-    expect(clusterTracingPolicySpec.safeParse({ agent: { image } }).success).toBe(true);
-  });
+  it.each(['agent', 'registry.example.com:5000/team/agent:0.1.0', 'agent@sha256:abc'])(
+    'takes the image %s',
+    (image) => {
+      expect(clusterTracingPolicySpec.safeParse({ agent: { image } }).success).toBe(true);
+    },
+  );
   it.each(['', ' agent', 'agent image', '-agent', 'agent;x'])('refuses the image %j', (image) => {
     expect(clusterTracingPolicySpec.safeParse({ agent: { image } }).success).toBe(false);
   });

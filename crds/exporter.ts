@@ -132,7 +132,9 @@ export const exporter = z
       .meta(cel({ rule: "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')", message: exporterNameMessage })),
     protocol: z
       .enum(['http/protobuf', 'grpc'])
-      .describe('OTLP transport. The usual ports are 4318 for http/protobuf and 4317 for grpc. Left out: http/protobuf.')
+      .describe(
+        'OTLP transport. The usual ports are 4318 for http/protobuf and 4317 for grpc. Left out: http/protobuf.',
+      )
       .optional(),
     endpoint: z
       .string()

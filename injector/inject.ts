@@ -229,9 +229,7 @@ function addAgent(container: Container, pod: Pod, namespace: string, hasCredenti
     ...(container.volumeMounts ?? []),
     { name: names.AGENT_VOLUME, mountPath: names.AGENT_DIR, readOnly: true },
     { name: names.POLICY_VOLUME, mountPath: names.POLICY_DIR, readOnly: true },
-    ...(hasCredentials
-      ? [{ name: names.CREDENTIALS_VOLUME, mountPath: names.CREDENTIALS_DIR, readOnly: true }]
-      : []),
+    ...(hasCredentials ? [{ name: names.CREDENTIALS_VOLUME, mountPath: names.CREDENTIALS_DIR, readOnly: true }] : []),
   ];
 }
 

@@ -220,9 +220,7 @@ describe('the agent of new pods', () => {
 
 describe('the files that exporters need', () => {
   const secret = (name: string, endpoint = 'https://collector.observability'): TracingPolicySpec => ({
-    exporters: [
-      { name: 'e', endpoint, headers: [{ name: 'x-key', valueFrom: { secretKeyRef: { name, key: 'k' } } }] },
-    ],
+    exporters: [{ name: 'e', endpoint, headers: [{ name: 'x-key', valueFrom: { secretKeyRef: { name, key: 'k' } } }] }],
   });
 
   it('are named in the document by path, and change its revision', () => {

@@ -3,6 +3,7 @@ import { sdkVersion, version } from 'agent:libraries';
 import { isApiTaken, registerApi, unregisterApi, yieldApi } from './api-global.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
+import { CredentialDirectory } from './credentials.ts';
 import { count, text, type Environment } from './environment.ts';
 import type { ExportServices } from './export/destination.ts';
 import type * as Http from 'node:http';
@@ -46,6 +47,7 @@ export class Agent implements SpanSink {
   private readonly state: TracingState;
   private readonly provider: LiveTracerProvider;
   private readonly propagator = new LivePropagator();
+  private readonly credentials: CredentialDirectory;
   private readonly libraries: Libraries;
   private readonly queues: ExportQueues;
   private readonly exitFlush: ExitFlush;
@@ -62,6 +64,7 @@ export class Agent implements SpanSink {
   constructor(host: Host, env: Environment) {
     this.host = host;
     this.env = env;
+    this.credentials = new CredentialDirectory(text(env, 'TRACING_ACME_CREDENTIALS_DIR'));
     this.limits = {
       attributes: count(env, 128, 0, 'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT'),
       valueLength: count(
@@ -145,6 +148,7 @@ export class Agent implements SpanSink {
       this.setPropagators(settings.propagators);
     if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
     this.queues.set(settings.exporters);
+    this.checkCredentials(before?.exporters);
     this.state.on = settings.on;
     this.contexts.setOn(settings.on);
     this.http?.set(settings.on);
@@ -165,7 +169,18 @@ export class Agent implements SpanSink {
     return openDestination(exporter, {
       sayOnce,
       untraced: (work) => this.untraced(work),
+      credentials: (files) => this.credentials.get(files),
     });
+  }
+
+  /** Says which exporters wait for a Secret or ConfigMap; they are tried again with each batch. */
+  private checkCredentials(before: ExporterSettings[] = []): void {
+    for (const { name } of before) this.problems.clear(`exporter ${name}`);
+    for (const { name, files } of this.settings?.exporters ?? []) {
+      const found = files && this.credentials.get(files);
+      if (typeof found === 'string') this.problems.set(`exporter ${name}`, found);
+      else this.problems.clear(`exporter ${name}`);
+    }
   }
 
   /** An OpenTelemetry SDK is being loaded: it may register instead of us. */
@@ -251,6 +266,9 @@ export class Agent implements SpanSink {
   private follow(directory: PolicyDirectory): void {
     const look = (): void => {
       if (this.stopped) return;
+      this.credentials.refresh((changed) => {
+        if (changed) this.checkCredentials();
+      });
       directory.whenChanged((changed) => {
         if (changed) {
           try {

@@ -61,7 +61,11 @@ describe('CredentialDirectory', () => {
   it.each([
     ['an empty header', { 'secret/collector/key': '\n', 'config-map/ca/ca.crt': PEM }, /key key of Secret.* one line/],
     ['two lines', { 'secret/collector/key': 'a\r\nb: c', 'config-map/ca/ca.crt': PEM }, /one line/],
-    ['no PEM', { 'secret/collector/key': 'a', 'config-map/ca/ca.crt': 'MIIB' }, /key ca\.crt of ConfigMap ca is not PEM/],
+    [
+      'no PEM',
+      { 'secret/collector/key': 'a', 'config-map/ca/ca.crt': 'MIIB' },
+      /key ca\.crt of ConfigMap ca is not PEM/,
+    ],
   ])('does not take %s', (_name, content, message) => {
     put(content);
     expect(new CredentialDirectory(path).get(files)).toMatch(message);

@@ -106,7 +106,9 @@ function text(base: string | undefined, path: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new Error(`it needs ${describe(path)}, which is not there: make it, and restart pods older than the policy`);
+      throw new Error(
+        `it needs ${describe(path)}, which is not there: make it, and restart pods older than the policy`,
+      );
     throw new Error(`${describe(path)} cannot be read (${code ?? 'unknown'})`);
   }
 }

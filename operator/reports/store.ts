@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { KeptReport } from './report.ts';
 
 interface Stored {
@@ -25,8 +26,8 @@ export class ReportStore {
     const previous = processes.get(report.pid)?.report;
     if (previous && previous.receivedAt >= report.receivedAt) return;
     processes.set(report.pid, { report, sequence: ++this.#sequence });
-    const { key, revision, failure } = report;
-    const same = previous?.key === key && previous.revision === revision && previous.failure === failure;
+    const said = ({ key, revision, failure, problems = [] }: KeptReport) => [key, revision, failure, problems];
+    const same = previous && isDeepStrictEqual(said(previous), said(report));
     if (!same) this.#onChange(report.namespace);
   }
 

@@ -114,6 +114,14 @@ describe('the summary of a namespace', () => {
       ['never, though there was time', [], 'matched noAgentReport', 'NoAgentReport'],
     ])('%s', (_name, reports, counts, reasons) => expect(of(reports)).toEqual([counts, reasons]));
 
+    it('which says what the policy asks for and they cannot do', () => {
+      const problems = ['exporter default: it needs key k of Secret s, which is not there'];
+      const reports = { a: [{ ...mark, problems }] };
+      expect(
+        sum({ namespaced: [policy('p')], injected: [pod('a', asked)], reports }).get('TracingPolicy shop/p')?.problems,
+      ).toEqual(problems);
+    });
+
     it('and not by their silence while there was no time to hear them', () => {
       expect(of([], NOW - MINUTE)).toEqual(['matched injected unknown', '']);
     });

@@ -17,7 +17,7 @@ export interface Summary {
   workloads: ProblemWorkload[];
   /** Other policies that match pods of this one, or by which this one is beaten: `winner over loser (why)`. */
   overlaps: string[];
-  /** What was wrong when it was resolved: exporters left out. */
+  /** What was wrong when it was resolved, such as exporters left out; and what agents say they cannot do. */
   problems: string[];
 }
 
@@ -61,6 +61,9 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     const [winner, ...beaten] = resolution.candidates;
     const summary = of(resolution.policy);
     for (const problem of resolution.problems) addOnce(summary.problems, problem);
+    if (injected)
+      for (const { receivedAt, problems = [] } of facts.reports(pod.metadata.uid))
+        if (facts.now - receivedAt < LATELY) for (const problem of problems) addOnce(summary.problems, problem);
     for (const { policy, rank } of beaten) {
       const why = winner!.rank === rank ? 'by priority, age or name' : `as ${winner!.rank} before ${rank}`;
       const text = `${describePolicy(winner!.policy)} over ${describePolicy(policy)} ${why}`;

@@ -18,6 +18,10 @@ afterAll(async () => {
 
 const exporter = { name: 'default', endpoint: 'http://collector.observability:4318' };
 
+const secret = (key: string) => ({ secretKeyRef: { name: 'collector', key } });
+const withHeader = (header: unknown) => ({ exporters: [{ ...exporter, headers: [header] }] });
+const withTls = (tls: unknown, endpoint = 'https://collector') => ({ exporters: [{ name: 'a', endpoint, tls }] });
+
 /** Creates a policy in a dry run: validation is the real one, nothing stays. */
 async function create(spec: unknown, fieldValidation = 'Strict'): Promise<{ spec: Record<string, unknown> }> {
   return client.request('POST', `/apis/tracing.acme/v1alpha1/namespaces/${namespace.name}/tracingpolicies`, {
@@ -49,7 +53,17 @@ describe('the API server', () => {
       sampling: { ratio: 0.1 },
       exporters: [
         { ...exporter, protocol: 'http/protobuf', headers: [{ name: 'x-api-key', value: 'abc' }] },
-        { name: 'second', protocol: 'grpc', endpoint: 'https://otlp.example.com:4317' },
+        {
+          name: 'second',
+          protocol: 'grpc',
+          endpoint: 'https://otlp.example.com:4317',
+          headers: [{ name: 'authorization', valueFrom: secret('authorization') }],
+          tls: {
+            ca: { configMapKeyRef: { name: 'collector-ca', key: 'ca.crt' } },
+            cert: secret('tls.crt'),
+            key: secret('tls.key'),
+          },
+        },
       ],
       propagators: ['tracecontext', 'baggage', 'b3'],
       resource: { attributes: { 'deployment.environment.name': 'test' } },
@@ -89,6 +103,18 @@ describe('the API server', () => {
       { exporters: [{ ...exporter, headers: [{ name: 'x y', value: 'a' }] }] },
       /x-api-key/,
     ],
+    ['a header without a value', withHeader({ name: 'x' }), /valueFrom: \{secretKeyRef: \{name: collector-credentials/],
+    [
+      'a header with two values',
+      withHeader({ name: 'x', value: 'a', valueFrom: secret('k') }),
+      /a value or a valueFrom, not both/,
+    ],
+    ['the header host', withHeader({ name: 'Host', value: 'elsewhere' }), /set by the transport itself/],
+    ['a key that leads elsewhere', withHeader({ name: 'x', valueFrom: secret('..') }), /e\.g\. api-key/],
+    ['TLS over http', withTls({ ca: secret('ca.crt') }, 'http://collector'), /endpoint: https:\/\/otel-collector/],
+    ['a certificate without its key', withTls({ cert: secret('tls.crt') }), /needs its key/],
+    ['an authority from nowhere', withTls({ ca: {} }), /configMapKeyRef: \{name: collector-ca/],
+    ['an image of the agent in a TracingPolicy', { agent: { image: 'a' } }, /unknown field "spec\.agent"/],
     ['an attribute name with a comma', { resource: { attributes: { 'a,b': 'c' } } }, /deployment\.environment\.name/],
     [
       'values with Exists',

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/progress.ts';
+import type { Images } from '../demo/prepare.ts';
+import { withOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
+
+/** Prints the authorization header of each export. */
+const RECEIVER = `require('http').createServer((q, s) => { q.resume(); console.log('got', q.headers.authorization); s.end(); }).listen(4318)`;
+/** Traces something all the time. */
+const APP = `const h = require('http'); h.createServer((q, s) => s.end()).listen(8080);
+  setInterval(() => h.get('http://127.0.0.1:8080', (r) => r.resume()), 200)`;
+
+describe('a header from a Secret', () => {
+  let cluster: Cluster;
+  let images: Images;
+  const namespace = `secrets-${randomBytes(3).toString('hex')}`;
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const apply = (item: unknown) =>
+    cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  const degraded = () =>
+    kubectl(
+      ...['get', 'tracingpolicy', 'default', '-o'],
+      'jsonpath={.status.conditions[?(@.type=="Degraded")].status} {.status.conditions[?(@.type=="Degraded")].message}',
+    );
+  const got = () => kubectl('logs', 'receiver');
+
+  beforeAll(async () => {
+    ({ cluster, images } = await withOperator());
+    await cluster.run('kubectl', ['create', 'namespace', namespace]);
+    await until('the namespace has no service account', 20_000, () =>
+      kubectl('get', 'serviceaccount', 'default').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await apply(nodePod(images.shop.ref, 'receiver', { container: { command: ['node', '-e', RECEIVER] } }));
+    await apply({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'receiver' },
+      spec: { selector: { app: 'receiver' }, ports: [{ port: 4318 }] },
+    });
+    await apply({
+      apiVersion: 'tracing.acme/v1alpha1',
+      kind: 'TracingPolicy',
+      metadata: { name: 'default' },
+      spec: {
+        exporters: [
+          {
+            name: 'default',
+            endpoint: `http://receiver.${namespace}:4318`,
+            headers: [
+              { name: 'authorization', valueFrom: { secretKeyRef: { name: 'collector', key: 'authorization' } } },
+            ],
+          },
+        ],
+      },
+    });
+    await kubectl('wait', 'pod/receiver', '--for=condition=Ready', '--timeout=60s');
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
+  }, 30_000);
+
+  it('keeps no pod from starting while it is missing, sends nothing, and is named in the status', async () => {
+    await apply(
+      nodePod(images.shop.ref, 'web', {
+        annotations: { 'tracing.acme/inject': 'true' },
+        container: { command: ['node', '-e', APP] },
+      }),
+    );
+    await kubectl('wait', 'pod/web', '--for=condition=Ready', '--timeout=60s');
+    await until('the status does not say it', 40_000, async () =>
+      /^True .*exporter default.*key authorization of Secret collector/.test(await degraded()),
+    );
+    expect(await got()).toBe('');
+  }, 120_000);
+
+  it('arrives in the exports of a running pod once it is there, and the status is well again', async () => {
+    await kubectl('create', 'secret', 'generic', 'collector', '--from-literal=authorization=Bearer token-1');
+    await until('the header does not arrive', 150_000, async () => (await got()).includes('got Bearer token-1'));
+    await until('the status has not become well', 40_000, async () => (await degraded()).startsWith('False'));
+    const everything = await kubectl('get', 'pods,configmaps', '-o', 'json');
+    expect(everything).not.toContain('token-1');
+  }, 220_000);
+
+  it('reaches a pod that is made when it is there from its first export on', async () => {
+    await kubectl('delete', 'pod', 'web', 'receiver');
+    await apply(nodePod(images.shop.ref, 'receiver', { container: { command: ['node', '-e', RECEIVER] } }));
+    await apply(
+      nodePod(images.shop.ref, 'second', {
+        annotations: { 'tracing.acme/inject': 'true' },
+        container: { command: ['node', '-e', APP] },
+      }),
+    );
+    await until('the header does not arrive', 60_000, async () => (await got()).includes('got Bearer token-1'));
+    expect(await got()).not.toContain('undefined');
+  }, 90_000);
+});
