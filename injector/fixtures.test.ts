@@ -10,6 +10,7 @@ import type { TracingPolicy } from '../crds/tracing-policy.ts';
 import { admit } from '../webhook/admit.ts';
 import type { AdmitContext } from '../webhook/admit.ts';
 import { app } from '../webhook/server.ts';
+import { REASONS } from './decision.ts';
 import { injectPod } from './inject.ts';
 import type { Pod } from './pod.ts';
 import { resolve } from './resolve.ts';
@@ -70,6 +71,38 @@ describe.each(names)('%s', (name) => {
     expect(inLibrary(once).object).toBe(once);
   });
 
+  it('is left as it was also after others have reordered it', () => {
+    const once = inLibrary(object).object;
+    if (once.kind !== 'Pod') return;
+    const reordered = structuredClone(once) as Pod;
+    reordered.spec.containers.reverse();
+    reordered.spec.volumes?.reverse();
+    reordered.spec.initContainers?.unshift({ name: 'added-by-another-webhook', image: 'x:1' });
+    expect(inLibrary(reordered).object).toBe(reordered);
+  });
+
+  it('keeps what its owner wrote, in its order', () => {
+    if (object.kind !== 'Pod') return;
+    const before = object as Pod;
+    const after = inLibrary(object).object as Pod;
+    for (const list of ['containers', 'initContainers', 'volumes'] as const) {
+      const own = (before.spec[list] ?? []).map((item) => item.name);
+      const kept = (after.spec[list] ?? []).map((item) => item.name).filter((each) => own.includes(each));
+      expect(kept).toEqual(own);
+    }
+    for (const [i, container] of before.spec.containers.entries()) {
+      const now = after.spec.containers[i]!;
+      expect(now.volumeMounts ?? []).toEqual(expect.arrayContaining(container.volumeMounts ?? []));
+      const others = (container.env ?? []).filter((entry) => entry.name !== 'NODE_OPTIONS');
+      expect((now.env ?? []).filter((entry) => others.some((other) => other.name === entry.name))).toEqual(others);
+    }
+  });
+
+  it('warns in words that the API server does not cut off', () => {
+    for (const { message, warn } of inLibrary(object).decisions)
+      if (warn) expect(Buffer.byteLength(`tracing: ${message}`)).toBeLessThanOrEqual(256);
+  });
+
   it('is not changed in place', () => {
     const before = structuredClone(object);
     inLibrary(object);
@@ -82,6 +115,13 @@ it('has no .injected file without its source', () => {
     (name) => name.endsWith('.injected') && !names.includes(name.replace('.injected', '')),
   );
   expect(stale).toEqual([]);
+});
+
+describe('every reason', () => {
+  const page = readFileSync(new URL('../docs/reference/decisions.md', import.meta.url), 'utf8');
+  it.each(REASONS)('%s is explained in docs/reference/decisions.md', (reason) => {
+    expect(page).toContain(`| \`${reason}\` |`);
+  });
 });
 
 describe('through the webhook', () => {

@@ -1,10 +1,16 @@
+import { chooseContainers, ownSettings } from './containers.ts';
 import { credentialsVolume } from './credentials.ts';
+import type { Decision, Reason } from './decision.ts';
+import { statusOf } from './decision.ts';
 import * as names from './names.ts';
 import { withFlag } from './node-options.ts';
-import type { Container, EnvVar, Pod, PodSpec, ResourceRequirements } from './pod.ts';
+import { otherTracer } from './other-tracers.ts';
+import type { Container, EnvVar, Pod, PodSpec } from './pod.ts';
+import { quantity } from './quantity.ts';
 import type { Resolution } from './resolve.ts';
 import { policyMark } from './resolve.ts';
 import { resourceEnv } from './resource.ts';
+import { ephemeralStorageLimit, initResources } from './resources.ts';
 
 /** Where agents report to, and the authority they trust there (PEM). */
 export interface Reporting {
@@ -19,39 +25,15 @@ export interface InjectOptions {
   reporting: Reporting;
 }
 
-/** Why a pod or a container got the agent or did not: a closed list, used as a metric label. */
-export type Reason =
-  | 'Injected'
-  | 'AlreadyInjected'
-  | 'NotAsked'
-  | 'OptedOut'
-  | 'InvalidAnnotation'
-  | 'WindowsPod'
-  | 'MirrorPod'
-  | 'NoContainer'
-  | 'AnnotationsFull'
-  | 'MeshSidecar'
-  | 'NotSelected'
-  | 'PolicyProblem';
-
-export interface Decision {
-  /** Absent: the decision is about the whole pod. */
-  container?: string;
-  reason: Reason;
-  /** For people: what happened and, where they can act, what to do. */
-  message: string;
-  /** Whether the user should see it as a warning when the pod is created. */
-  warn?: boolean;
-}
-
 export interface Injection {
   /** The very pod that was given where nothing changes. */
   pod: Pod;
   decisions: Decision[];
 }
 
-const MESH_SIDECARS = new Set(['istio-proxy', 'istio-init', 'istio-validation', 'linkerd-proxy', 'linkerd-init']);
 const MIRROR = 'kubernetes.io/config.mirror';
+/** The most that the agent's volume may hold; its files are about a tenth of it. */
+const VOLUME_LIMIT = '32Mi';
 /**
  * All annotations of an object together may have 256 KiB; beyond, the API server refuses the pod. Some is left to others.
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
@@ -62,6 +44,9 @@ const TOO_MANY_ANNOTATIONS: Decision = {
   message: 'the pod has so many annotations that ours would not fit beside them',
   warn: true,
 };
+
+/** Reasons for which a pod that asked is left alone, and told so. */
+const LEFT_ALONE = new Set<Reason>(['InvalidAnnotation', 'WindowsPod', 'NameTaken', 'OtherTracer', 'EphemeralStorage']);
 
 /** What `tracing.acme/inject` says: `true`, `false`, absent, or something that means neither. */
 export function inject(annotations: Record<string, string> | undefined): boolean | 'invalid' | undefined {
@@ -93,7 +78,7 @@ export function injectPod(
   options: InjectOptions,
 ): Injection {
   const refusal = refuse(pod, namespace.labels, resolution);
-  if (refusal) return { pod, decisions: [refusal] };
+  if (refusal) return { pod: LEFT_ALONE.has(refusal.reason) ? withStatus(pod, [refusal]) : pod, decisions: [refusal] };
 
   const decisions: Decision[] = resolution.problems.map((message) => ({
     reason: 'PolicyProblem',
@@ -105,16 +90,18 @@ export function injectPod(
   const chosen = chooseContainers(result, resolution.policy?.spec.containers, decisions);
   if (chosen.length === 0) {
     decisions.push({ reason: 'NoContainer', message: 'no container of this pod can be traced', warn: true });
-    return { pod, decisions };
+    return { pod: withStatus(pod, decisions), decisions };
   }
 
   for (const container of chosen) {
+    const own = ownSettings(container);
     addAgent(container, result, namespace.name, resolution.credentials.length > 0);
     decisions.push({ container: container.name, reason: 'Injected', message: 'the agent is loaded' });
+    if (own) decisions.push(own);
   }
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
   if (resolution.credentials.length > 0) spec.volumes.push(credentialsVolume(resolution.credentials));
-  spec.initContainers = [initContainer(pod.spec, resolution, options), ...(spec.initContainers ?? [])];
+  spec.initContainers = [initContainer(pod, chosen, resolution, options), ...(spec.initContainers ?? [])];
 
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
@@ -123,7 +110,7 @@ export function injectPod(
     ...metadata.annotations,
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
-    [names.STATUS]: JSON.stringify(summary(decisions)),
+    [names.STATUS]: JSON.stringify(statusOf(decisions)),
     [names.OPERATOR]: JSON.stringify(options.reporting),
   };
   const document = resolution.document ? JSON.stringify(resolution.document) : '';
@@ -181,40 +168,64 @@ function refuse(pod: Pod, namespaceLabels: Record<string, string>, resolution: R
     return { reason: 'AlreadyInjected', message: 'the pod has the agent already' };
   if (annotations?.[MIRROR] !== undefined)
     return { reason: 'MirrorPod', message: 'a static pod cannot be changed by admission' };
-  if (pod.spec.os?.name === 'windows' || pod.spec.nodeSelector?.['kubernetes.io/os'] === 'windows')
+  if (isForWindows(pod.spec))
     return { reason: 'WindowsPod', message: 'Windows pods are left alone: the agent image is for Linux', warn: true };
+  const taken = takenName(pod.spec);
+  if (taken)
+    return {
+      reason: 'NameTaken',
+      message: `the pod has a ${taken} of its own, and that name is the agent's: rename it to have the pod traced`,
+      warn: true,
+    };
+  const tracer = otherTracer(pod);
+  if (tracer)
+    return {
+      reason: 'OtherTracer',
+      message: `the pod is left alone: it is traced by ${tracer}. Remove that to have it traced by tracing-operator`,
+      warn: true,
+    };
+  const limit = ephemeralStorageLimit(pod.spec);
+  if (limit !== undefined && limit < quantity(VOLUME_LIMIT))
+    return {
+      reason: 'EphemeralStorage',
+      message: `the pod is left alone: its ephemeral-storage limit is below the ${VOLUME_LIMIT} that the agent's volume may take, so that it could be evicted`,
+      warn: true,
+    };
   return undefined;
 }
 
-/** The containers to trace: those the pod names, else those its policy names, else all that are not a mesh's. */
-function chooseContainers(pod: Pod, byPolicy: string[] | undefined, decisions: Decision[]): Container[] {
-  const byPod = pod.metadata?.annotations?.[names.CONTAINERS]
-    ?.split(',')
-    .map((name) => name.trim())
-    .filter(Boolean);
-  const listed = byPod ?? byPolicy;
-  const candidates = listed ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers] : pod.spec.containers;
-  // A policy is for many pods: only what the pod itself names must be there.
-  for (const name of byPod ?? [])
-    if (!candidates.some((container) => container.name === name))
-      decisions.push({
-        container: name,
-        reason: 'NoContainer',
-        message: `${names.CONTAINERS} names ${name}, but the pod has only ${candidates.map((c) => c.name).join(', ')}`,
-        warn: true,
-      });
-  return candidates.filter((container) => {
-    if (MESH_SIDECARS.has(container.name)) {
-      decisions.push({ container: container.name, reason: 'MeshSidecar', message: 'belongs to the service mesh' });
-      return false;
-    }
-    if (listed && !listed.includes(container.name)) {
-      const whose = byPod ? names.CONTAINERS : "the policy's containers";
-      decisions.push({ container: container.name, reason: 'NotSelected', message: `not in ${whose}` });
-      return false;
-    }
+function isForWindows({ os, nodeSelector, securityContext, affinity }: PodSpec): boolean {
+  if (os) return os.name === 'windows';
+  if (nodeSelector?.['kubernetes.io/os'] === 'windows' || securityContext?.['windowsOptions'] !== undefined)
     return true;
-  });
+  // Terms are alternatives: only where each asks for Windows can the pod be nowhere else.
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  return (
+    terms.length > 0 &&
+    terms.every(({ matchExpressions = [] }) =>
+      matchExpressions.some(
+        ({ key, operator, values = [] }) =>
+          key === 'kubernetes.io/os' && operator === 'In' && values.every((value) => value === 'windows'),
+      ),
+    )
+  );
+}
+
+/** A name of ours that the pod uses for something else: the API server refuses a pod that has one twice. */
+function takenName({ containers, volumes = [] }: PodSpec): string | undefined {
+  if (containers.some(({ name }) => name === names.INIT_CONTAINER)) return `container ${names.INIT_CONTAINER}`;
+  const volume = volumes.find(({ name }) =>
+    [names.AGENT_VOLUME, names.POLICY_VOLUME, names.CREDENTIALS_VOLUME].includes(name),
+  );
+  return volume && `volume ${volume.name}`;
+}
+
+/** Says on a pod that asked for the agent why it has none; the very pod where it says so already. */
+function withStatus(pod: Pod, decisions: Decision[]): Pod {
+  const status = JSON.stringify(statusOf(decisions));
+  const { annotations } = pod.metadata ?? {};
+  if (annotations?.[names.STATUS] === status) return pod;
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [names.STATUS]: status } } };
 }
 
 function addAgent(container: Container, pod: Pod, namespace: string, hasCredentials: boolean): void {
@@ -223,8 +234,7 @@ function addAgent(container: Container, pod: Pod, namespace: string, hasCredenti
     ...(hasCredentials ? [{ name: 'TRACING_ACME_CREDENTIALS_DIR', value: names.CREDENTIALS_DIR }] : []),
     ...resourceEnv(pod, namespace, container.name),
   ];
-  const flag = `--require ${names.AGENT_ENTRY}`;
-  container.env = [...withFlag(container, flag, pod.metadata?.annotations?.[names.IMAGE_NODE_OPTIONS]), ...ours];
+  container.env = [...withFlag(container, pod.metadata?.annotations?.[names.IMAGE_NODE_OPTIONS]), ...ours];
   container.volumeMounts = [
     ...(container.volumeMounts ?? []),
     { name: names.AGENT_VOLUME, mountPath: names.AGENT_DIR, readOnly: true },
@@ -234,7 +244,7 @@ function addAgent(container: Container, pod: Pod, namespace: string, hasCredenti
 }
 
 function agentVolume() {
-  return { name: names.AGENT_VOLUME, emptyDir: { sizeLimit: '32Mi' } };
+  return { name: names.AGENT_VOLUME, emptyDir: { sizeLimit: VOLUME_LIMIT } };
 }
 
 /**
@@ -270,10 +280,12 @@ function policyVolume() {
 }
 
 /** Copies the agent's files. It fits the restricted Pod Security Standard and needs neither network nor shell. */
-function initContainer(spec: PodSpec, { agent }: Resolution, options: InjectOptions): Container {
+function initContainer({ spec }: Pod, traced: Container[], { agent }: Resolution, options: InjectOptions): Container {
   // A pod that runs as root by its own word would be refused by the kubelet together with runAsNonRoot.
   const asRoot = spec.securityContext?.runAsUser === 0;
-  const resources = initResources(spec);
+  const resources = initResources(traced);
+  // The agent's volume gets the label of the first container that uses it: this one.
+  const seLinuxOptions = traced[0]?.securityContext?.['seLinuxOptions'];
   return {
     name: names.INIT_CONTAINER,
     image: agent?.image ?? options.agentImage,
@@ -286,6 +298,7 @@ function initContainer(spec: PodSpec, { agent }: Resolution, options: InjectOpti
       readOnlyRootFilesystem: true,
       runAsNonRoot: true,
       ...(asRoot && { runAsUser: 65532 }),
+      ...(seLinuxOptions !== undefined && { seLinuxOptions }),
       seccompProfile: { type: 'RuntimeDefault' },
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -293,48 +306,6 @@ function initContainer(spec: PodSpec, { agent }: Resolution, options: InjectOpti
   };
 }
 
-/**
- * Resources of the init container: those of the app's most modest container, and none that no container has. So a
- * LimitRange that takes the app takes it too, a Guaranteed pod stays one (where every container's requests equal its
- * limits, so do the least of them), and a BestEffort pod too. It never raises what the pod asks for as a whole: that is the
- * larger of the init container's and of all others' together.
- * https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
- */
-function initResources({ containers }: PodSpec): ResourceRequirements | undefined {
-  const least = (kind: 'requests' | 'limits') => {
-    const chosen: Record<string, string | number> = {};
-    for (const name of ['cpu', 'memory']) {
-      const values = containers.flatMap(({ resources }) => resources?.[kind]?.[name] ?? []);
-      const lowest = values.sort((a, b) => quantity(a) - quantity(b))[0];
-      if (lowest !== undefined) chosen[name] = lowest;
-    }
-    return Object.keys(chosen).length > 0 ? { [kind]: chosen } : {};
-  };
-  const resources = { ...least('limits'), ...least('requests') };
-  return Object.keys(resources).length > 0 ? resources : undefined;
-}
-
-const SUFFIX: Record<string, number> = {
-  ...{ n: 1e-9, u: 1e-6, m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
-  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
-};
-
-/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
-function quantity(value: string | number): number {
-  const [, number = '0', suffix = ''] = /^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)$/.exec(String(value)) ?? [];
-  return Number(number) * (SUFFIX[suffix] ?? 1);
-}
-
 function sizeOf(annotations: Record<string, string>): number {
   return Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + Buffer.byteLength(value), 0);
-}
-
-function summary(decisions: Decision[]): Record<string, unknown> {
-  const skipped = decisions.filter((decision) => decision.container && decision.reason !== 'Injected');
-  return {
-    injected: decisions.filter((decision) => decision.reason === 'Injected').map((decision) => decision.container),
-    ...(skipped.length > 0 && {
-      skipped: Object.fromEntries(skipped.map((decision) => [decision.container, decision.reason])),
-    }),
-  };
 }

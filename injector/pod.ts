@@ -40,6 +40,8 @@ export interface ResourceRequirements {
 export interface Container {
   name: string;
   image?: string;
+  command?: string[];
+  args?: string[];
   env?: EnvVar[];
   envFrom?: EnvFromSource[];
   resources?: ResourceRequirements;
@@ -57,6 +59,13 @@ export interface PodSpec {
   imagePullSecrets?: { name?: string }[];
   os?: { name: string };
   nodeSelector?: Record<string, string>;
+  affinity?: {
+    nodeAffinity?: {
+      requiredDuringSchedulingIgnoredDuringExecution?: {
+        nodeSelectorTerms?: { matchExpressions?: { key: string; operator: string; values?: string[] }[] }[];
+      };
+    };
+  };
   [key: string]: unknown;
 }
 

@@ -16,6 +16,9 @@ const OWNER_ATTRIBUTE: Record<string, string> = {
   CronJob: 'k8s.cronjob.name',
 };
 
+/** Labels with the end of a ReplicaSet's name, by whoever makes it: Deployments, and Rollouts of Argo. */
+const HASHES = { 'pod-template-hash': 'Deployment', 'rollouts-pod-template-hash': 'Rollout' };
+
 /** The workload a pod belongs to, as far as the pod itself tells: nothing is looked up. */
 export interface Owner {
   kind: string;
@@ -24,15 +27,17 @@ export interface Owner {
 
 /**
  * Names the pod's workload from its owner reference. A ReplicaSet with the pod's own pod-template-hash at its end was
- * made by a Deployment, whose name is what stands before; a Job whose name ends in the minutes since 1970 that the
+ * made by a Deployment (or a Rollout of Argo), whose name is what stands before; a Job whose name ends in the minutes since 1970 that the
  * CronJob controller appends was made by a CronJob.
  */
 export function owner(pod: Pick<Pod, 'metadata'>): Owner | undefined {
   const reference = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller);
   if (!reference) return undefined;
-  const hash = pod.metadata?.labels?.['pod-template-hash'];
-  if (reference.kind === 'ReplicaSet' && hash && reference.name.endsWith(`-${hash}`))
-    return { kind: 'Deployment', name: reference.name.slice(0, -hash.length - 1) };
+  for (const [label, kind] of Object.entries(HASHES)) {
+    const hash = pod.metadata?.labels?.[label];
+    if (reference.kind === 'ReplicaSet' && hash && reference.name.endsWith(`-${hash}`))
+      return { kind, name: reference.name.slice(0, -hash.length - 1) };
+  }
   const scheduled = reference.kind === 'Job' ? /^(.+)-(\d{8})$/.exec(reference.name) : null;
   // A date such as 20260101 is a time of 2008, when there were no CronJobs.
   if (scheduled && Number(scheduled[2]) > 26_000_000) return { kind: 'CronJob', name: scheduled[1]! };

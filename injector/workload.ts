@@ -1,5 +1,5 @@
 import { INJECT, INJECT_FROM_WORKLOAD } from './names.ts';
-import type { Decision } from './inject.ts';
+import type { Decision } from './decision.ts';
 import { inject, invalidAnnotation } from './inject.ts';
 import type { ObjectMeta } from './pod.ts';
 

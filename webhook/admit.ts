@@ -1,4 +1,5 @@
-import type { Decision, InjectOptions } from '../injector/inject.ts';
+import type { Decision } from '../injector/decision.ts';
+import type { InjectOptions } from '../injector/inject.ts';
 import { injectPod } from '../injector/inject.ts';
 import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';

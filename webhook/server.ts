@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
-import type { Decision } from '../injector/inject.ts';
+import type { Decision } from '../injector/decision.ts';
 import type { AdmissionReply, AdmissionRequest } from './review.ts';
 import { decode, encode, MalformedReview } from './review.ts';
 

@@ -1,0 +1,67 @@
+/**
+ * Why a pod, a container or a workload got the agent or did not. Closed, because it is a label of metrics and what tools
+ * compare with. docs/reference/decisions.md explains each: a test fails when one is missing there.
+ */
+export const REASONS = [
+  'Injected',
+  'AlreadyInjected',
+  'NotAsked',
+  'OptedOut',
+  'InvalidAnnotation',
+  'MirrorPod',
+  'WindowsPod',
+  'NameTaken',
+  'OtherTracer',
+  'EphemeralStorage',
+  'AnnotationsFull',
+  'NoContainer',
+  'NotSelected',
+  'MeshSidecar',
+  'SwitchedOff',
+  'NodePermissions',
+  'MountConflict',
+  'SELinuxMismatch',
+  'OwnerSettings',
+  'PolicyProblem',
+] as const;
+
+export type Reason = (typeof REASONS)[number];
+
+export interface Decision {
+  /** Absent: the decision is about the whole object. */
+  container?: string;
+  reason: Reason;
+  /** For people: what happened and, where they can act, what to do. */
+  message: string;
+  /** Whether the user should see it as a warning when the object is created. */
+  warn?: boolean;
+  /** Of OwnerSettings: the variables that the container sets itself. */
+  variables?: string[];
+}
+
+/** Reasons beside which a container is traced all the same, or that speak of the policy. */
+const REMARKS = new Set<Reason>(['Injected', 'OwnerSettings', 'PolicyProblem']);
+
+/** What is left in the annotation `tracing.acme/status` of a pod that asked for the agent. */
+export interface InjectionStatus {
+  /** Containers with the agent. */
+  injected: string[];
+  /** Containers without it, and why. */
+  skipped?: Record<string, Reason>;
+  /** Variables by which a container overrules its policy. */
+  own?: Record<string, string[]>;
+  /** Why the pod as a whole was left alone. */
+  reason?: Reason;
+}
+
+export function statusOf(decisions: readonly Decision[]): InjectionStatus {
+  const status: InjectionStatus = { injected: [] };
+  for (const { container, reason, variables } of decisions) {
+    if (container === undefined) {
+      if (!REMARKS.has(reason)) status.reason = reason;
+    } else if (reason === 'Injected') status.injected.push(container);
+    else if (variables) (status.own ??= {})[container] = variables;
+    else (status.skipped ??= {})[container] = reason;
+  }
+  return status;
+}
