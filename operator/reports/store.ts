@@ -1,5 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KeptReport } from './report.ts';
+import { Shared } from './shared.ts';
+
+/** Processes of a pod that are remembered; whoever begins more makes us forget the one that was silent longest. */
+const PROCESSES = 64;
 
 interface Stored {
   report: KeptReport;
@@ -11,33 +15,41 @@ interface Stored {
  * other replicas were told.
  */
 export class ReportStore {
-  readonly #pods = new Map<string, Map<number, Stored>>();
+  readonly #pods = new Map<string, Stored[]>();
+  readonly #shared = new Shared();
   #sequence = 0;
   #onChange: (namespace: string) => void = () => {};
 
-  /** Called with the namespace of each report that says something new. */
+  /** Called with the namespace of each report that says something new: not for one in which only numbers differ. */
   onChange(listener: (namespace: string) => void): void {
     this.#onChange = listener;
   }
 
   put(report: KeptReport): void {
-    let processes = this.#pods.get(report.podUid);
-    if (!processes) this.#pods.set(report.podUid, (processes = new Map<number, Stored>()));
-    const previous = processes.get(report.pid)?.report;
+    const processes = this.#pods.get(report.podUid) ?? [];
+    // Each container of a pod has a process 1.
+    const known = processes.find(
+      ({ report: { container, pid } }) => container === report.container && pid === report.pid,
+    );
+    const previous = known?.report;
     if (previous && previous.receivedAt >= report.receivedAt) return;
-    processes.set(report.pid, { report, sequence: ++this.#sequence });
-    const said = ({ key, revision, failure, problems = [] }: KeptReport) => [key, revision, failure, problems];
-    const same = previous && isDeepStrictEqual(said(previous), said(report));
-    if (!same) this.#onChange(report.namespace);
+    const stored = { report: this.#compact(report), sequence: ++this.#sequence };
+    if (known) Object.assign(known, stored);
+    else {
+      if (processes.length >= PROCESSES) processes.splice(longestSilent(processes), 1);
+      processes.push(stored);
+      this.#pods.set(report.podUid, processes);
+    }
+    if (!previous || !isDeepStrictEqual(news(previous), news(report))) this.#onChange(report.namespace);
   }
 
   of(podUid: string): KeptReport[] {
-    return [...(this.#pods.get(podUid)?.values() ?? [])].map(({ report }) => report);
+    return (this.#pods.get(podUid) ?? []).map(({ report }) => report);
   }
 
   /** Reports that came after a sequence number of this store, and the number to ask with next time. */
   since(sequence: number): { sequence: number; reports: KeptReport[] } {
-    const stored = [...this.#pods.values()].flatMap((processes) => [...processes.values()]);
+    const stored = [...this.#pods.values()].flat();
     const reports = stored.filter((each) => each.sequence > sequence).map(({ report }) => report);
     return { sequence: this.#sequence, reports };
   }
@@ -45,10 +57,67 @@ export class ReportStore {
   /** Forgets pods that are no more, and processes that have not been heard of since `before`. */
   prune(isAlive: (podUid: string) => boolean, before: number): void {
     for (const [podUid, processes] of this.#pods) {
+      if (!isAlive(podUid)) {
+        this.#pods.delete(podUid);
+        continue;
+      }
+      const heard = processes.filter(({ report }) => report.receivedAt >= before);
       // One is kept, however old: that there was one is known of the pod.
-      for (const [pid, { report }] of processes)
-        if (processes.size > 1 && report.receivedAt < before) processes.delete(pid);
-      if (!isAlive(podUid)) this.#pods.delete(podUid);
+      if (heard.length < processes.length) this.#pods.set(podUid, heard.length > 0 ? heard : processes.slice(-1));
     }
   }
+
+  /** The same report, with what it has in common with others kept once. */
+  #compact(report: KeptReport): KeptReport {
+    const { namespace, pod, podUid, container, pid, key, revision, agentVersion, nodeVersion, receivedAt } = report;
+    const { failure, startedAt, counters, exporters, libraries, uninstrumented, problems } = report;
+    const shared = this.#shared;
+    // In one literal, as an object that grows field by field has room for more.
+    return {
+      namespace: shared.of(namespace),
+      pod,
+      podUid,
+      container: shared.of(container),
+      pid,
+      key: shared.of(key),
+      revision: shared.of(revision),
+      agentVersion: shared.of(agentVersion),
+      nodeVersion: shared.of(nodeVersion),
+      failure: shared.of(failure),
+      startedAt,
+      counters: counters && {
+        started: counters.started,
+        sampled: counters.sampled,
+        exported: counters.exported,
+        queueFull: counters.queueFull,
+        exportFailed: counters.exportFailed,
+        shutdown: counters.shutdown,
+        exceptions: counters.exceptions,
+      },
+      exporters: exporters?.map(({ name, exported, dropped, errors, queued, queueSize, trouble }) => ({
+        name: shared.of(name),
+        exported,
+        dropped,
+        errors,
+        queued,
+        queueSize,
+        trouble: shared.of(trouble),
+      })),
+      libraries: shared.of(libraries),
+      uninstrumented: shared.of(uninstrumented),
+      problems: shared.of(problems),
+      receivedAt,
+    };
+  }
+}
+
+/** What status is made of. Numbers run all the time and are no news; libraries are no concern of status. */
+function news({ key, revision, failure, exporters, uninstrumented, problems }: KeptReport): unknown[] {
+  const troubles = (exporters ?? []).flatMap(({ name, trouble }) => (trouble === undefined ? [] : [name, trouble]));
+  return [key, revision, failure, troubles, uninstrumented ?? [], problems ?? []];
+}
+
+function longestSilent(processes: Stored[]): number {
+  const times = processes.map(({ report }) => report.receivedAt);
+  return times.indexOf(Math.min(...times));
 }
