@@ -127,7 +127,7 @@ describe('every reason', () => {
 describe('through the webhook', () => {
   let server: Server;
   beforeAll(async () => {
-    const metrics = { request() {}, decision() {}, failure() {} };
+    const metrics = { request: () => () => {}, decision() {}, failure() {} };
     const express = app({
       admit: (request, namespaceAsked) => admit(request, namespaceAsked, context),
       metrics,

@@ -47,6 +47,27 @@ const webhookLatency = new Histogram({
   buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 3],
   registers,
 });
+const webhookInFlight = new Gauge({
+  name: 'controller_runtime_webhook_requests_in_flight',
+  help: 'Admission requests being answered',
+  labelNames: ['webhook'],
+  registers,
+});
+const certificateReads = new Counter({
+  name: 'certwatcher_read_certificate_total',
+  help: 'How often the serving certificate was looked at',
+  registers,
+});
+const certificateReadErrors = new Counter({
+  name: 'certwatcher_read_certificate_errors_total',
+  help: 'How often there was no good serving certificate when it was looked at',
+  registers,
+});
+const certificateEnd = new Gauge({
+  name: 'tracing_operator_certificate_expiry_timestamp_seconds',
+  help: 'When the certificate that is served ends, seconds since 1970',
+  registers,
+});
 const decisions = new Counter({
   name: 'tracing_operator_admission_decisions_total',
   help: 'What was decided about pods, containers and workloads, by reason',
@@ -78,12 +99,24 @@ const leader = new Gauge({
 });
 
 export const webhookMetrics: WebhookMetrics = {
-  request(code, seconds) {
-    webhookRequests.inc({ webhook: '/mutate', code });
-    webhookLatency.observe({ webhook: '/mutate' }, seconds);
+  request(webhook) {
+    webhookInFlight.inc({ webhook });
+    return (code, seconds) => {
+      webhookInFlight.dec({ webhook });
+      webhookRequests.inc({ webhook, code });
+      webhookLatency.observe({ webhook }, seconds);
+    };
   },
   decision: (kind, reason) => decisions.inc({ kind, reason }),
   failure: () => failures.inc(),
+};
+
+/** What becomes of the serving certificate. */
+export const certificateMetrics = {
+  read: () => certificateReads.inc(),
+  failed: () => certificateReadErrors.inc(),
+  /** @param end milliseconds since 1970. */
+  serving: (end: number) => certificateEnd.set(end / 1000),
 };
 
 export function queueMetrics(name: string): QueueObserver {

@@ -1,19 +1,23 @@
 import http from 'node:http';
-import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { issue } from './certificates.ts';
-import { app, serve } from './server.ts';
+import { app } from './server.ts';
 
 const logger = pino({ level: 'silent' });
 const failures: string[] = [];
 const told: unknown[] = [];
+const answers: string[] = [];
+let time = 0;
 const options = {
   logger,
   onFailure: ({ uid }: { uid: string }) => void told.push(uid),
-  metrics: { request() {}, decision() {}, failure: () => void failures.push('failure') },
+  metrics: {
+    request: (path: string) => (code: number) => void answers.push(`${path} ${code}`),
+    decision() {},
+    failure: () => void failures.push('failure'),
+  },
+  now: () => time,
   admit: ({ object }: { object: Record<string, unknown> | null }) => {
     if (object?.explode) throw new Error('a bug of ours');
     return { reply: { patch: [{ op: 'add' as const, path: '/x', value: 1 }] }, decisions: [] };
@@ -75,38 +79,66 @@ describe('the AdmissionReview endpoint', () => {
     expect(told).toHaveLength(before);
   });
 
+  it.each([
+    ['3s', 2_999, 3_000],
+    ['250ms', 249, 250],
+    [undefined, 9_999, 10_000],
+    ['nonsense', 9_999, 10_000],
+    ['1h', 9_999, 10_000],
+  ])('does no work for a review with timeout=%s whose time is over', async (timeout, enough, tooMuch) => {
+    const post = async (waited: number) => {
+      const half = new ReadableStream<Uint8Array>({
+        start(controller) {
+          const bytes = Buffer.from(review({}));
+          controller.enqueue(bytes.subarray(0, 10));
+          setTimeout(() => {
+            time += waited;
+            controller.enqueue(bytes.subarray(10));
+            controller.close();
+          }, 50);
+        },
+      });
+      const query = timeout === undefined ? '' : `?timeout=${timeout}`;
+      const init = { method: 'POST', body: half, duplex: 'half' } as RequestInit;
+      return ((await (await fetch(`${url}${query}`, init)).json()) as { response: Record<string, unknown> }).response;
+    };
+    expect(await post(enough)).toMatchObject({ allowed: true, patchType: 'JSONPatch' });
+    const late = await post(tooMuch);
+    expect(late).toMatchObject({ allowed: true, warnings: [expect.stringContaining('for want of time')] });
+    expect(late.patch).toBeUndefined();
+  });
+
+  it('does not take in more bodies at once than memory is meant for', async () => {
+    const { port } = server.address() as AddressInfo;
+    // Nine bodies of 7 MiB are announced, and not sent.
+    const hold = Array.from({ length: 9 }, () => {
+      const request = http.request({ port, host: '127.0.0.1', path: '/mutate', method: 'POST' });
+      request.setHeader('content-length', 7 * 2 ** 20).flushHeaders();
+      return request.on('error', () => {});
+    });
+    await new Promise((done) => setTimeout(done, 200));
+    const large = await fetch(url, { method: 'POST', body: ' '.repeat(2 ** 20) + review({}) }).catch(() => undefined);
+    expect([503, undefined]).toContain(large?.status);
+    expect((await fetch(url, { method: 'POST', body: review({}) })).status).toBe(200);
+    for (const request of hold) request.destroy();
+    await new Promise((done) => setTimeout(done, 200));
+    expect((await fetch(url, { method: 'POST', body: ' '.repeat(2 ** 20) + review({}) })).status).toBe(200);
+  });
+
+  it('takes no compressed body: the API server sends none, and little could become much', async () => {
+    const response = await fetch(url, { method: 'POST', body: review({}), headers: { 'content-encoding': 'gzip' } });
+    expect(response.status).toBe(415);
+  });
+
+  it('counts answers by path and code', async () => {
+    answers.length = 0;
+    await fetch(url, { method: 'POST', body: review({}) });
+    await fetch(`${url}/namespace`, { method: 'POST', body: '[]' });
+    expect(answers).toEqual(['/mutate 200', '/mutate/namespace 400']);
+  });
+
   it('has nothing elsewhere', async () => {
     expect((await fetch(url.replace('mutate', 'other'))).status).toBe(404);
     expect((await fetch(url)).status).toBe(404);
-  });
-});
-
-describe('behind TLS', () => {
-  it('takes a new certificate without dropping a connection', async () => {
-    const first = await issue(['localhost'], Date.now());
-    const second = await issue(['localhost'], Date.now(), first);
-    const server = await serve(app(options), { port: 0, host: '127.0.0.1', certificate: first });
-    const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: first.ca, servername: 'localhost' });
-    const post = (through: https.Agent) =>
-      new Promise<{ status: number; serial: string }>((resolve, reject) => {
-        const request = https.request(
-          { host: '127.0.0.1', port: server.port, path: '/mutate', method: 'POST', agent: through },
-          (response) => {
-            const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
-            response.resume().on('end', () => resolve({ status: response.statusCode!, serial: serialNumber }));
-          },
-        );
-        request.on('error', reject).end(review({}));
-      });
-    const before = await post(agent);
-    server.setCertificate(second);
-    expect(await post(agent)).toEqual({ status: 200, serial: before.serial });
-    const fresh = new https.Agent({ ca: first.ca, servername: 'localhost' });
-    const after = await post(fresh);
-    expect(after.status).toBe(200);
-    expect(after.serial).not.toBe(before.serial);
-    agent.destroy();
-    fresh.destroy();
-    await server.close();
   });
 });

@@ -1,5 +1,3 @@
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
@@ -7,14 +5,9 @@ import type { Decision } from '../injector/decision.ts';
 import type { AdmissionReply, AdmissionRequest } from './review.ts';
 import { decode, encode, MalformedReview } from './review.ts';
 
-export interface Certificate {
-  /** PEM, leaf first. */
-  certificate: string;
-  privateKey: string;
-}
-
 export interface WebhookMetrics {
-  request(code: number, seconds: number): void;
+  /** A request came to one of our paths; what is returned is called when it has been answered. */
+  request(path: string): (code: number, seconds: number) => void;
   decision(kind: string, reason: string): void;
   failure(): void;
 }
@@ -26,30 +19,49 @@ export interface WebhookOptions {
   /** An object was admitted as it is because of an error of ours. */
   onFailure?: (request: AdmissionRequest) => void;
   logger: Logger;
+  /** Milliseconds, from any start on. */
+  now?: () => number;
 }
 
 /** The largest request the API server sends is 3 MiB of object, twice in an update, and the review around them. */
-const BODY_LIMIT = '7mb';
+const BODY_LIMIT = 7 * 2 ** 20;
+/** Bytes of all bodies that are being received: whoever reaches the port must not fill our memory with many large ones. */
+const BODIES_LIMIT = 64 * 2 ** 20;
+/** The longest that the API server waits for any webhook, and what is assumed where it does not say. */
+const LONGEST_WAIT = 10_000;
 
+const PATHS = ['/mutate', '/mutate/namespace'];
 /** Kinds that the chart sends us: whoever else reaches the port must not make metrics of any name. */
 const KINDS = new Set(['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
 
-/** The AdmissionReview endpoint; `serve` puts it behind TLS. */
+/** The AdmissionReview endpoint; tls-server.ts puts it behind TLS. */
 export function app(options: WebhookOptions): express.Express {
-  const { admit, metrics, logger } = options;
+  const { admit, metrics, logger, now = () => performance.now() } = options;
+  let receiving = 0;
   const server = express();
-  server.disable('x-powered-by').disable('etag');
-  server.use((_request: Request, response: Response, next: NextFunction) => {
-    const began = performance.now();
-    response.on('finish', () => metrics.request(response.statusCode, (performance.now() - began) / 1000));
-    next();
-  });
+  server.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   server.post(
-    ['/mutate', '/mutate/namespace'],
-    express.json({ limit: BODY_LIMIT, type: () => true, strict: false }),
-    (request: Request, response: Response) => {
+    PATHS,
+    (request: Request, response: Response<unknown, { began: number }>, next: NextFunction) => {
+      const began = (response.locals.began = now());
+      const finished = metrics.request(request.path);
+      const length = Number(request.headers['content-length'] ?? BODY_LIMIT);
+      const held = Math.min(length, BODY_LIMIT) || 0;
+      receiving += held;
+      response.once('close', () => {
+        receiving -= held;
+        // 499: the client went away before it was answered.
+        finished(response.writableFinished ? response.statusCode : 499, (now() - began) / 1000);
+      });
+      if (receiving <= BODIES_LIMIT) return next();
+      logger.warn({ receiving }, 'too much is being received at once: a request was refused');
+      response.status(503).set('connection', 'close').type('text').send('too busy, try again\n');
+    },
+    express.json({ limit: BODY_LIMIT, type: () => true, strict: false, inflate: false }),
+    (request: Request, response: Response<unknown, { began: number }>) => {
       const review = decode(request.body);
-      response.json(encode(review.uid, safely(review, request.path.endsWith('/namespace'))));
+      const late = now() - response.locals.began >= budget(request.query['timeout']);
+      response.json(encode(review.uid, late ? tooLate(review) : safely(review, request.path === PATHS[1])));
     },
   );
   server.use((_request: Request, response: Response) => {
@@ -59,7 +71,8 @@ export function app(options: WebhookOptions): express.Express {
     const status = error instanceof MalformedReview ? 400 : (error.status ?? 500);
     const reason = status < 500 ? error.message : 'internal error';
     logger.warn({ status, error: error.message }, 'a request that is not a good AdmissionReview');
-    response.status(status).type('text').send(`${reason}\n`);
+    if (response.headersSent) response.destroy();
+    else response.status(status).type('text').send(`${reason}\n`);
   });
   return server;
 
@@ -71,54 +84,26 @@ export function app(options: WebhookOptions): express.Express {
         metrics.decision(KINDS.has(review.kind.kind) ? review.kind.kind : 'other', reason);
       return reply;
     } catch (error) {
-      metrics.failure();
-      if (!review.dryRun) options.onFailure?.(review);
-      logger.error(
-        { error, namespace: review.namespace, kind: review.kind.kind, name: review.name },
-        'admission failed',
-      );
-      return {
-        warnings: [
-          `tracing: ${review.kind.kind} was admitted without tracing, because of an error in tracing-operator; its log has the details`,
-        ],
-      };
+      return failed(review, error, 'because of an error in tracing-operator; its log has the details');
     }
+  }
+
+  /** Nobody waits for this answer any more: work on it would only make the next ones late as well. */
+  function tooLate(review: AdmissionRequest): AdmissionReply {
+    return failed(review, new Error('the time for this review was over before it could be looked at'), 'for want of time');
+  }
+
+  function failed(review: AdmissionRequest, error: unknown, why: string): AdmissionReply {
+    metrics.failure();
+    if (!review.dryRun) options.onFailure?.(review);
+    logger.error({ error, namespace: review.namespace, kind: review.kind.kind, name: review.name }, 'admission failed');
+    return { warnings: [`tracing: ${review.kind.kind} was admitted without tracing, ${why}`] };
   }
 }
 
-/** A server behind TLS. */
-export interface TlsServer {
-  port: number;
-  /** Uses another certificate for new connections; those that are open go on. */
-  setCertificate(certificate: Certificate): void;
-  /** Stops taking connections and resolves when requests in flight are answered. */
-  close(): Promise<void>;
-}
-
-export async function serve(
-  handler: express.Express,
-  options: { port: number; host?: string; certificate: Certificate },
-): Promise<TlsServer> {
-  const tls = ({ certificate, privateKey }: Certificate) => ({
-    cert: certificate,
-    key: privateKey,
-    minVersion: 'TLSv1.2' as const,
-  });
-  const server = https.createServer(
-    { ...tls(options.certificate), requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 90_000 },
-    handler,
-  );
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, () => resolve());
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    setCertificate: (certificate) => server.setSecureContext(tls(certificate)),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
-  };
+/** Milliseconds that the API server waits for an answer: it says so in the query, `timeout=3s`. */
+function budget(timeout: unknown): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(typeof timeout === 'string' ? timeout : '') ?? [];
+  if (amount === undefined) return LONGEST_WAIT;
+  return Math.min(Number(amount) * (unit === 's' ? 1000 : 1), LONGEST_WAIT);
 }
