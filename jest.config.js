@@ -10,7 +10,7 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/examples/.*/node_modules/'],
 };
 
-// unit: pure code, no network but loopback, no cluster. services: local processes against real servers (Postgres). The
+// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on a real Postgres, the webhook under bad requests. The
 // two others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`): integration talks to
 // the API server, e2e runs pods.
 export default {
@@ -23,6 +23,7 @@ export default {
         '/node_modules/',
         '<rootDir>/test/agent/',
         '<rootDir>/test/shop/',
+        '<rootDir>/test/webhook/',
         '<rootDir>/test/integration/',
         '<rootDir>/test/e2e/',
       ],
@@ -33,7 +34,7 @@ export default {
       testMatch: ['<rootDir>/test/agent/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
-    { ...base, displayName: 'services', testMatch: ['<rootDir>/test/shop/**/*.test.ts'] },
+    { ...base, displayName: 'services', testMatch: ['<rootDir>/test/{shop,webhook}/**/*.test.ts'] },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

@@ -17,8 +17,12 @@ const schema = z.strictObject({
     port: z.int().default(9443),
     /** Service in front of the webhook; its DNS names go into the certificate. */
     service: z.string().min(1),
-    /** MutatingWebhookConfiguration to keep the CA bundle in. */
+    /** Name of the chart's MutatingWebhookConfiguration, and of a ClusterRole that is there as long as the chart is. */
     configuration: z.string().min(1),
+    /** That configuration as the chart makes it, to put it back when it was deleted. */
+    manifest: z.looseObject({ metadata: z.looseObject({ name: z.string().min(1) }) }),
+    /** Folder with tls.crt, tls.key and ca.crt that somebody else keeps; left out, the operator makes its own. */
+    certificateDirectory: z.string().min(1).optional(),
     /** Namespaces whose pods are never looked at. */
     excludedNamespaces: z.array(z.string().min(1)).default(['kube-system']),
     /** Secret that holds the authority and the certificate. */

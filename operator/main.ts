@@ -6,8 +6,8 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { admit } from '../webhook/admit.ts';
 import { describePolicy } from '../injector/resolve.ts';
-import type { TlsServer } from '../webhook/server.ts';
-import { app, serve } from '../webhook/server.ts';
+import { app } from '../webhook/server.ts';
+import { serve } from '../webhook/tls-server.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { EventRecorder } from './events/recorder.ts';
@@ -16,7 +16,15 @@ import { WorkQueue } from './kube/workqueue.ts';
 import { LeaderElector } from './leader/lease.ts';
 import type { Part } from './manager.ts';
 import { Manager } from './manager.ts';
-import { countDroppedEvents, countNudge, leaderMetric, queueMetrics, registry, webhookMetrics } from './metrics.ts';
+import {
+  certificateMetrics,
+  countDroppedEvents,
+  countNudge,
+  leaderMetric,
+  queueMetrics,
+  registry,
+  webhookMetrics,
+} from './metrics.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
@@ -28,6 +36,9 @@ import { reportsApp } from './reports/server.ts';
 import { ReportStore } from './reports/store.ts';
 import { Tokens } from './reports/tokens.ts';
 import { CertificateKeeper } from './serving/certificate.ts';
+import { ServingController } from './serving/controller.ts';
+import { MountedCertificate } from './serving/mounted-certificate.ts';
+import { CONFIGURATIONS, WebhookConfigurationKeeper } from './serving/webhook-configuration.ts';
 import { StatusController } from './status/controller.ts';
 
 const HELP = `tracing-operator: traces every Node.js service of a Kubernetes cluster without a code change
@@ -43,8 +54,6 @@ Example:
   operator --config /etc/tracing-operator/config.yaml
 `;
 
-/** How often certificate and webhook configuration are looked at again. */
-const CERTIFICATE_CHECK = 10 * 60 * 1000;
 /** Pods told of a changed policy, over all namespaces: one change may concern every pod of a cluster. */
 const NUDGES = { burst: 200, perSecond: 100 };
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
@@ -55,6 +64,10 @@ const STATUS_SETTLE = 1000;
 const RESUMMARIZE = 60_000;
 /** Endpoints follow readiness within a few seconds; until then connections still come. */
 const DRAIN = 5_000;
+/** After that, requests in flight have this long. */
+const GRACE = 5_000;
+/** The kubelet kills us after 30 s: whatever has not stopped by then is left as it is. */
+const LAST_MOMENT = 25_000;
 
 interface Hooks {
   /** Names of what is not ready. */
@@ -65,22 +78,17 @@ interface Hooks {
 
 function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor, onLost }: Hooks): Part[] {
   const view = new ClusterView(client, config.defaultPolicy, logger);
-  const { namespace, webhook } = config;
-  const keeper = new CertificateKeeper(client, { namespace, ...webhook, logger });
-  const servers: TlsServer[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  const { reports } = config;
+  const { namespace, webhook, reports } = config;
   const serviceName = `${webhook.service}.${namespace}.svc`;
-  let ca = '';
   const store = new ReportStore();
   const tokens = new Tokens(client, Date.now);
-  const reporting = () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca });
+  const reporting = () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca: serving.authorities });
   const peers = new Peers({
     store,
     host: `${reports.peers}.${namespace}.svc`,
     serverName: serviceName,
     port: reports.port,
-    ca: () => ca,
+    ca: () => serving.authorities,
     token: () => readFileSync(reports.token, 'utf8').trim(),
     logger,
   });
@@ -187,26 +195,49 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     },
   });
 
-  const refreshCertificate = async (): Promise<void> => {
-    const held = await keeper.current();
-    for (const server of servers) server.setCertificate(held);
-    await keeper.publish(held.ca);
-    if (held.ca === ca) return;
-    // The webhook of policies carries the CA bundle too, and every namespace's ConfigMap.
-    ca = held.ca;
-    rescope();
-    for (const each of view.namespaces()) policyQueue.add(each.metadata.name);
-  };
+  const { certificateDirectory } = webhook;
+  const serving: ServingController = new ServingController({
+    client,
+    source:
+      certificateDirectory === undefined
+        ? new CertificateKeeper(client, { namespace, ...webhook, logger })
+        : new MountedCertificate(certificateDirectory),
+    configuration: new WebhookConfigurationKeeper(client, {
+      manifest: webhook.manifest,
+      owner: webhook.configuration,
+      bundleIsForeign: certificateDirectory !== undefined,
+      logger,
+    }),
+    watched: [
+      { path: CONFIGURATIONS, name: webhook.configuration },
+      { path: CONFIGURATIONS, name: `${webhook.configuration}-policies` },
+      ...(certificateDirectory === undefined
+        ? [{ path: `/api/v1/namespaces/${namespace}/secrets`, name: webhook.secret }]
+        : []),
+    ],
+    // The webhook of policies is made after the chart's.
+    onChange: () => rescope(),
+    onAuthorities: () => {
+      for (const each of view.namespaces()) policyQueue.add(each.metadata.name);
+    },
+    metrics: certificateMetrics,
+    observer: queueMetrics('serving'),
+    logger,
+    now: Date.now,
+  });
 
   return [
     probes(config.probePort, registry, waitingFor),
     events,
-    { name: 'caches', start: () => view.start(), stop: () => view.stop() },
+    {
+      name: 'caches',
+      start: () => view.start(),
+      waitingFor: () => view.waitingFor(),
+      stop: () => view.stop(),
+    },
     {
       name: 'webhook',
       start: async () => {
-        const certificate = await keeper.current();
-        ({ ca } = certificate);
         const admission = app({
           metrics: webhookMetrics,
           logger,
@@ -232,24 +263,17 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         });
         const peer = `system:serviceaccount:${namespace}:${reports.serviceAccount}`;
         const identify = (token: string) => tokens.identify(token);
-        servers.push(
+        await serving.start(async (certificate) => [
           await serve(admission, { port: webhook.port, certificate }),
           await serve(reportsApp({ store, identify, peer, now: Date.now, logger }), {
             port: reports.port,
             certificate,
           }),
-        );
-        await keeper.publish(certificate.ca);
-        timer = setInterval(() => {
-          refreshCertificate().catch((error: unknown) =>
-            logger.error({ error: String(error) }, 'the certificate could not be checked'),
-          );
-        }, CERTIFICATE_CHECK);
+        ]);
       },
-      stop: async () => {
-        clearInterval(timer);
-        await Promise.all(servers.map((server) => server.close()));
-      },
+      waitingFor: () => serving.problem,
+      drain: () => serving.drain(),
+      stop: () => serving.stop(GRACE),
     },
     // Writes nothing. A follower that has summed up already does not begin to lead with counts that are not yet whole.
     {
@@ -286,13 +310,18 @@ async function main(): Promise<void> {
   logger.info({ rssMiB: mebibytes(), node: process.version }, 'starting');
 
   const client = KubeClient.fromDefault();
-  const end = (drain: number, code: number): void =>
+  const end = (drain: number, code: number): void => {
+    setTimeout(() => {
+      logger.error('something did not stop in time');
+      process.exit(1);
+    }, LAST_MOMENT).unref();
     void manager.stop(drain).then(() => {
       client.close();
       process.exit(code);
     });
+  };
   const hooks: Hooks = {
-    waitingFor: () => (manager.ready ? [] : ['caches and certificate']),
+    waitingFor: () => manager.waitingFor(),
     // The kubelet starts it again, with nothing left over from the time in which it led.
     onLost: () => end(DRAIN, 1),
   };

@@ -4,6 +4,10 @@ import type { Logger } from 'pino';
 export interface Part {
   name: string;
   start(): Promise<void> | void;
+  /** What keeps it from doing its work now, if anything does; asked from the beginning of its start on. */
+  waitingFor?(): string | undefined;
+  /** The process is to end soon: serve on, but send clients elsewhere. */
+  drain?(): void;
   /** Must end by itself within a few seconds. */
   stop(): Promise<void> | void;
 }
@@ -24,9 +28,15 @@ export class Manager {
     this.#logger = logger;
   }
 
-  /** All parts run, and none is being stopped. */
-  get ready(): boolean {
-    return this.#ready;
+  /** Why the process may not be sent work: nothing when all parts run, none waits for anything and none is being stopped. */
+  waitingFor(): string[] {
+    if (this.#stopping) return ['the process is to end'];
+    const named = this.#parts.flatMap((part, i) => {
+      const why = i < this.#started.length ? part.waitingFor?.() : undefined;
+      return why === undefined ? [] : [`${part.name} (${why})`];
+    });
+    if (named.length > 0 || this.#ready) return named;
+    return [this.#started.at(-1)?.name ?? 'start'];
   }
 
   async start(): Promise<void> {
@@ -51,6 +61,7 @@ export class Manager {
 
   async #stop(drain: number): Promise<void> {
     this.#ready = false;
+    for (const part of this.#started) part.drain?.();
     await new Promise((resolve) => setTimeout(resolve, drain));
     for (const part of this.#started.splice(0).reverse()) {
       try {

@@ -90,7 +90,11 @@ export function app(options: WebhookOptions): express.Express {
 
   /** Nobody waits for this answer any more: work on it would only make the next ones late as well. */
   function tooLate(review: AdmissionRequest): AdmissionReply {
-    return failed(review, new Error('the time for this review was over before it could be looked at'), 'for want of time');
+    return failed(
+      review,
+      new Error('the time for this review was over before it could be looked at'),
+      'for want of time',
+    );
   }
 
   function failed(review: AdmissionRequest, error: unknown, why: string): AdmissionReply {

@@ -1,4 +1,4 @@
-import http from 'node:http';
+import type http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +41,9 @@ function ask(through: https.Agent, path = '/', body = '{}'): Promise<Answer> {
     const request = https.request(options, (response) => {
       const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
       const port = response.socket.localPort;
-      response.resume().on('end', () => resolve({ connection: response.headers.connection, serial: serialNumber, port }));
+      response
+        .resume()
+        .on('end', () => resolve({ connection: response.headers.connection, serial: serialNumber, port }));
     });
     request.on('error', reject).end(body);
   });

@@ -77,7 +77,7 @@ export async function serve(
   const address = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
   server.on('connection', (socket: Socket) => {
     if (connections.size >= maxConnections) {
-      const idle = connections.entries().find(([, { busy }]) => busy === 0);
+      const idle = [...connections].find(([, { busy }]) => busy === 0);
       if (!idle) return void socket.destroy();
       connections.delete(idle[0]);
       idle[1].socket.destroy();

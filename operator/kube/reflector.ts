@@ -65,6 +65,10 @@ export class Reflector<T extends KubeObject> {
     return this.#synced.promise;
   }
 
+  get path(): string {
+    return this.#options.path;
+  }
+
   get hasSynced(): boolean {
     return this.#hasSynced;
   }

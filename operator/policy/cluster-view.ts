@@ -62,7 +62,7 @@ export class ClusterView {
   readonly #namespaces: Reflector<NamespaceMeta>;
   readonly #configMaps: Reflector<ConfigMap>;
   readonly #injectedPods: Reflector<PodMeta>;
-  readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced'>[];
+  readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced' | 'hasSynced' | 'path'>[];
   #listener: ViewListener = { namespace: () => {}, pods: () => {}, policy: () => {}, injection: () => {} };
 
   constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger) {
@@ -136,6 +136,12 @@ export class ClusterView {
   async start(): Promise<void> {
     for (const reflector of this.#reflectors) reflector.start();
     await Promise.all(this.#reflectors.map((reflector) => reflector.synced));
+  }
+
+  /** What has not been listed once as a whole yet. */
+  waitingFor(): string | undefined {
+    const missing = this.#reflectors.filter(({ hasSynced }) => !hasSynced).map(({ path }) => path);
+    return missing.length > 0 ? [...new Set(missing)].join(', ') : undefined;
   }
 
   async stop(): Promise<void> {

@@ -1,34 +1,56 @@
 import type { Logger } from 'pino';
 import type { ServingCertificate } from '../../webhook/certificates.ts';
-import { isFresh, issue } from '../../webhook/certificates.ts';
-import { ApiError, JSON_PATCH } from '../kube/client.ts';
+import { endOf, isFresh, issue, renew, trusted } from '../../webhook/certificates.ts';
+import type { Certificate } from '../../webhook/tls-server.ts';
+import { ApiError } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
+
+/** What to serve with, and what clients have to trust for it. */
+export interface Serving extends Certificate {
+  /** Every authority that is good now, PEM. */
+  authorities: string;
+  /** When the certificate ends, milliseconds since 1970. */
+  end: number;
+}
+
+/** Where the certificate comes from. */
+export interface CertificateSource {
+  /** The certificate to serve now. @throws where there is none, or it cannot be had now. */
+  current(): Promise<Serving>;
+  /** Milliseconds until it is to be looked at again, besides the times at which something is known to have changed. */
+  readonly interval: number;
+}
 
 interface Secret {
   metadata: { name: string; namespace: string; resourceVersion?: string };
   data?: Record<string, string>;
 }
 
-interface WebhookConfiguration {
-  metadata: { resourceVersion: string };
-  webhooks?: { name: string; clientConfig: { caBundle?: string } }[];
-}
-
-const FIELDS = { ca: 'ca.crt', caKey: 'ca.key', certificate: 'tls.crt', privateKey: 'tls.key' } as const;
+const FIELDS = {
+  ca: 'ca.crt',
+  caKey: 'ca.key',
+  certificate: 'tls.crt',
+  privateKey: 'tls.key',
+  previous: 'previous-ca.crt',
+  cross: 'cross-ca.crt',
+} as const;
 
 /**
- * The webhook's certificate, kept in a Secret of our own namespace so that replicas serve the same one. Whoever finds it
- * missing, damaged or near its end writes a new one; the API server's conflict detection makes the others take that.
+ * The operator's own certificate, kept in a Secret of its own namespace so that replicas serve the same one. Whoever finds
+ * it damaged or near its end writes a new one; the API server's conflict detection makes the others take that. Whoever
+ * finds the Secret gone makes a new authority, which overlaps with the one that it remembers.
  */
-export class CertificateKeeper {
+export class CertificateKeeper implements CertificateSource {
+  readonly interval = 10 * 60 * 1000;
   readonly #client: KubeClient;
-  readonly #options: { namespace: string; secret: string; service: string; configuration: string; logger: Logger };
+  readonly #options: { namespace: string; secret: string; service: string; logger: Logger };
   readonly #now: () => number;
+  #remembered: ServingCertificate | undefined;
 
   constructor(
     client: KubeClient,
-    options: { namespace: string; secret: string; service: string; configuration: string; logger: Logger },
+    options: { namespace: string; secret: string; service: string; logger: Logger },
     now: () => number = Date.now,
   ) {
     this.#client = client;
@@ -36,59 +58,33 @@ export class CertificateKeeper {
     this.#now = now;
   }
 
-  /** The certificate to serve now: the Secret's while it is fresh, else a new one, which is stored first. */
-  async current(): Promise<ServingCertificate> {
-    const { namespace, secret, service } = this.#options;
+  async current(): Promise<Serving> {
+    const { certificate, privateKey, ...held } = await this.held();
+    return { certificate, privateKey, authorities: trusted(held, this.#now()), end: endOf(certificate) };
+  }
+
+  /** The Secret's certificate while it is fresh, else a new one, which is stored first. */
+  async held(): Promise<ServingCertificate> {
+    const { namespace, secret, service, logger } = this.#options;
     const names = [`${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`];
     for (let attempt = 1; ; attempt++) {
       const stored = await this.#read();
       const held = stored && decode(stored);
-      if (held && (await isFresh(held, names, this.#now()))) return held;
-      const made = await this.#issue(names, held);
+      if (held && (await isFresh(held, names, this.#now()))) return (this.#remembered = held);
+      const before = held ?? this.#remembered;
+      const made = before
+        ? await renew(names, this.#now(), before, held === undefined)
+        : await issue(names, this.#now());
       try {
         await this.#write(stored, made);
-        this.#options.logger.info({ secret: `${namespace}/${secret}` }, 'issued a serving certificate');
-        return made;
+        const authority = before?.ca === made.ca ? 'the same' : before ? 'a new one' : 'the first one';
+        logger.info({ secret: `${namespace}/${secret}`, authority }, 'issued a serving certificate');
+        return (this.#remembered = made);
       } catch (error) {
         // Another replica was faster: take what it wrote.
         if (!(error instanceof ApiError) || error.status !== 409 || attempt === 5) throw error;
       }
     }
-  }
-
-  /** Writes the authority into the webhook configuration wherever another or none stands there. */
-  async publish(ca: string): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#publish(ca);
-      } catch (error) {
-        // Somebody wrote at the same time, another replica as like as not: 422 is a failed test of the version.
-        if (!(error instanceof ApiError) || ![409, 422].includes(error.status) || attempt === 5) throw error;
-      }
-    }
-  }
-
-  async #publish(ca: string): Promise<void> {
-    const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${this.#options.configuration}`;
-    const caBundle = Buffer.from(ca).toString('base64');
-    const configuration = await this.#client.request<WebhookConfiguration>('GET', path);
-    const patch = (configuration.webhooks ?? []).flatMap(({ clientConfig }, i) =>
-      clientConfig.caBundle === caBundle
-        ? []
-        : [{ op: 'add', path: `/webhooks/${i}/clientConfig/caBundle`, value: caBundle }],
-    );
-    if (patch.length === 0) return;
-    const guard = { op: 'test', path: '/metadata/resourceVersion', value: configuration.metadata.resourceVersion };
-    await this.#client.request('PATCH', path, { body: [guard, ...patch], contentType: JSON_PATCH });
-    this.#options.logger.info({ configuration: this.#options.configuration }, 'wrote the CA bundle');
-  }
-
-  async #issue(names: string[], held: ServingCertificate | undefined): Promise<ServingCertificate> {
-    if (held) {
-      const renewed = await issue(names, this.#now(), held).catch(() => undefined);
-      if (renewed && (await isFresh(renewed, names, this.#now()))) return renewed;
-    }
-    return issue(names, this.#now());
   }
 
   async #read(): Promise<Secret | undefined> {
@@ -104,11 +100,13 @@ export class CertificateKeeper {
   async #write(stored: Secret | undefined, made: ServingCertificate): Promise<void> {
     const { namespace, secret } = this.#options;
     const base = `/api/v1/namespaces/${namespace}/secrets`;
+    const { previous, ...own } = made;
+    const texts = { ...own, previous: previous?.ca, cross: previous?.cross };
     const data = Object.fromEntries(
-      Object.entries(FIELDS).map(([field, key]) => [
-        key,
-        Buffer.from(made[field as keyof typeof FIELDS]).toString('base64'),
-      ]),
+      Object.entries(FIELDS).flatMap(([field, key]) => {
+        const text = texts[field as keyof typeof FIELDS];
+        return text === undefined ? [] : [[key, Buffer.from(text).toString('base64')]];
+      }),
     );
     if (stored) {
       await this.#client.request('PUT', `${base}/${secret}`, { body: { ...stored, data } });
@@ -133,5 +131,7 @@ function decode(secret: Secret): ServingCertificate | undefined {
     certificate: field(FIELDS.certificate),
     privateKey: field(FIELDS.privateKey),
   };
-  return Object.values(held).every(Boolean) ? held : undefined;
+  if (!Object.values(held).every(Boolean)) return undefined;
+  const [ca, cross] = [field(FIELDS.previous), field(FIELDS.cross)];
+  return { ...held, ...(ca && { previous: { ca, ...(cross && { cross }) } }) };
 }

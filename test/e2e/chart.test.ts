@@ -62,6 +62,51 @@ describe('the chart', () => {
     expect(await webhooks()).toHaveLength(2);
   }, 60_000);
 
+  it('has its webhook back within seconds when somebody deletes or empties it, and is upgraded as before', async () => {
+    const name = `${OPERATOR.release}.${OPERATOR.namespace}`;
+    const bundles = async () =>
+      (
+        await kubectl(
+          ...['get', 'mutatingwebhookconfiguration', name, '--ignore-not-found'],
+          ...['-o', 'jsonpath={.webhooks[*].clientConfig.caBundle}'],
+        )
+      )
+        .split(' ')
+        .filter(Boolean);
+    const before = await bundles();
+    expect(before).toHaveLength(3);
+    await kubectl('delete', 'mutatingwebhookconfiguration', name);
+    await until('it is not put back', 10_000, async () => (await bundles()).length === 3);
+    await until('the webhook for policies is not put back', 10_000, async () => (await webhooks()).length === 2);
+    expect(await bundles()).toEqual(before);
+    const empty = JSON.stringify([{ op: 'remove', path: '/webhooks/1/clientConfig/caBundle' }]);
+    await kubectl('patch', 'mutatingwebhookconfiguration', name, '--type=json', '-p', empty);
+    await until('the bundle stays empty', 10_000, async () => (await bundles()).length === 3);
+    await installOperator(cluster, images);
+    await helm(
+      ...['upgrade', OPERATOR.release, CHART, '--namespace', OPERATOR.namespace, '--reuse-values', '--wait'],
+      ...['--set', 'webhook.timeoutSeconds=4'],
+    );
+    expect(
+      await kubectl('get', 'mutatingwebhookconfiguration', name, '-o', 'jsonpath={.webhooks[0].timeoutSeconds}'),
+    ).toBe('4');
+    await installOperator(cluster, images);
+  }, 180_000);
+
+  it('asks cert-manager for the certificate when told to, and has no right to Secrets then', async () => {
+    const text = await helm('template', 'x', CHART, '--namespace', 'y', '--set', 'certManager.enabled=true');
+    expect(text).toContain('cert-manager.io/inject-ca-from: y/x-webhook');
+    expect(text).toMatch(/kind: Certificate\nmetadata:\n {2}name: x-webhook\n/);
+    expect(text).toContain('certificateDirectory: /etc/tracing-operator-certificate');
+    expect(text).not.toMatch(/resources: \[secrets\]/);
+    const issuer = await helm(
+      ...['template', 'x', CHART, '--set', 'certManager.enabled=true'],
+      ...['--set', 'certManager.issuerRef.kind=ClusterIssuer,certManager.issuerRef.name=ours'],
+    );
+    expect(issuer).toContain('kind: ClusterIssuer\n    name: ours');
+    expect(issuer).not.toContain('selfSigned');
+  });
+
   it('leaves policies and traced pods, and no webhook, when it is uninstalled; and takes up work again', async () => {
     await until('pods are not injected', 10_000, async () => {
       await kubectl('delete', 'pod', 'traced', '--ignore-not-found', '--force', '--grace-period=0');

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { CertificateKeeper } from '../../operator/serving/certificate.ts';
+import { WebhookConfigurationKeeper } from '../../operator/serving/webhook-configuration.ts';
+import { until } from '../cluster/progress.ts';
 import { makeNamespace } from './api-server.ts';
 
 const client = KubeClient.fromDefault();
@@ -9,7 +11,9 @@ const logger = pino({ level: 'silent' });
 const DAY = 86_400_000;
 let namespace: Awaited<ReturnType<typeof makeNamespace>>;
 const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
 let configuration: string;
+let manifest: { metadata: { name: string }; [key: string]: unknown };
 
 beforeAll(async () => {
   namespace = await makeNamespace(client);
@@ -22,27 +26,26 @@ beforeAll(async () => {
     clientConfig: { service: { name: 's', namespace: namespace.name } },
     rules: [],
   });
-  await client.request('POST', configurations, {
-    body: {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      metadata: { name: configuration },
-      webhooks: [webhook('a.tracing.acme'), webhook('b.tracing.acme')],
-    },
-  });
+  manifest = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: configuration },
+    webhooks: [webhook('a.tracing.acme'), webhook('b.tracing.acme')],
+  };
+  await client.request('POST', configurations, { body: manifest });
+  const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: configuration } };
+  await client.request('POST', roles, { body: { ...role, rules: [] } });
 });
 afterAll(async () => {
-  await client.request('DELETE', `${configurations}/${configuration}`);
+  await client.request('DELETE', `${configurations}/${configuration}`).catch(() => {});
+  await client.request('DELETE', `${roles}/${configuration}`).catch(() => {});
   await namespace.delete();
   client.close();
 });
 
 const keeper = (now?: () => number) =>
-  new CertificateKeeper(
-    client,
-    { namespace: namespace.name, secret: 'webhook-cert', service: 's', configuration, logger },
-    now,
-  );
+  new CertificateKeeper(client, { namespace: namespace.name, secret: 'webhook-cert', service: 's', logger }, now);
+const publisher = () => new WebhookConfigurationKeeper(client, { manifest, owner: configuration, logger });
 
 const bundles = async () => {
   const { webhooks } = await client.request<{ webhooks: { clientConfig: { caBundle?: string } }[] }>(
@@ -60,9 +63,9 @@ describe('the certificate keeper', () => {
   });
 
   it('renews under the same authority after two thirds of its life', async () => {
-    const first = await keeper().current();
+    const first = await keeper().held();
     const later = () => Date.now() + 21 * DAY;
-    const renewed = await keeper(later).current();
+    const renewed = await keeper(later).held();
     expect(renewed.ca).toBe(first.ca);
     expect(renewed.certificate).not.toBe(first.certificate);
   });
@@ -75,19 +78,54 @@ describe('the certificate keeper', () => {
     expect(held.certificate).toContain('BEGIN CERTIFICATE');
   });
 
-  it('lets replicas write their authority at the same time', async () => {
-    const { ca } = await keeper().current();
-    await Promise.all([keeper(), keeper(), keeper(), keeper()].map((replica) => replica.publish(ca)));
-    expect(await bundles()).toEqual([ca, ca]);
+  it('makes a new authority where the Secret was deleted, which overlaps with the one before, the same for all replicas', async () => {
+    const replicas = [keeper(), keeper(), keeper()];
+    const before = await Promise.all(replicas.map((replica) => replica.held()));
+    await client.request('DELETE', `/api/v1/namespaces/${namespace.name}/secrets/webhook-cert`);
+    const after = await Promise.all(replicas.map((replica) => replica.current()));
+    expect(new Set(after.map(({ certificate }) => certificate)).size).toBe(1);
+    const { ca, previous } = await keeper().held();
+    expect(ca).not.toBe(before[0]!.ca);
+    expect(previous?.ca).toBe(before[0]!.ca);
+    expect(after[0]!.authorities).toBe(`${ca.trimEnd()}\n${before[0]!.ca}`);
+    // A replica that starts later knows of the overlap too.
+    expect((await keeper().current()).authorities).toBe(after[0]!.authorities);
+  });
+});
+
+describe('the webhook configuration', () => {
+  it('is written by replicas at the same time', async () => {
+    const { authorities } = await keeper().current();
+    await Promise.all([1, 2, 3, 4].map(() => publisher().ensure(authorities)));
+    expect(await bundles()).toEqual([authorities, authorities]);
   });
 
-  it('writes its authority into every webhook, and again where it was emptied', async () => {
-    const { ca } = await keeper().current();
+  it('gets the authorities into every webhook, and again where one was emptied', async () => {
+    const { authorities } = await keeper().current();
     await client.request('PATCH', `${configurations}/${configuration}`, {
       contentType: 'application/json-patch+json',
       body: [{ op: 'remove', path: '/webhooks/1/clientConfig/caBundle' }],
     });
-    await keeper().publish(ca);
-    expect(await bundles()).toEqual([ca, ca]);
+    await publisher().ensure(authorities);
+    expect(await bundles()).toEqual([authorities, authorities]);
   });
+
+  it('is put back as Helm made it where it was deleted, and goes with the chart', async () => {
+    await client.request('DELETE', `${configurations}/${configuration}`);
+    await Promise.all([1, 2].map(() => publisher().ensure('PEM')));
+    expect(await bundles()).toEqual(['PEM', 'PEM']);
+    const { metadata } = await client.request<{
+      metadata: { managedFields: { manager: string; operation: string }[] };
+    }>('GET', `${configurations}/${configuration}`);
+    expect(metadata.managedFields).toContainEqual(expect.objectContaining({ manager: 'helm', operation: 'Apply' }));
+    await client.request('DELETE', `${roles}/${configuration}`);
+    await until('the garbage collector left it', 30_000, async () => {
+      const { items } = await client.request<{ items: unknown[] }>('GET', configurations, {
+        query: { fieldSelector: `metadata.name=${configuration}` },
+      });
+      return items.length === 0;
+    });
+    await publisher().ensure('PEM');
+    await expect(bundles()).rejects.toThrow('NotFound');
+  }, 40_000);
 });
