@@ -1,6 +1,6 @@
 import type { Attributes, TextMapPropagator } from '@opentelemetry/api';
 import { sdkVersion, version } from 'agent:libraries';
-import { isApiTaken, registerApi, unregisterApi, yieldApi } from './api-global.ts';
+import { isApiTaken, registerApi, unregisterApi } from './api-global.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { CredentialDirectory } from './credentials.ts';
@@ -56,7 +56,6 @@ export class Agent implements SpanSink {
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
   private muted = false;
-  private madeRoom = false;
   private stopped: string | undefined;
   private reporter: Reporter | undefined;
   private policy: PolicyState | undefined;
@@ -87,10 +86,7 @@ export class Agent implements SpanSink {
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
-      onTracer: (name, meaning) => {
-        if (meaning === 'tracer') this.stepAside(`${name} is tracing it`);
-        else this.makeRoom();
-      },
+      onTracer: (name) => this.stepAside(`${name} is tracing it`),
       onSeen: () => this.reporter?.noticed(),
     });
     this.queues = new ExportQueues(batch, (exporter) => this.open(exporter), {
@@ -109,7 +105,9 @@ export class Agent implements SpanSink {
     if (path !== undefined) this.report(path);
     const other = isApiTaken() ? 'an OpenTelemetry SDK' : loadedTracer(Object.keys(this.host.require.cache));
     if (other !== undefined) return this.stepAside(`${other} is tracing it`);
-    registerApi(this.provider, this.contexts, this.propagator);
+    registerApi(this.provider, this.contexts, this.propagator, () =>
+      this.stepAside('its own OpenTelemetry SDK is tracing it'),
+    );
     watchLibraries((filename) => this.libraries.patchFor(filename));
     this.libraries.startBuiltins();
     watchFastify();
@@ -181,13 +179,6 @@ export class Agent implements SpanSink {
       if (typeof found === 'string') this.problems.set(`exporter ${name}`, found);
       else this.problems.clear(`exporter ${name}`);
     }
-  }
-
-  /** An OpenTelemetry SDK is being loaded: it may register instead of us. */
-  private makeRoom(): void {
-    if (this.madeRoom) return;
-    this.madeRoom = true;
-    yieldApi(() => this.stepAside('its own OpenTelemetry SDK is tracing it'));
   }
 
   /** Ends all tracing by us in this process, for good. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   context,
   propagation,
@@ -6,76 +7,128 @@ import {
   type TextMapPropagator,
   type TracerProvider,
 } from '@opentelemetry/api';
+import { packageOf, readManifest } from './packages.ts';
+import { failed } from './report.ts';
 
 // Where every 1.x copy of @opentelemetry/api looks for what is registered. Our own copy has another place (build.ts), so
 // that our instrumentations go on working whatever the app does with this one.
 const PUBLIC = Symbol.for('opentelemetry.js.api.1');
-// A copy refuses a registration older than itself and would silently do nothing; what we register is all of 1.x.
+// A copy that is newer than what is registered ignores it; what we register is all of 1.x.
 const ANY_NEWER = '1.999.0';
 
-interface ApiGlobal {
-  version: string;
-  trace?: unknown;
-  context?: unknown;
-  propagation?: unknown;
-}
+type Registrations = Record<string, unknown>;
 
-const globals = globalThis as unknown as Record<symbol, ApiGlobal | undefined>;
+const globals = globalThis as unknown as Record<symbol, Registrations | undefined>;
+let leave: (() => void) | undefined;
 
 /** Whether somebody else in this process has registered a tracer provider with the API. */
 export function isApiTaken(): boolean {
-  return globals[PUBLIC]?.trace !== undefined;
-}
-
-/** Registers with the API, so that apps using `@opentelemetry/api` of any 1.x join our traces. */
-export function registerApi(provider: TracerProvider, contexts: ContextManager, propagator: TextMapPropagator): void {
-  context.setGlobalContextManager(contexts);
-  trace.setGlobalTracerProvider(provider);
-  propagation.setGlobalPropagator(propagator);
-  const shared: ApiGlobal = { version: ANY_NEWER, trace: provider, context: contexts, propagation: propagator };
-  Object.defineProperty(globalThis, PUBLIC, { value: shared, writable: true, configurable: true, enumerable: true });
+  return globals[PUBLIC]?.['trace'] !== undefined;
 }
 
 /**
- * Makes room for an SDK that is being loaded: takes our registration back and calls once when a provider is registered in
- * its place. Until then (and if the SDK is only lying about) our own instrumentations go on.
+ * Registers with the API, so that apps using `@opentelemetry/api` of any 1.x join our traces. What the app registers
+ * itself (an SDK, a meter provider, a logger of diagnostics) is let in as if we were not there. When that is a tracer
+ * provider, the place is the app's alone from then on, and `onTaken` is called.
+ *
+ * A copy of the API registers in three steps: it assigns what is in the common place to it again, looks whether one of that
+ * kind is registered and whether the version is exactly its own, and adds it. In between it is shown what it would find
+ * without us.
  */
-export function yieldApi(onTaken: () => void): void {
-  let current: ApiGlobal | undefined;
-  Object.defineProperty(globalThis, PUBLIC, {
-    configurable: true,
+export function registerApi(
+  provider: TracerProvider,
+  contexts: ContextManager,
+  propagator: TextMapPropagator,
+  onTaken: () => void,
+): void {
+  context.setGlobalContextManager(contexts);
+  trace.setGlobalTracerProvider(provider);
+  propagation.setGlobalPropagator(propagator);
+  const ours: Registrations = { trace: provider, context: contexts, propagation: propagator };
+  const theirs: Registrations = { ...globals[PUBLIC] };
+  let registering: string | undefined;
+  const shared: Registrations = { ...theirs };
+  Object.defineProperty(shared, 'version', {
     enumerable: true,
-    get: () => current,
-    set: (value: ApiGlobal | undefined) => {
-      current = value;
-      if (value !== undefined) watch(value, onTaken);
+    get: () => {
+      const version = registering ?? ANY_NEWER;
+      if (registering !== undefined) theirs['version'] = registering;
+      registering = undefined;
+      return version;
     },
   });
-}
-
-function watch(global: ApiGlobal, onTaken: () => void): void {
-  let provider = global.trace;
-  Object.defineProperty(global, 'trace', {
-    configurable: true,
-    enumerable: true,
-    get: () => provider,
+  for (const [kind, own] of Object.entries(ours))
+    Object.defineProperty(shared, kind, {
+      configurable: true,
+      enumerable: true,
+      get: () => theirs[kind] ?? (registering === undefined ? own : undefined),
+      set: (value: unknown) => {
+        theirs[kind] = value;
+        if (kind !== 'trace') return;
+        leave?.();
+        onTaken();
+      },
+    });
+  leave = () => {
+    leave = undefined;
+    for (const [kind, value] of Object.entries(shared))
+      if (kind !== 'version' && value !== ours[kind]) theirs[kind] = value;
+    if (globals[PUBLIC] !== shared) return;
+    if (theirs['version'] === undefined) Reflect.deleteProperty(globalThis, PUBLIC);
+    else place({ value: theirs, writable: true });
+  };
+  place({
+    get: () => {
+      registering = undefined;
+      return shared;
+    },
     set: (value: unknown) => {
-      provider = value;
-      // From here on it is an ordinary property again.
-      Object.defineProperty(global, 'trace', { value, writable: true, configurable: true, enumerable: true });
-      Object.defineProperty(globalThis, PUBLIC, {
-        value: global,
-        writable: true,
-        configurable: true,
-        enumerable: true,
-      });
-      onTaken();
+      if (value === shared) registering = callerVersion();
+      else place({ value, writable: true });
     },
   });
 }
 
 /** Takes our own registration out of the way for good. */
 export function unregisterApi(): void {
-  const shared = globals[PUBLIC];
-  if (shared?.version === ANY_NEWER) Reflect.deleteProperty(globalThis, PUBLIC);
+  leave?.();
+}
+
+function place(descriptor: PropertyDescriptor): void {
+  Object.defineProperty(globalThis, PUBLIC, { ...descriptor, configurable: true, enumerable: true });
+}
+
+/** The version of the copy of the API that is calling, from its own files or from the bundle it is in. */
+function callerVersion(): string | undefined {
+  const { stackTraceLimit } = Error;
+  const prepare = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
+  try {
+    Error.stackTraceLimit = 3;
+    Error.prepareStackTrace = (_error, sites) => sites;
+    // This function, the setter, and registerGlobal of the API.
+    const caller = (new Error().stack as unknown as NodeJS.CallSite[])[2];
+    const file = caller?.getFileName()?.replace(/^file:\/\//, '');
+    if (caller === undefined || !file) return undefined;
+    const home = packageOf(file);
+    if (home?.name === '@opentelemetry/api') return readManifest(home.directory).version;
+    const text = readFileSync(file, 'utf8');
+    const lines = text.split('\n').slice((caller.getLineNumber() ?? 1) - 1);
+    return comparedVersion(lines.join('\n').slice((caller.getColumnNumber() ?? 1) - 1), text);
+  } catch (error) {
+    failed('what registers with the OpenTelemetry API could not be told', error);
+    return undefined;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    if (prepare) Object.defineProperty(Error, 'prepareStackTrace', prepare);
+    else Reflect.deleteProperty(Error, 'prepareStackTrace');
+  }
+}
+
+/** The version that code compares with next: written out, or in a variable of the file. */
+export function comparedVersion(rest: string, text: string): string | undefined {
+  const match = /\.version\s*!==?\s*(?:["'](?<literal>[^"']+)["']|(?:[\w$]+\.)*(?<name>[\w$]+))/.exec(rest);
+  const { literal, name } = match?.groups ?? {};
+  if (literal !== undefined || name === undefined) return literal;
+  const assigned = new RegExp(`(?<![\\w$])${name.replaceAll('$', '\\$')}\\s*=\\s*["'](1\\.\\d+\\.\\d+[^"']*)["']`);
+  return assigned.exec(text)?.[1];
 }

@@ -7,7 +7,7 @@ import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
 import { gateInstrumentation } from './gate.ts';
 import type { Patch } from './module-hook.ts';
-import { meaningOf } from './other-tracers.ts';
+import { isTracer } from './other-tracers.ts';
 import { packageOf, readManifest, type Manifest } from './packages.ts';
 import { failed } from './report.ts';
 import { SeenLibraries, type Definition, type LibraryFacts } from './seen-libraries.ts';
@@ -18,8 +18,8 @@ export type LoadPiece = (name: string, provide: (id: string) => unknown) => Reco
 /** What the libraries ask and tell the agent. */
 export interface LibraryHost {
   isOn(): boolean;
-  /** A package is being loaded that traces by itself, or may. */
-  onTracer(name: string, meaning: 'tracer' | 'sdk'): void;
+  /** A package is being loaded that traces by itself. */
+  onTracer(name: string): void;
   /** Another library was met. */
   onSeen(): void;
 }
@@ -78,8 +78,7 @@ export class Libraries {
     const { name, directory } = place;
     const library = Object.hasOwn(libraries.packages, name) ? libraries.packages[name] : undefined;
     if (library === undefined) {
-      const meaning = meaningOf(name);
-      if (meaning !== undefined) this.host.onTracer(name, meaning);
+      if (isTracer(name)) this.host.onTracer(name);
       return undefined;
     }
     if (this.stopped) return undefined;

@@ -13,16 +13,9 @@ const TRACERS = new Set([
   '@lumigo/tracer',
 ]);
 
-/** Packages that only trace once they register a provider. */
-const SDKS = /^@opentelemetry\/(sdk-trace|sdk-trace-base|sdk-trace-node|sdk-node|auto-instrumentations-node)$/;
-
-/** What loading a package means for us: nothing, step aside, or make room in case it registers. */
-export type Meaning = 'tracer' | 'sdk' | undefined;
-
-/** Looks at the name of a package. */
-export function meaningOf(packageName: string): Meaning {
-  if (TRACERS.has(packageName)) return 'tracer';
-  return SDKS.test(packageName) ? 'sdk' : undefined;
+/** Whether a package of this name traces the process that loads it. */
+export function isTracer(packageName: string): boolean {
+  return TRACERS.has(packageName);
 }
 
 /** The first tracer among files that were loaded before us. */

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { build } from 'esbuild';
 import { installedApp } from './app.ts';
 import { ROOT, runNode } from './process.ts';
 import { Sink } from './sink.ts';
@@ -53,6 +54,36 @@ describe('an app that has an SDK of its own', () => {
       /^tracing-operator: not tracing this process: its own OpenTelemetry SDK is tracing it\n$/,
     );
     expect(sink.spans.map((span) => span.name)).toEqual(['theirs']);
+  });
+
+  it('keeps it as an ES module and in a bundle, too', async () => {
+    const program = join(ROOT, 'test/agent/programs/own-sdk.mjs');
+    const bundles = { 'plain.cjs': false, 'small.cjs': true };
+    for (const [name, minify] of Object.entries(bundles))
+      await build({
+        entryPoints: [program],
+        outfile: join(scratch, name),
+        bundle: true,
+        minify,
+        platform: 'node',
+        logLevel: 'error',
+      });
+    for (const file of [program, ...Object.keys(bundles).map((name) => join(scratch, name))]) {
+      const ended = await run([file], { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' });
+      expect(ended).toMatchObject({ code: 0, stdout: '' });
+      expect(ended.stderr).toBe(
+        'tracing-operator: not tracing this process: its own OpenTelemetry SDK is tracing it\n',
+      );
+      expect(sink.spans.map((span) => span.name)).toEqual(['theirs']);
+      sink.spans.length = 0;
+    }
+  }, 30_000);
+
+  it('keeps its metrics and its logger, and joins our traces, when it has no tracing', async () => {
+    const program = join(ROOT, 'test/agent/programs/own-metrics.cjs');
+    const ended = await run([program]);
+    expect(ended).toMatchObject({ code: 0, stderr: '', stdout: 'registered true\ncounted 3\n' });
+    expect(sink.spans.map((span) => span.name).sort()).toEqual(['GET', 'GET', 'by hand']);
   });
 
   it('is traced by us while that SDK is only lying about', async () => {
