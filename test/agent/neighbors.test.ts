@@ -66,6 +66,8 @@ describe('an app that has an SDK of its own', () => {
         bundle: true,
         minify,
         platform: 'node',
+        // The SDK makes a require of its own; a bundle says from where.
+        define: { 'import.meta.url': JSON.stringify(`file://${program}`) },
         logLevel: 'error',
       });
     for (const file of [program, ...Object.keys(bundles).map((name) => join(scratch, name))]) {
@@ -89,7 +91,8 @@ describe('an app that has an SDK of its own', () => {
   it('is traced by us while that SDK is only lying about', async () => {
     const ended = await run([join(app, 'own-sdk.cjs')]);
     expect(ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
-    expect(sink.spans.map((span) => span.kind).sort()).toEqual(['client', 'server']);
+    expect(sink.spans.map((span) => span.kind).sort()).toEqual(['client', 'internal', 'server']);
+    expect(new Set(sink.spans.map((span) => span.traceId)).size).toBe(1);
   });
 
   it('registered before us, it stays', async () => {
