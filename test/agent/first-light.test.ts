@@ -13,7 +13,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SUPPORTED_LINES, nodeBinary } from '../../injector/agent/runtimes/index.ts';
-import { ROOT, runNode, startServer, type RunningServer } from './process.ts';
+import { ROOT, agentDirectory, runNode, startServer, type RunningServer } from './process.ts';
 import { Sink } from './sink.ts';
 
 const PROGRAMS = join(ROOT, 'test/agent/programs');
@@ -298,6 +298,23 @@ describe('staying out of the way', () => {
     expect(view.code).not.toBeNull();
     expect(sink.spans).toHaveLength(1);
   });
+
+  it.each(SUPPORTED_LINES.filter((line) => Number(line) >= 20))(
+    'traces under the permission model on Node %s, given nothing but its folder to read',
+    async (line) => {
+      const program = join(scratch, 'permission.cjs');
+      writeFileSync(program, `require('http').get('${sink.url}/x', (answer) => answer.resume())`);
+      const flags = [line === '20' ? '--experimental-permission' : '--permission'];
+      if (Number(line) >= 25) flags.push('--allow-net');
+      const readable = [`${agentDirectory()}/`, program].map((path) => `--allow-fs-read=${path}`);
+      const start = { line, args: [...flags, ...readable, program], env: own() };
+      const bare = await runNode({ ...start, agent: false });
+      const traced = await runNode(start);
+      const plain = (text: string): string => text.replaceAll(/\(node:\d+\)/g, '(node:PID)');
+      expect({ code: traced.code, stderr: plain(traced.stderr) }).toEqual({ code: 0, stderr: plain(bare.stderr) });
+      expect(sink.spans.map((span) => span.kind)).toEqual(['client']);
+    },
+  );
 
   it('says one line and starts the app when it is damaged', async () => {
     const broken = mkdtempSync(join(scratch, 'broken-'));
