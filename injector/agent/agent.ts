@@ -1,6 +1,9 @@
 import type { Attributes, TextMapPropagator } from '@opentelemetry/api';
 import { sdkVersion, version } from 'agent:libraries';
+import { realpathSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { isApiTaken, registerApi, unregisterApi } from './api-global.ts';
+import { findBundled } from './bundled.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { CredentialDirectory } from './credentials.ts';
@@ -29,6 +32,8 @@ import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
 import { LiveTracerProvider, type TracingState } from './tracer.ts';
 
 const POLL_MILLIS = 1000;
+/** The start belongs to the app. */
+const BUNDLES_MILLIS = 5_000;
 
 /** What the entry hands over. */
 export interface Host {
@@ -116,6 +121,26 @@ export class Agent implements SpanSink {
       isHttpLoaded,
     );
     if (directory !== undefined) this.follow(directory);
+    setTimeout(() => this.lookForBundles(), BUNDLES_MILLIS).unref();
+  }
+
+  /** Says which libraries are out of reach because they were bundled into the app's own files. */
+  private lookForBundles(): void {
+    if (this.stopped) return;
+    try {
+      const files = new Set(Object.keys(this.host.require.cache));
+      // An ES module is in no list of loaded files.
+      if (process.argv[1] !== undefined) files.add(realpathSync(resolve(process.argv[1])));
+      findBundled([...files], (file, packages) => {
+        const lost = this.libraries.seen.noteBundled(packages);
+        if (lost.length > 0)
+          sayOnce(
+            `${basename(file)} is a bundle: no spans of ${lost.join(', ')} in it, those of HTTP only. Leave them out of the bundle, e.g. esbuild --packages=external`,
+          );
+      });
+    } catch {
+      // The main file is gone or has no path: there is nothing to be said about it.
+    }
   }
 
   get resource(): { attributes: Attributes } {

@@ -37,6 +37,8 @@ export type Obstacle =
   | 'UnsupportedVersion'
   /** It was there before the agent. */
   | 'LoadedBefore'
+  /** It was bundled into a file of the app, where nobody can tell its functions from others. */
+  | 'Bundled'
   /** The owner of the process, or the policy, does not want it. */
   | 'SwitchedOff'
   /** Our own fault: stderr of the process says more. */

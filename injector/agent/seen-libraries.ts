@@ -37,6 +37,7 @@ export class SeenLibraries {
   private readonly onNews: () => void;
   private readonly names = new Map<string, string>();
   private readonly patched = new Set<string>();
+  private readonly bundled = new Set<string>();
   private before: UninstrumentedLibrary[] | undefined;
 
   constructor(facts: LibraryFacts, onNews: () => void) {
@@ -56,6 +57,18 @@ export class SeenLibraries {
     this.patched.add(directory);
   }
 
+  /** A file of the app says that these packages are in it. Gives those that we would have instrumented, sorted. */
+  noteBundled(packages: readonly string[]): string[] {
+    const loaded = new Set(this.names.values());
+    const lost = packages.filter((name) => {
+      const known = Object.hasOwn(this.facts.table.packages, name) ? this.facts.table.packages[name] : undefined;
+      return known?.instrumentations.some((each) => this.facts.isEnabled(each)) && !loaded.has(name);
+    });
+    for (const name of lost) this.bundled.add(name);
+    if (lost.length > 0) this.onNews();
+    return lost.sort();
+  }
+
   report(): { libraries: string[]; uninstrumented: UninstrumentedLibrary[] } {
     this.before ??= this.loadedBefore();
     const libraries = new Set<string>();
@@ -72,6 +85,7 @@ export class SeenLibraries {
       else if (this.patched.has(directory)) libraries.add(library);
     }
     for (const { library, why } of this.before) add(library, why);
+    for (const name of this.bundled) add(name, 'Bundled');
     return {
       libraries: [...libraries].sort(),
       uninstrumented: [...uninstrumented.values()].sort((a, b) => (a.library < b.library ? -1 : 1)),
