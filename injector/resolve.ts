@@ -66,24 +66,51 @@ const RANKS: Rank[] = ['Override', 'NamedByPod', 'Namespaced', 'Cluster'];
  * changes what pods under an existing one do.
  */
 export function resolve(policies: Policies, subject: Subject): Resolution {
-  const candidates = [...matchCluster(policies, subject), ...matchNamespaced(policies, subject)].sort(
-    (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
-  );
-  const policy = candidates[0]?.policy;
-  const problems: string[] = [];
-  const named = subject.annotations?.[POLICY];
-  if (named !== undefined && !candidates.some(({ rank }) => rank === 'NamedByPod'))
-    problems.push(
-      `annotation ${POLICY} names ${named}, and namespace ${subject.namespace} has no TracingPolicy of that name`,
+  return resolver(policies, subject)(subject);
+}
+
+/** resolve() for many pods of one namespace: what does not depend on the pod is worked out once. */
+export function resolver(
+  { namespaced, cluster, defaults }: Policies,
+  { namespace, namespaceLabels }: Pick<Subject, 'namespace' | 'namespaceLabels'>,
+): (pod: Pick<Subject, 'labels' | 'annotations'>) => Resolution {
+  const here = {
+    namespaced: namespaced.filter(({ metadata }) => metadata.namespace === namespace),
+    cluster: cluster.filter((policy) => selectsNamespace(policy, namespaceLabels)),
+    defaults,
+  };
+  const documents = new Map<Policy | undefined, { document: PolicyDocument | undefined; problems: string[] }>();
+  const documentOf = (policy: Policy | undefined) => {
+    let known = documents.get(policy);
+    if (!known) {
+      const problems: string[] = [];
+      const document = policy ? policyDocument(policy, here, problems) : defaultDocument(defaults);
+      documents.set(policy, (known = { document, problems }));
+    }
+    return known;
+  };
+  return ({ labels, annotations }) => {
+    const named = annotations?.[POLICY];
+    const candidates = [...matchCluster(here.cluster, labels), ...matchNamespaced(here.namespaced, labels, named)].sort(
+      (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
     );
-  const document = policy ? policyDocument(policy, policies, subject, problems) : defaultDocument(policies.defaults);
-  return {
-    policy,
-    document,
-    candidates,
-    agent: chosenAgent(candidates),
-    credentials: neededCredentials(candidates, policies, subject),
-    problems,
+    const policy = candidates[0]?.policy;
+    const { document, problems } = documentOf(policy);
+    const missing =
+      named !== undefined && !candidates.some(({ rank }) => rank === 'NamedByPod')
+        ? [`annotation ${POLICY} names ${named}, and namespace ${namespace} has no TracingPolicy of that name`]
+        : [];
+    return {
+      policy,
+      document,
+      candidates,
+      agent: chosenAgent(candidates),
+      // Only for a pod that is made: not worked out for the thousands that run.
+      get credentials() {
+        return neededCredentials(candidates, here);
+      },
+      problems: [...missing, ...problems],
+    };
   };
 }
 
@@ -94,9 +121,9 @@ function chosenAgent(candidates: Candidate[]): Resolution['agent'] {
   return undefined;
 }
 
-function neededCredentials(candidates: Candidate[], policies: Policies, subject: Subject): CredentialPath[] {
-  const exporters = candidates.flatMap(({ policy }) => allowedExporters(policy, policies, subject, []) ?? []);
-  return credentialPaths([...exporters, ...(policies.defaults.exporters ?? [])]);
+function neededCredentials(candidates: Candidate[], here: Policies): CredentialPath[] {
+  const exporters = candidates.flatMap(({ policy }) => allowedExporters(policy, here, []) ?? []);
+  return credentialPaths([...exporters, ...(here.defaults.exporters ?? [])]);
 }
 
 /** How a policy is called in messages: `TracingPolicy shop/default`, `ClusterTracingPolicy base`. */
@@ -123,20 +150,21 @@ export function policyMark(document: PolicyDocument | undefined): { key: string;
   return document ? { key: document.key, revision: document.revision } : { key: NO_POLICY, revision: NO_POLICY };
 }
 
-function matchCluster({ cluster }: Policies, { namespaceLabels, labels }: Subject): Candidate[] {
-  return cluster
-    .filter((policy) => selectsNamespace(policy, namespaceLabels) && selects(policy.spec.selector, labels))
+function matchCluster(policies: readonly ClusterTracingPolicy[], labels: Subject['labels']): Candidate[] {
+  return policies
+    .filter(({ spec }) => selects(spec.selector, labels))
     .map((policy) => ({ policy, rank: policy.spec.override ? 'Override' : 'Cluster' }));
 }
 
-function matchNamespaced({ namespaced }: Policies, { namespace, labels, annotations }: Subject): Candidate[] {
-  const named = annotations?.[POLICY];
-  return namespaced
-    .filter(({ metadata }) => metadata.namespace === namespace)
-    .flatMap((policy): Candidate[] => {
-      if (policy.metadata.name === named) return [{ policy, rank: 'NamedByPod' }];
-      return selects(policy.spec.selector, labels) ? [{ policy, rank: 'Namespaced' }] : [];
-    });
+function matchNamespaced(
+  policies: readonly TracingPolicy[],
+  labels: Subject['labels'],
+  named: string | undefined,
+): Candidate[] {
+  return policies.flatMap((policy): Candidate[] => {
+    if (policy.metadata.name === named) return [{ policy, rank: 'NamedByPod' }];
+    return selects(policy.spec.selector, labels) ? [{ policy, rank: 'Namespaced' }] : [];
+  });
 }
 
 function compare(a: Policy, b: Policy): number {
@@ -147,9 +175,10 @@ function compare(a: Policy, b: Policy): number {
   );
 }
 
-function policyDocument(policy: Policy, policies: Policies, subject: Subject, problems: string[]): PolicyDocument {
-  const exporters = allowedExporters(policy, policies, subject, problems);
-  const spec = complete({ ...policy.spec, ...(exporters && { exporters }) }, policies.defaults);
+/** @param here the policies of the pod's namespace alone. */
+function policyDocument(policy: Policy, here: Policies, problems: string[]): PolicyDocument {
+  const exporters = allowedExporters(policy, here, problems);
+  const spec = complete({ ...policy.spec, ...(exporters && { exporters }) }, here.defaults);
   // Switched off, there is nowhere to send spans: all that a process has to know.
   if (policy.spec.enabled === false) spec.exporters = [];
   const key = `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
@@ -159,20 +188,19 @@ function policyDocument(policy: Policy, policies: Policies, subject: Subject, pr
 /** A policy's own exporters, without those that may not be used; undefined where it leaves them to the default. */
 function allowedExporters(
   { kind, spec: { exporters } }: Policy,
-  policies: Policies,
-  subject: Subject,
+  here: Policies,
   problems: string[],
 ): Exporter[] | undefined {
   if (kind !== 'TracingPolicy') return exporters;
-  return exporters?.filter((exporter) => isAllowed(exporter, policies, subject, problems));
+  return exporters?.filter((exporter) => isAllowed(exporter, here.cluster, problems));
 }
 
 /** Whether every cluster policy that limits this namespace allows an exporter's host. */
-function isAllowed(exporter: Exporter, { cluster }: Policies, subject: Subject, problems: string[]): boolean {
+function isAllowed(exporter: Exporter, cluster: readonly ClusterTracingPolicy[], problems: string[]): boolean {
   const host = /^https?:\/\/(\[[^\]]*\]|[^:/]+)/.exec(exporter.endpoint)?.[1]?.toLowerCase() ?? '';
   for (const policy of cluster) {
     const { allowedEndpoints } = policy.spec;
-    if (!allowedEndpoints || !selectsNamespace(policy, subject.namespaceLabels)) continue;
+    if (!allowedEndpoints) continue;
     if (allowedEndpoints.some((pattern) => hostMatches(pattern.toLowerCase(), host))) continue;
     problems.push(
       `exporter ${exporter.name} is left out: ${describePolicy(policy)} allows the hosts ${allowedEndpoints.join(', ')}, not ${host}`,

@@ -20,6 +20,7 @@ import {
   certificateMetrics,
   countDroppedEvents,
   countNudge,
+  countRequest,
   leaderMetric,
   queueMetrics,
   registry,
@@ -310,6 +311,7 @@ async function main(): Promise<void> {
   logger.info({ rssMiB: mebibytes(), node: process.version }, 'starting');
 
   const client = KubeClient.fromDefault();
+  client.observe(countRequest);
   const end = (drain: number, code: number): void => {
     setTimeout(() => {
       logger.error('something did not stop in time');
@@ -332,7 +334,7 @@ async function main(): Promise<void> {
       end(name === 'SIGTERM' ? DRAIN : 0, 0);
     });
   await manager.start();
-  logger.info({ rssMiB: mebibytes() }, 'ready');
+  logger.info({ rssMiB: mebibytes(), seconds: Number(process.uptime().toFixed(2)) }, 'ready');
 }
 
 main().catch((error: unknown) => {

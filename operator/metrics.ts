@@ -85,6 +85,13 @@ const nudged = new Counter({
   registers,
 });
 
+// client-go's name: https://github.com/kubernetes/client-go/blob/master/tools/metrics/metrics.go
+const requests = new Counter({
+  name: 'rest_client_requests_total',
+  help: 'Requests to the API server by method and HTTP status code; <error> where no answer came',
+  labelNames: ['method', 'code'],
+  registers,
+});
 const eventsDropped = new Counter({
   name: 'tracing_operator_events_dropped_total',
   help: 'Kubernetes events that were not written: too many about one object, too many overall, or refused',
@@ -132,4 +139,5 @@ export function queueMetrics(name: string): QueueObserver {
 
 export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ name }, leads ? 1 : 0);
 export const countDroppedEvents = (reason: DropReason, count: number): void => eventsDropped.inc({ reason }, count);
+export const countRequest = (method: string, code: number): void => requests.inc({ method, code: code || '<error>' });
 export const countNudge = (): void => nudged.inc();

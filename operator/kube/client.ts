@@ -44,6 +44,7 @@ export class KubeClient {
   readonly #server: URL;
   readonly #agent: http.Agent;
   #beforeWrite: () => void = () => {};
+  #onRequest: (method: string, code: number) => void = () => {};
 
   constructor(config: KubeConfig, agent?: http.Agent) {
     const cluster = config.getCurrentCluster();
@@ -51,7 +52,7 @@ export class KubeClient {
     this.#config = config;
     this.#server = new URL(cluster.server);
     const Agent = this.#server.protocol === 'http:' ? http.Agent : https.Agent;
-    this.#agent = agent ?? new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 8 });
+    this.#agent = agent ?? new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 64 });
   }
 
   /** From KUBECONFIG, ~/.kube/config or the pod's service account, in this order. */
@@ -68,7 +69,13 @@ export class KubeClient {
   guarded(check: () => void): KubeClient {
     const client = new KubeClient(this.#config, this.#agent);
     client.#beforeWrite = check;
+    client.#onRequest = (method, code) => this.#onRequest(method, code);
     return client;
+  }
+
+  /** Has each request counted, also those of its guarded clients; the code is 0 where no answer came. */
+  observe(onRequest: (method: string, code: number) => void): void {
+    this.#onRequest = onRequest;
   }
 
   close(): void {
@@ -114,8 +121,12 @@ export class KubeClient {
       });
       request.on('response', resolve).on('error', reject);
       request.end(body);
+    }).catch((error: unknown) => {
+      this.#onRequest(method, 0);
+      throw error;
     });
     const status = response.statusCode ?? 0;
+    this.#onRequest(method, status);
     if (status >= 200 && status < 300) return response;
     throw apiError(method, path, status, await text(response));
   }

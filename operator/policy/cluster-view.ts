@@ -4,7 +4,7 @@ import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
 import * as names from '../../injector/names.ts';
-import type { DefaultPolicy, Policies, Policy, Subject } from '../../injector/resolve.ts';
+import type { DefaultPolicy, Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject, ReflectorOptions } from '../kube/reflector.ts';
@@ -188,12 +188,6 @@ export class ClusterView {
 
   configMap(namespace: string): ConfigMap | undefined {
     return this.#configMaps.get(`${namespace}/${names.POLICY_CONFIG_MAP}`);
-  }
-
-  /** A pod as resolution asks for it. */
-  subject({ metadata }: PodMeta): Subject {
-    const { namespace, labels, annotations } = metadata;
-    return { namespace, namespaceLabels: this.namespace(namespace)?.metadata.labels, labels, annotations };
   }
 
   /** Takes in the API server's answer to a write of ours before the watch brings it. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { OPERATOR_KEY, POLICY_CONFIG_MAP } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import { policyMark, resolve } from '../../injector/resolve.ts';
+import { policyMark, resolver } from '../../injector/resolve.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reporting } from '../../injector/inject.ts';
@@ -45,11 +45,11 @@ export class PolicyController {
     const marks = new Map<PodMeta, Mark>();
     // What is in a namespace that is going goes with it, and nothing more may be made there.
     if (!meta || meta.metadata.deletionTimestamp) return void nudges.want(namespace, marks);
-    const policies = this.#view.policies(namespace);
+    const resolve = resolver(this.#view.policies(namespace), { namespace, namespaceLabels: meta.metadata.labels });
     const documents = new Map<string, PolicyDocument>();
     for (const pod of this.#view.injectedPods(namespace)) {
       if (!isLive(pod)) continue;
-      const { document } = resolve(policies, this.#view.subject(pod));
+      const { document } = resolve(pod.metadata);
       if (document) documents.set(document.key, document);
       marks.set(pod, policyMark(document));
     }

@@ -2,7 +2,7 @@ import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts'
 import { isAsked } from '../../injector/inject.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policies, Policy } from '../../injector/resolve.ts';
-import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
+import { describePolicy, policyMark, resolver } from '../../injector/resolve.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
@@ -47,14 +47,15 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     return summary;
   };
   const namespaceLabels = facts.namespace.metadata.labels ?? {};
+  const resolve = resolver(facts.policies, { namespace: facts.namespace.metadata.name, namespaceLabels });
   const pods = [
     ...facts.injected.map((pod) => ({ pod, injected: true })),
     ...facts.others.map((pod) => ({ pod, injected: false })),
   ];
   for (const { pod, injected } of pods) {
     if (!isLive(pod)) continue;
-    const { namespace, labels, annotations } = pod.metadata;
-    const resolution = resolve(facts.policies, { namespace, namespaceLabels, labels, annotations });
+    const { annotations } = pod.metadata;
+    const resolution = resolve(pod.metadata);
     if (!resolution.policy) continue;
     if (!injected && isAsked(annotations, namespaceLabels, resolution).asked !== true) continue;
 

@@ -16,7 +16,7 @@ const ROLLOUT_TIMEOUT = '180s';
 const IMAGES_ANNOTATION = 'demo.tracing.acme/images';
 
 /** Installs the chart, or brings the release up to date, and waits until the operator is ready. */
-export async function installOperator(cluster: Cluster, images: Images): Promise<void> {
+export async function installOperator(cluster: Cluster, images: Pick<Images, 'operator' | 'agent'>): Promise<void> {
   const { namespace, release } = OPERATOR;
   const install = [
     ...['upgrade', '--install', release, join(CHECKOUT, 'charts/tracing-operator')],

@@ -19,26 +19,35 @@ export interface Images {
 
 /** Builds the operator, the agent and the shop into images and loads them, with those of Postgres and Jaeger. */
 export async function prepareImages(cluster: Cluster): Promise<Images> {
-  const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
+  const own = await prepareOwnImages(cluster);
+  await step("installing the shop's dependencies", { usually: '5 s, nothing when they are there' }, installShop);
+  const shop = await build('shop', 'examples/shop/Dockerfile', 'examples/shop');
+  await cluster.load(shop);
+  await provideServer(cluster, 'postgres');
+  await provideServer(cluster, 'jaeger');
+  return { ...own, shop };
+}
+
+/** Bundles the operator and the agent, builds them into images and loads those. */
+export async function prepareOwnImages(cluster: Cluster): Promise<Pick<Images, 'operator' | 'agent'>> {
   await step('bundling the operator and the agent', { usually: '5 s' }, async () => {
     for (const script of ['operator/build.ts', 'injector/agent/build.ts']) {
       await run(process.execPath, [script], { cwd: CHECKOUT });
     }
   });
-  await step("installing the shop's dependencies", { usually: '5 s, nothing when they are there' }, installShop);
-  const build = (name: string, dockerfile: string, context: string) =>
-    buildImage({
-      ref: `tracing-acme/${name}:${version}`,
-      dockerfile: join(CHECKOUT, dockerfile),
-      context: join(CHECKOUT, context),
-    });
   const images = {
     operator: await build('operator', 'operator/Dockerfile', 'dist'),
     agent: await build('agent', 'injector/agent/Dockerfile', 'dist'),
-    shop: await build('shop', 'examples/shop/Dockerfile', 'examples/shop'),
   };
   for (const image of Object.values(images)) await cluster.load(image);
-  await provideServer(cluster, 'postgres');
-  await provideServer(cluster, 'jaeger');
   return images;
+}
+
+function build(name: string, dockerfile: string, context: string): Promise<BuiltImage> {
+  const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
+  return buildImage({
+    ref: `tracing-acme/${name}:${version}`,
+    dockerfile: join(CHECKOUT, dockerfile),
+    context: join(CHECKOUT, context),
+  });
 }
