@@ -19,7 +19,7 @@ real cluster of its own, which is removed at the end.
 Adds live.ratio, live.ratio.worst, live.ratio.<N>pods and live.ratio.<N>pods.worst to test/bench/results.json.
 
 Usage:
-  node test/bench/live.ts [--runs 12] [--rollouts 3] [--pods 20] [--keep]
+  node test/bench/live.ts [--runs 12] [--rollouts 3] [--pods 50] [--keep]
 
 Options:
   --runs      changes of the ratio, 1 to 0 and 0 to 1 in turn
@@ -30,7 +30,7 @@ Options:
 Examples:
   node test/bench/live.ts
   node test/bench/live.ts --runs 40 --rollouts 5
-  node test/bench/live.ts --runs 12 --pods 60 --keep
+  node test/bench/live.ts --runs 12 --pods 20 --keep
 `;
 
 const TIMEOUT_MS = 180_000;
@@ -145,7 +145,7 @@ async function main(): Promise<void> {
     options: {
       runs: { type: 'string', default: '12' },
       rollouts: { type: 'string', default: '3' },
-      pods: { type: 'string', default: '20' },
+      pods: { type: 'string', default: '50' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },

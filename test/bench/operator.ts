@@ -1,0 +1,80 @@
+// What the operator costs in a cluster of a thousand namespaces, and how fast it acts there. `--help` says more.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openCluster, type Cluster } from '../cluster/cluster.ts';
+import { announce, step } from '../cluster/progress.ts';
+import { installOperator } from '../demo/deploy.ts';
+import { prepareOwnImages } from '../demo/prepare.ts';
+
+const HELP = `Measures one replica of the operator, installed from the chart, on a real API server with thousands of objects: memory,
+start-up, a change that concerns every namespace and every traced pod, and what it costs at rest. Beside each figure, in
+the same run: the same operator in the empty cluster, or the bare writes that a change needs. The pods are objects that
+nobody schedules, with the metadata and the status of running ones; four fifths of them are traced.
+Adds operator.* to test/bench/results.json. The cluster is one of its own and is removed at the end.
+
+Usage:
+  node test/bench/operator.ts [options]
+
+Options:
+  --namespaces N  (1000)
+  --pods N        (10000)
+  --policies N    (500); ten of them are ClusterTracingPolicies
+  --starts N      (3) how often the operator is started on that
+  --rest SECONDS  (60) how long it is watched doing nothing
+  --keep          leave the cluster up; TRACING_CLUSTER_PURPOSE=scale node test/cluster/cli.ts down removes it
+
+Examples:
+  node test/bench/operator.ts
+  node test/bench/operator.ts --namespaces 100 --pods 1000 --policies 50 --keep
+`;
+
+const DEFAULTS = { namespaces: '1000', pods: '10000', policies: '500', starts: '3', rest: '60' };
+
+async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
+  announce(cluster.why);
+  await cluster.up();
+  const images = await prepareOwnImages(cluster);
+  await step('installing the operator', { usually: '10 s' }, () => installOperator(cluster, images));
+  const program = join(import.meta.dirname, 'operator/measure.ts');
+  const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = spawn(...cluster.wrap(process.execPath, [program, ...options]), {
+    env: cluster.environment(),
+    stdio: 'inherit',
+    signal,
+  });
+  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('exit', resolve));
+  if (code !== 0) throw new Error(`${program} ended with ${code}`);
+}
+
+const text = (value: string) => ({ type: 'string', default: value }) as const;
+const { values } = parseArgs({
+  options: {
+    namespaces: text(DEFAULTS.namespaces),
+    pods: text(DEFAULTS.pods),
+    policies: text(DEFAULTS.policies),
+    starts: text(DEFAULTS.starts),
+    rest: text(DEFAULTS.rest),
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+} else {
+  const { keep, help: _help, ...settings } = values;
+  // Beside the demo's and the tests' cluster, neither of which it disturbs.
+  process.env['TRACING_CLUSTER_PURPOSE'] = 'scale';
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => interrupted.abort(new Error(signal)));
+  const cluster = await openCluster();
+  try {
+    await measure(cluster, settings, interrupted.signal);
+  } catch (error) {
+    announce(String(interrupted.signal.reason ?? error));
+    process.exitCode = 1;
+  } finally {
+    if (!keep) await cluster.down();
+  }
+}
