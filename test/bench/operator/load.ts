@@ -23,7 +23,7 @@ const TEMPLATE_HASH = '6d4cf56db6';
 const NOT_ASKED = 0;
 const MISSING = 1;
 /** Writes at the same time. */
-const AT_ONCE = 32;
+const AT_ONCE = 64;
 /** Nobody schedules for it: the pods are objects alone. */
 const SCHEDULER = 'nobody';
 /** As long as a real one. */

@@ -8,7 +8,7 @@ import type { KubeObject, ReflectorOptions } from '../../../operator/kube/reflec
 const POLICY = 'switched-off';
 const KEY = `cluster-policy.${POLICY}.json`;
 const POLICIES = `/apis/${GROUP}/${VERSION}/clustertracingpolicies`;
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
 /** Of an object only whether it is switched off is kept. */
 interface Switched extends KubeObject {
