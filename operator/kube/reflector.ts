@@ -106,7 +106,10 @@ export class Reflector<T extends KubeObject> {
     while (!this.#stop.signal.aborted) {
       try {
         if (this.#version === '') await this.#list();
-        await this.#watch(() => (failures = 0));
+        await this.#watch(() => {
+          if (failures > 0) logger.info({ path, failures }, 'list and watch work again');
+          failures = 0;
+        });
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (this.#version !== '' && error instanceof ApiError && (error.status === 410 || error.reason === 'Expired')) {

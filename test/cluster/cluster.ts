@@ -7,13 +7,22 @@ import {
   inNetwork,
   isHealthy,
   isImported,
+  killContainer,
   removeSourceCluster,
   startSourceCluster,
+  withoutApiServer,
 } from './from-source/source-cluster.ts';
-import { kindExists, loadIntoKind, removeKindCluster, startKindCluster } from './kind-cluster.ts';
+import {
+  kindExists,
+  killKindContainer,
+  loadIntoKind,
+  removeKindCluster,
+  startKindCluster,
+  withoutKindApiServer,
+} from './kind-cluster.ts';
 import { withLock } from './lock.ts';
 import { namesFor, type Names } from './names.ts';
-import { announce, step } from './progress.ts';
+import { announce, step, until } from './progress.ts';
 import { toolsFolder } from './tools.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
@@ -70,6 +79,24 @@ export class Cluster {
     const load = () =>
       this.flavor === 'kind' ? loadIntoKind(this.names, archive) : importImage(this.names, ref, archive);
     await step(`loading ${ref}`, {}, load);
+  }
+
+  /** Runs `work` while there is no API server, and waits until there is one again. */
+  async withoutApiServer<T>(work: () => Promise<T>): Promise<T> {
+    const without = this.flavor === 'kind' ? withoutKindApiServer : withoutApiServer;
+    const result = await without(this.names, work);
+    await until('the API server does not come back', 120_000, () =>
+      this.run('kubectl', ['--request-timeout=5s', 'get', '--raw', '/readyz']).then(
+        () => true,
+        () => false,
+      ),
+    );
+    return result;
+  }
+
+  /** Kills the process of a container at once, by its id without `containerd://`; the kubelet starts it again. */
+  async killContainer(id: string): Promise<void> {
+    await (this.flavor === 'kind' ? killKindContainer : killContainer)(this.names, id);
   }
 
   /** The environment for commands that talk to the cluster: KUBECONFIG, the tools first in PATH, helm's folders our own. */

@@ -46,6 +46,28 @@ export async function loadIntoKind(names: Names, archive: string): Promise<void>
   await run('kind', ['load', 'image-archive', archive, '--name', names.cluster]);
 }
 
+/** Runs `work` while there is no API server: without its manifest the kubelet does not start it again. */
+export async function withoutKindApiServer<T>(names: Names, work: () => Promise<T>): Promise<T> {
+  const [manifest, aside] = ['/etc/kubernetes/manifests/kube-apiserver.yaml', '/root/kube-apiserver.yaml'];
+  const running = "crictl ps --quiet --name '^kube-apiserver$'";
+  const stop = `for id in $(${running}); do crictl stop --timeout 0 "$id"; done`;
+  await inKindNode(names, `mv ${manifest} ${aside}; while [ -n "$(${running})" ]; do ${stop}; sleep 1; done`);
+  try {
+    return await work();
+  } finally {
+    await inKindNode(names, `mv ${aside} ${manifest}`);
+  }
+}
+
+/** Kills the process of a container, of which the kubelet knows nothing before. */
+export async function killKindContainer(names: Names, id: string): Promise<void> {
+  await inKindNode(names, `ctr --namespace k8s.io tasks kill --signal SIGKILL ${id}`);
+}
+
+async function inKindNode(names: Names, script: string): Promise<void> {
+  await run('docker', ['exec', `${names.cluster}-control-plane`, 'sh', '-euc', script]);
+}
+
 async function deleteCluster(names: Names): Promise<void> {
   await run('kind', ['delete', 'cluster', '--name', names.cluster, '--kubeconfig', names.kubeconfig]);
 }

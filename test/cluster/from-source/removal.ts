@@ -32,7 +32,7 @@ async function removeNetwork(names: Names): Promise<void> {
 }
 
 /** All processes in the cluster's network namespace, except this one and those that it was started by. */
-function processesInNetwork(names: Names): number[] {
+export function processesInNetwork(names: Names): number[] {
   const own = ancestors(process.pid);
   const pids = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -56,7 +56,7 @@ function parentOf(pid: number): number {
 }
 
 /** Ends a process and waits until it is gone; a node's first process is gone only after all others in it. */
-async function kill(pid: number): Promise<void> {
+export async function kill(pid: number): Promise<void> {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {

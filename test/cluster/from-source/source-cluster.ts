@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { writeImageArchive } from '../image-archive.ts';
 import { run, succeeds } from '../command.ts';
 import type { Names } from '../names.ts';
@@ -11,7 +11,7 @@ import { writeCertificates } from './certificates.ts';
 import { makeCgroup } from './cgroups.ts';
 import { CLIENTS, firstComponents, HOLDERS, nextComponents } from './components.ts';
 import { findNode, networkNamespace, startComponent, startNode } from './node.ts';
-import { hasRemains, removeCluster } from './removal.ts';
+import { hasRemains, kill, processesInNetwork, removeCluster } from './removal.ts';
 import * as settings from './settings.ts';
 
 const START_TIMEOUT_MS = 120_000;
@@ -88,6 +88,30 @@ export async function removeSourceCluster(names: Names): Promise<void> {
   if (!hasRemains(names)) return announce('There is no cluster of this checkout.');
   requireRoot();
   await step(`removing the cluster ${names.cluster}`, { usually: '3 s' }, () => removeCluster(names));
+}
+
+/** Runs `work` while there is no API server: it is killed, and started again with the command that it had. */
+export async function withoutApiServer<T>(names: Names, work: () => Promise<T>): Promise<T> {
+  const node = findNode(names);
+  const servers = processesInNetwork(names).map((pid) => ({ pid, command: commandOf(pid) }));
+  const server = servers.find(({ command: [program = ''] }) => basename(program) === 'kube-apiserver');
+  if (node === undefined || server === undefined) throw new Error(`no API server runs in ${names.cluster}`);
+  await kill(server.pid);
+  try {
+    return await work();
+  } finally {
+    startComponent(names, node, { name: 'apiserver', command: server.command });
+  }
+}
+
+function commandOf(pid: number): string[] {
+  return (readIfThere(`/proc/${pid}/cmdline`) ?? '').split('\0').slice(0, -1);
+}
+
+/** Kills the process of a container, of which the kubelet knows nothing before. */
+export async function killContainer(names: Names, id: string): Promise<void> {
+  const [command, ...args] = containerdClient(names);
+  await run(command, [...args, 'tasks', 'kill', '--signal', 'SIGKILL', id]);
 }
 
 /** containerd's own client, for the images that Kubernetes sees. */
