@@ -210,7 +210,22 @@ export const clusterTracingPolicySpec = z
 const count = (description: string) => z.int().min(0).describe(description).optional();
 
 /** Why pods of a workload are not as they should be: a closed list. */
-export const WORKLOAD_REASONS = ['Missing', 'Outdated', 'NoAgentReport', 'ReportsStopped', 'AgentFailed'] as const;
+export const WORKLOAD_REASONS = [
+  'Missing',
+  'Outdated',
+  'NoAgentReport',
+  'ReportsStopped',
+  'AgentFailed',
+  /** The process cannot do what the policy asks for. */
+  'PolicyProblem',
+  /** Spans do not arrive. */
+  'ExportFailing',
+  /** For information: libraries that the agent knows and cannot instrument. Nobody need do anything about it. */
+  'NotInstrumented',
+] as const;
+
+/** Characters. */
+export const WORKLOAD_MESSAGE = 512;
 
 /** What both kinds report. Written by the operator alone. */
 export const policyStatus = z
@@ -250,9 +265,13 @@ export const policyStatus = z
           namespace: z.string().max(63).describe('Namespace of the workload.'),
           kind: z.string().max(63).describe('Deployment, StatefulSet, …, or Pod where nothing owns it.'),
           name: z.string().max(253).describe('Name of the workload.'),
-          reason: z.enum(WORKLOAD_REASONS).describe('What is wrong with its pods.'),
+          reason: z
+            .enum(WORKLOAD_REASONS)
+            .describe(
+              'What is wrong with its pods: Missing: they have no agent. Outdated: they act on an older policy. NoAgentReport, ReportsStopped: nothing is heard of them. AgentFailed: they are not traced. PolicyProblem: they cannot do what the policy asks for. ExportFailing: spans are lost. NotInstrumented, for information: libraries that give no spans.',
+            ),
           pods: z.int().describe('How many pods it concerns.'),
-          message: z.string().max(512).describe('What the agent said, or what to do.').optional(),
+          message: z.string().max(WORKLOAD_MESSAGE).describe('What the agent said, or what to do.').optional(),
         }),
       )
       .max(20)

@@ -20,7 +20,9 @@ export type EventReason =
   /** Pods run that started without the agent they should have. */
   | 'RestartNeeded'
   /** The agent in a pod reports that it does not do what its policy says. */
-  | 'AgentFailed';
+  | 'AgentFailed'
+  /** Agents report that spans are lost on their way. */
+  | 'ExportFailing';
 
 export interface EventRegarding {
   apiVersion: string;

@@ -8,7 +8,7 @@ import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
-import type { Summary } from './summary.ts';
+import type { ProblemWorkload, Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
 
 const FIELD_MANAGER = 'tracing-operator-status';
@@ -22,6 +22,7 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   OtherPoliciesMatch: { type: 'Normal', reason: 'PolicyOverlaps' },
   PodsMissing: { type: 'Warning', reason: 'RestartNeeded' },
   AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
+  ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
 };
 
 type Condition = NonNullable<PolicyStatus['conditions']>[number];
@@ -124,7 +125,7 @@ export class StatusController {
     }
   }
 
-  #status(policy: Policy, { pods, workloads, overlaps, problems }: Summary): PolicyStatus {
+  #status(policy: Policy, { pods, workloads, overlaps, problems, troubles }: Summary): PolicyStatus {
     const { generation = 0 } = policy.metadata;
     const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');
     const condition = (type: string, holds: boolean, reason: string, message: string): Condition => {
@@ -144,15 +145,13 @@ export class StatusController {
       observedGeneration: generation,
       conditions: [
         condition('Ready', ...this.#ready(policy)),
-        condition('Degraded', ...degraded(pods, problems)),
+        condition('Degraded', ...degraded(pods, problems, troubles)),
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
       ],
       pods,
-      workloads: workloads
-        .sort((a, b) => (`${a.namespace}/${a.name}/${a.reason}` < `${b.namespace}/${b.name}/${b.reason}` ? -1 : 1))
-        .slice(0, WORKLOADS_SHOWN),
+      workloads: workloads.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, WORKLOADS_SHOWN),
     };
   }
 
@@ -168,13 +167,24 @@ export class StatusController {
   }
 }
 
-function degraded(pods: Summary['pods'], problems: string[]): [boolean, string, string] {
-  if (problems.length > 0) return [true, 'PolicyProblem', problems.sort().join('; ')];
+/** Its reason is the first that applies, its message says all. */
+function degraded(pods: Summary['pods'], problems: string[], troubles: string[]): [boolean, string, string] {
+  const found: [string, string][] = [];
+  if (problems.length > 0) found.push(['PolicyProblem', problems.sort().join('; ')]);
   if (pods.failed > 0)
-    return [true, 'AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why'];
+    found.push(['AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why']);
+  if (troubles.length > 0)
+    found.push(['ExportFailing', `spans are lost, see status.workloads for whose: ${troubles.sort().join('; ')}`]);
   if (pods.missing > 0)
-    return [true, 'PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads'];
-  return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];
+    found.push(['PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads']);
+  const [first] = found;
+  if (!first) return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];
+  return [true, first[0], found.map(([, message]) => message).join('; ')];
+}
+
+/** What is for information comes after all that is wrong. */
+function sortKey({ namespace, name, reason }: ProblemWorkload): string {
+  return `${reason === 'NotInstrumented' ? 1 : 0} ${namespace}/${name}/${reason}`;
 }
 
 function withoutTimes(status: PolicyStatus): unknown {

@@ -114,12 +114,84 @@ describe('the summary of a namespace', () => {
       ['never, though there was time', [], 'matched noAgentReport', 'NoAgentReport'],
     ])('%s', (_name, reports, counts, reasons) => expect(of(reports)).toEqual([counts, reasons]));
 
-    it('which says what the policy asks for and they cannot do', () => {
-      const problems = ['exporter default: it needs key k of Secret s, which is not there'];
-      const reports = { a: [{ ...mark, problems }] };
-      expect(
-        sum({ namespaced: [policy('p')], injected: [pod('a', asked)], reports }).get('TracingPolicy shop/p')?.problems,
-      ).toEqual(problems);
+    describe('which also say, in their own words,', () => {
+      const says = (...reports: Partial<KeptReport>[]) =>
+        sum({
+          namespaced: [policy('p')],
+          injected: reports.map((_report, index) => pod(`pod${index}`, asked)),
+          reports: Object.fromEntries(reports.map((report, index) => [`pod${index}`, [{ ...mark, ...report }]])),
+        }).get('TracingPolicy shop/p')!;
+      const exporter = { name: 'default', exported: 0, dropped: 0, errors: 0, queued: 0, queueSize: 2048 };
+
+      it('what the policy asks for and they cannot do', () => {
+        const problems = ['exporter default: it needs key k of Secret s, which is not there'];
+        const { pods, ...rest } = says({ problems });
+        expect(rest.problems).toEqual(problems);
+        expect(rest.workloads).toMatchObject([{ name: 'pod0', reason: 'PolicyProblem', message: problems[0] }]);
+        expect(pods.current).toBe(1);
+      });
+
+      it('why spans are lost', () => {
+        const trouble = 'collector:4318: connect ECONNREFUSED';
+        const { troubles, workloads, problems } = says({
+          exporters: [
+            { ...exporter, name: 'other' },
+            { ...exporter, trouble },
+          ],
+        });
+        expect(troubles).toEqual([`exporter default: ${trouble}`]);
+        expect(workloads).toMatchObject([{ name: 'pod0', reason: 'ExportFailing', message: troubles[0] }]);
+        expect(problems).toEqual([]);
+      });
+
+      it('which libraries give no spans, for information', () => {
+        const { workloads, problems, troubles } = says({
+          uninstrumented: [
+            { library: 'pg@6.4.2', why: 'UnsupportedVersion' },
+            { library: 'redis@4.7.0', why: 'SwitchedOff' },
+            { library: 'koa', why: 'AReasonOfTomorrow' },
+          ],
+        });
+        const message = 'no spans of pg@6.4.2 (its instrumentation is for other versions), koa (AReasonOfTomorrow)';
+        expect(workloads).toEqual([
+          { namespace: 'shop', kind: 'Pod', name: 'pod0', reason: 'NotInstrumented', pods: 1, message },
+        ]);
+        expect([...problems, ...troubles]).toEqual([]);
+        expect(says({ uninstrumented: [{ library: 'redis@4.7.0', why: 'SwitchedOff' }] }).workloads).toEqual([]);
+      });
+
+      it('each thing once, in no more words than the API server takes', () => {
+        const problems = Array.from({ length: 8 }, (_item, index) => `${index}`.repeat(200));
+        const { workloads, ...rest } = says({ problems }, { problems });
+        expect(rest.problems).toEqual(problems);
+        for (const { message } of workloads) expect(message).toMatch(/^0{200}; 1{200}; 2{107}…$/);
+      });
+
+      it('and no more when that was long ago', () => {
+        const old = { receivedAt: NOW - 10 * MINUTE, problems: ['p'], exporters: [{ ...exporter, trouble: 't' }] };
+        const { workloads, problems, troubles } = says(old);
+        expect([...problems, ...troubles]).toEqual([]);
+        expect(workloads.map(({ reason }) => reason)).toEqual(['ReportsStopped']);
+      });
+
+      it('numbers that run, which make no difference', () => {
+        const counters = {
+          started: 1,
+          sampled: 1,
+          exported: 1,
+          queueFull: 0,
+          exportFailed: 0,
+          shutdown: 0,
+          exceptions: 0,
+        };
+        const before = says({ counters, exporters: [exporter], receivedAt: NOW - MINUTE });
+        const after = says({
+          counters: { ...counters, started: 900, queueFull: 7 },
+          exporters: [{ ...exporter, exported: 900, dropped: 7, queued: 100 }],
+          receivedAt: NOW,
+        });
+        expect(after).toEqual(before);
+      });
     });
 
     it('and not by their silence while there was no time to hear them', () => {

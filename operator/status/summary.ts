@@ -1,4 +1,5 @@
 import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
+import { WORKLOAD_MESSAGE } from '../../crds/tracing-policy.ts';
 import { isAsked } from '../../injector/inject.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policies, Policy } from '../../injector/resolve.ts';
@@ -7,6 +8,7 @@ import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { REPORT_INTERVAL } from '../reports/report.ts';
+import { complaintsOf } from './complaints.ts';
 
 export type PodCounts = Record<keyof NonNullable<PolicyStatus['pods']>, number>;
 export type ProblemWorkload = NonNullable<PolicyStatus['workloads']>[number];
@@ -19,6 +21,8 @@ export interface Summary {
   overlaps: string[];
   /** What was wrong when it was resolved, such as exporters left out; and what agents say they cannot do. */
   problems: string[];
+  /** Why spans of its pods are lost, as agents say. */
+  troubles: string[];
 }
 
 export interface NamespaceFacts {
@@ -62,9 +66,6 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     const [winner, ...beaten] = resolution.candidates;
     const summary = of(resolution.policy);
     for (const problem of resolution.problems) addOnce(summary.problems, problem);
-    if (injected)
-      for (const { receivedAt, problems = [] } of facts.reports(pod.metadata.uid))
-        if (facts.now - receivedAt < LATELY) for (const problem of problems) addOnce(summary.problems, problem);
     for (const { policy, rank } of beaten) {
       const why = winner!.rank === rank ? 'by priority, age or name' : `as ${winner!.rank} before ${rank}`;
       const text = `${describePolicy(winner!.policy)} over ${describePolicy(policy)} ${why}`;
@@ -72,11 +73,20 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     }
 
     summary.pods.matched++;
-    const state = injected ? stateOf(pod, policyMark(resolution.document), facts) : MISSING;
+    const reports = injected ? facts.reports(pod.metadata.uid) : [];
+    const state = injected ? stateOf(pod, policyMark(resolution.document), reports, facts) : MISSING;
     summary.pods[state.count]++;
     if (injected && state.count !== 'noAgentReport') summary.pods.injected++;
     if (state.count === 'current' || state.count === 'outdated') summary.pods.reporting++;
     if (state.reason) addWorkload(summary.workloads, pod, state.reason, state.message ?? '');
+
+    const { problems, troubles, libraries } = complaintsOf(lately(reports, facts.now));
+    for (const problem of problems) addOnce(summary.problems, problem);
+    for (const trouble of troubles) addOnce(summary.troubles, trouble);
+    if (problems.length > 0) addWorkload(summary.workloads, pod, 'PolicyProblem', problems.join('; '));
+    if (troubles.length > 0) addWorkload(summary.workloads, pod, 'ExportFailing', troubles.join('; '));
+    if (libraries.length > 0)
+      addWorkload(summary.workloads, pod, 'NotInstrumented', `no spans of ${libraries.join(', ')}`);
   }
   return summaries;
 }
@@ -96,10 +106,10 @@ const MISSING: State = {
 function stateOf(
   pod: PodMeta,
   wanted: { key: string; revision: string },
-  { reports, now, listeningSince }: NamespaceFacts,
+  all: KeptReport[],
+  { now, listeningSince }: NamespaceFacts,
 ): State {
-  const all = reports(pod.metadata.uid);
-  const fresh = all.filter(({ receivedAt }) => now - receivedAt < LATELY);
+  const fresh = lately(all, now);
   const failure = fresh.find((report) => report.failure !== undefined)?.failure;
   if (failure !== undefined) return { count: 'failed', reason: 'AgentFailed', message: failure };
   if (fresh.length > 0) {
@@ -115,12 +125,21 @@ function stateOf(
   return { count: 'noAgentReport', reason: 'NoAgentReport', message: 'no Node.js process has ever reported' };
 }
 
+function lately(reports: KeptReport[], now: number): KeptReport[] {
+  return reports.filter(({ receivedAt }) => now - receivedAt < LATELY);
+}
+
 function addWorkload(workloads: ProblemWorkload[], pod: PodMeta, reason: WorkloadReason, message: string): void {
   const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
   const { namespace } = pod.metadata;
   const known = workloads.find((each) => each.kind === kind && each.name === name && each.reason === reason);
   if (known) known.pods++;
-  else workloads.push({ namespace, kind, name, reason, pods: 1, message });
+  else workloads.push({ namespace, kind, name, reason, pods: 1, message: cut(message) });
+}
+
+/** The API server takes no longer ones. */
+function cut(message: string): string {
+  return message.length > WORKLOAD_MESSAGE ? `${message.slice(0, WORKLOAD_MESSAGE - 1)}…` : message;
 }
 
 export function emptySummary(): Summary {
@@ -128,7 +147,7 @@ export function emptySummary(): Summary {
     ...{ matched: 0, injected: 0, reporting: 0, current: 0, outdated: 0 },
     ...{ missing: 0, noAgentReport: 0, unknown: 0, failed: 0 },
   };
-  return { pods, workloads: [], overlaps: [], problems: [] };
+  return { pods, workloads: [], overlaps: [], problems: [], troubles: [] };
 }
 
 /** One summary of several namespaces. */
@@ -137,6 +156,7 @@ export function add(total: Summary, part: Summary): void {
   total.workloads.push(...part.workloads);
   for (const text of part.overlaps) addOnce(total.overlaps, text);
   for (const text of part.problems) addOnce(total.problems, text);
+  for (const text of part.troubles) addOnce(total.troubles, text);
 }
 
 function addOnce(list: string[], text: string): void {

@@ -11,10 +11,16 @@ const REPLICAS = 3;
 
 interface Status {
   observedGeneration: number;
-  conditions: { type: string; status: string; reason: string }[];
+  conditions: { type: string; status: string; reason: string; message: string }[];
   pods: Record<string, number>;
   workloads?: { kind: string; name: string; reason: string; message: string }[];
 }
+
+/** Takes spans and says nothing of them. */
+const RECEIVER = `require('http').createServer((q, s) => { q.resume(); s.end(); }).listen(4318)`;
+/** Traces something all the time. */
+const BUSY = `const h = require('http'); h.createServer((q, s) => s.end()).listen(8080);
+  setInterval(() => h.get('http://127.0.0.1:8080', (r) => r.resume()), 200)`;
 
 /** What agents in real pods tell the operator, and what becomes of it in a policy's status. */
 describe('reports of agents', () => {
@@ -32,14 +38,14 @@ describe('reports of agents', () => {
     metadata: { name: 'default' },
     spec: { sampling: { ratio }, exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }] },
   });
-  const status = async () => {
-    const text = await kubectl('get', 'tracingpolicy', 'default', '-o', 'json');
+  const status = async (name = 'default') => {
+    const text = await kubectl('get', 'tracingpolicy', name, '-o', 'json');
     return (JSON.parse(text) as { status?: Status }).status;
   };
-  const becomes = async (what: string, seconds: number, check: (found: Status) => boolean) => {
+  const becomes = async (what: string, seconds: number, check: (found: Status) => boolean, name?: string) => {
     let found: Status | undefined;
     try {
-      await until(what, seconds * 1000, async () => ((found = await status()) ? check(found) : false));
+      await until(what, seconds * 1000, async () => ((found = await status(name)) ? check(found) : false));
     } catch {
       throw new Error(`${what}: the status is ${JSON.stringify(found)}`);
     }
@@ -117,6 +123,53 @@ describe('reports of agents', () => {
     });
     await kubectl('delete', 'pod', 'bare');
   }, 90_000);
+
+  it('say that spans do not arrive, and why, and that they do again', async () => {
+    // A name that stands for no pod yet: the receiver is down.
+    await apply({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'receiver' },
+      spec: { selector: { app: 'receiver' }, ports: [{ port: 4318 }] },
+    });
+    const endpoint = `http://receiver.${namespace}:4318`;
+    const { metadata, ...rest } = policy(1);
+    const spec = { ...rest.spec, priority: 5, selector: { matchLabels: { app: 'busy' } } };
+    await apply({
+      ...rest,
+      metadata: { ...metadata, name: 'busy' },
+      spec: { ...spec, exporters: [{ name: 'main', endpoint }] },
+    });
+    const annotations = { 'tracing.acme/inject': 'true' };
+    await apply(nodePod(images.shop.ref, 'busy', { annotations, container: { command: ['node', '-e', BUSY] } }));
+
+    const lost = await becomes(
+      'the status does not say that spans are lost',
+      60,
+      ({ conditions }) => conditions.some(({ reason }) => reason === 'ExportFailing'),
+      'busy',
+    );
+    expect(lost.pods).toMatchObject({ matched: 1, failed: 0 });
+    expect(lost.workloads).toMatchObject([{ kind: 'Pod', name: 'busy', reason: 'ExportFailing' }]);
+    expect(lost.workloads?.[0]?.message).toMatch(
+      /^exporter main: receiver\..*:4318: .*(ECONNREFUSED|EHOSTUNREACH|time)/,
+    );
+    const degraded = lost.conditions.find(({ type }) => type === 'Degraded');
+    expect(degraded).toMatchObject({ status: 'True', message: expect.stringContaining(lost.workloads![0]!.message) });
+    await until('there is no event', 10_000, async () =>
+      (await kubectl('get', 'events.events.k8s.io', '-o', 'jsonpath={.items[*].reason}')).includes('ExportFailing'),
+    );
+
+    await apply(nodePod(images.shop.ref, 'receiver', { container: { command: ['node', '-e', RECEIVER] } }));
+    const well = await becomes(
+      'the status does not become well',
+      120,
+      ({ conditions }) => conditions.some(({ reason }) => reason === 'AsExpected'),
+      'busy',
+    );
+    expect(well.workloads ?? []).toEqual([]);
+    await kubectl('delete', 'tracingpolicy/busy', 'pod/busy', 'pod/receiver');
+  }, 260_000);
 
   it('are taken from nobody without a token for them', async () => {
     const post = (token: string) =>

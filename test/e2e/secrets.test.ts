@@ -82,14 +82,16 @@ describe('a header from a Secret', () => {
   it('arrives in the exports of a running pod once it is there, and the status is well again', async () => {
     await kubectl('create', 'secret', 'generic', 'collector', '--from-literal=authorization=Bearer token-1');
     await until('the header does not arrive', 150_000, async () => (await got()).includes('got Bearer token-1'));
-    await until('the status has not become well', 40_000, async () => (await degraded()).startsWith('False'));
+    // Half a minute in which all spans arrive, then 20 seconds at most until the agent says so.
+    await until('the status has not become well', 90_000, async () => (await degraded()).startsWith('False'));
     const everything = await kubectl('get', 'pods,configmaps', '-o', 'json');
     expect(everything).not.toContain('token-1');
-  }, 220_000);
+  }, 270_000);
 
   it('reaches a pod that is made when it is there from its first export on', async () => {
     await kubectl('delete', 'pod', 'web', 'receiver');
     await apply(nodePod(images.shop.ref, 'receiver', { container: { command: ['node', '-e', RECEIVER] } }));
+    await kubectl('wait', 'pod/receiver', '--for=condition=Ready', '--timeout=60s');
     await apply(
       nodePod(images.shop.ref, 'second', {
         annotations: { 'tracing.acme/inject': 'true' },
@@ -98,5 +100,5 @@ describe('a header from a Secret', () => {
     );
     await until('the header does not arrive', 60_000, async () => (await got()).includes('got Bearer token-1'));
     expect(await got()).not.toContain('undefined');
-  }, 90_000);
+  }, 150_000);
 });

@@ -1,0 +1,34 @@
+import type { Obstacle } from '../../injector/agent/report-body.ts';
+import type { KeptReport } from '../reports/report.ts';
+
+/** What the processes of a pod say is not as it should be, in their own words, each once. */
+export interface Complaints {
+  /** What the policy asks for and they cannot do: `exporter default: it needs key k of Secret s, which is not there`. */
+  problems: string[];
+  /** Why spans are lost: `exporter default: collector:4318: connect ECONNREFUSED`. */
+  troubles: string[];
+  /** Libraries that give no spans, and why; not those that somebody switched off. */
+  libraries: string[];
+}
+
+/** Of the reasons that we know; a newer agent may have others, which are shown as they are. */
+const OBSTACLES: Record<Exclude<Obstacle, 'SwitchedOff'>, string> = {
+  UnsupportedVersion: 'its instrumentation is for other versions',
+  LoadedBefore: 'another preload brought it in before the agent',
+  Bundled: 'it is bundled into a file of the app',
+  AgentError: "an error of the agent's: standard error of the process says more",
+};
+
+export function complaintsOf(reports: KeptReport[]): Complaints {
+  const problems = new Set<string>();
+  const troubles = new Set<string>();
+  const libraries = new Set<string>();
+  for (const report of reports) {
+    for (const problem of report.problems ?? []) problems.add(problem);
+    for (const { name, trouble } of report.exporters ?? [])
+      if (trouble !== undefined) troubles.add(`exporter ${name}: ${trouble}`);
+    for (const { library, why } of report.uninstrumented ?? [])
+      if (why !== 'SwitchedOff') libraries.add(`${library} (${(OBSTACLES as Record<string, string>)[why] ?? why})`);
+  }
+  return { problems: [...problems], troubles: [...troubles], libraries: [...libraries] };
+}
