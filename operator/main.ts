@@ -21,6 +21,7 @@ import {
   countDroppedEvents,
   countNudge,
   countRequest,
+  countReport,
   leaderMetric,
   queueMetrics,
   registry,
@@ -266,7 +267,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         const identify = (token: string) => tokens.identify(token);
         await serving.start(async (certificate) => [
           await serve(admission, { port: webhook.port, certificate }),
-          await serve(reportsApp({ store, identify, peer, now: Date.now, logger }), {
+          await serve(reportsApp({ store, identify, peer, now: Date.now, onReport: countReport, logger }), {
             port: reports.port,
             certificate,
           }),

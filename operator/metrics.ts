@@ -79,6 +79,11 @@ const failures = new Counter({
   help: 'Objects admitted unchanged because of an error in the operator',
   registers,
 });
+const reportsTaken = new Counter({
+  name: 'tracing_operator_reports_total',
+  help: 'Reports that agents gave to this replica',
+  registers,
+});
 const nudged = new Counter({
   name: 'tracing_operator_pod_nudges_total',
   help: 'Pods told of a changed policy',
@@ -141,3 +146,4 @@ export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ n
 export const countDroppedEvents = (reason: DropReason, count: number): void => eventsDropped.inc({ reason }, count);
 export const countRequest = (method: string, code: number): void => requests.inc({ method, code: code || '<error>' });
 export const countNudge = (): void => nudged.inc();
+export const countReport = (): void => reportsTaken.inc();

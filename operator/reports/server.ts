@@ -11,6 +11,8 @@ export interface ReportsOptions {
   /** Service account of the operator's own replicas, as a user name: they may read what this one was told. */
   peer: string;
   now: () => number;
+  /** Called for each report that was taken from an agent. */
+  onReport: () => void;
   logger: Logger;
 }
 
@@ -18,7 +20,7 @@ export interface ReportsOptions {
  * POST /reports takes one report of an agent, for the pod that its token was made for. GET /reports?since=N gives another
  * replica what came after sequence number N.
  */
-export function reportsApp({ store, identify, peer, now, logger }: ReportsOptions): express.Express {
+export function reportsApp({ store, identify, peer, now, onReport, logger }: ReportsOptions): express.Express {
   const server = express();
   server.disable('x-powered-by').disable('etag');
   const authenticated = async (request: Request): Promise<Identity | undefined> => {
@@ -41,6 +43,7 @@ export function reportsApp({ store, identify, peer, now, logger }: ReportsOption
       return;
     }
     store.put({ ...report.data, ...sender, receivedAt: now() });
+    onReport();
     response.status(204).end();
   });
   server.get('/reports', async (request, response) => {

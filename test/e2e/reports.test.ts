@@ -4,7 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import { OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { operatorMetric, withOperator } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 const REPLICAS = 3;
@@ -90,16 +90,44 @@ describe('reports of agents', () => {
     await becomes('pods are not current again', 15, ({ pods }) => pods.current === REPLICAS && pods.outdated === 0);
   }, 30_000);
 
-  it('reach the leader whichever replica they were told', async () => {
-    // Of the replicas one leads; with six connections or more it is unlikely that all of them led to that one.
-    const metrics = await operator('get', 'pods', '-l', 'app.kubernetes.io/name=tracing-operator', '-o', 'name');
-    expect(metrics.trim().split('\n').length).toBeGreaterThanOrEqual(2);
-    await kubectl('scale', 'deployment/web', `--replicas=${REPLICAS + 3}`);
-    await kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
-    await becomes('the new pods are not current', 40, ({ pods }) => pods.current === REPLICAS + 3);
-    await kubectl('scale', 'deployment/web', `--replicas=${REPLICAS}`);
-    await becomes('the pods are not fewer', 20, ({ pods }) => pods.matched === REPLICAS);
+  it('go to both replicas, and reach the leader from whichever they went to', async () => {
+    const before = await operatorMetric(cluster, 'tracing_operator_reports_total');
+    expect(before.size).toBe(2);
+    // Each change makes every agent report, on a new connection that leads to either of them.
+    for (let round = 0, spread = false; !spread; round++) {
+      if (round === 10) throw new Error('all reports went to one replica');
+      const changed = policy(round % 2 === 0 ? 0.4 : 0.6);
+      await apply(changed);
+      const { metadata } = JSON.parse(await kubectl('get', 'tracingpolicy', 'default', '-o', 'json')) as {
+        metadata: { generation: number };
+      };
+      await becomes('the change has not arrived in every pod', 20, ({ observedGeneration, pods }) => {
+        return observedGeneration === metadata.generation && pods.current === REPLICAS && pods.outdated === 0;
+      });
+      const after = await operatorMetric(cluster, 'tracing_operator_reports_total');
+      spread = [...after].every(([pod, count]) => count > (before.get(pod) ?? count));
+    }
   }, 150_000);
+
+  it('are all there for whoever leads after the leader was killed', async () => {
+    const holder = async () => operator('get', 'lease', OPERATOR.release, '-o', 'jsonpath={.spec.holderIdentity}');
+    const old = await holder();
+    const [leader] = old.split('_');
+    const state = 'jsonpath={.status.containerStatuses[0].containerID}';
+    const id = (await operator('get', 'pod', leader!, '-o', state)).replace(/^.*:\/\//, '');
+    await cluster.killContainer(id);
+    await until('nobody else leads', 40_000, async () => (await holder()) !== old);
+    // Looked at while the new leader writes its first status: none of its counts is of a part of the reports.
+    const seen: number[] = [];
+    await apply(policy(0.5));
+    await becomes('the new leader sees no current pods', 20, ({ conditions, pods }) => {
+      seen.push(pods.reporting!);
+      return pods.current === REPLICAS && conditions.some((each) => each.type === 'Ready' && each.status === 'True');
+    });
+    await operator('rollout', 'status', `deployment/${OPERATOR.release}`, '--timeout=60s');
+    seen.push((await status())!.pods.reporting!);
+    expect(seen.filter((reporting) => reporting !== REPLICAS)).toEqual([]);
+  }, 120_000);
 
   it('are not lost when the replicas are replaced one by one', async () => {
     await restarted();
