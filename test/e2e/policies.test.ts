@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
+import { installOperator, OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
 import { withOperator } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
+const CHART = join(import.meta.dirname, '../../charts/tracing-operator');
 const exporters = [{ name: 'default', endpoint: 'http://collector.observability:4318' }];
 
 interface PodObject {
@@ -121,6 +124,83 @@ describe('policies', () => {
       ),
     );
   }, 120_000);
+
+  it('apply to the pods that they select, and of equals the oldest, then the first by name', async () => {
+    interface Made {
+      status?: { conditions?: { type: string; status: string }[] };
+    }
+    const read = async (name: string) => JSON.parse(await kubectl('get', 'tracingpolicy', name, '-o', 'json')) as Made;
+    const overlaps = (name: string) =>
+      until(`${name} does not say that it overlaps`, 10_000, async () => {
+        const { conditions = [] } = (await read(name)).status ?? {};
+        return conditions.some(({ type, status }) => type === 'Overlapping' && status === 'True');
+      });
+    const comesFrom = (name: string) => becomes('web', { source: `TracingPolicy ${namespace}/${name}` });
+    const selecting = (app: string) => ({ priority: 1, selector: { matchLabels: { app } }, exporters });
+
+    await apply(policy('m-oldest', { exporters }));
+    await comesFrom('m-oldest');
+    await apply(policy('selecting', selecting('web')));
+    await comesFrom('selecting');
+    await apply(policy('selecting', selecting('another')));
+    await comesFrom('m-oldest');
+    await kubectl('delete', 'tracingpolicy', 'selecting');
+
+    // Times of creation are whole seconds: two policies made at once are seldom of different ones.
+    const pair = {
+      apiVersion: 'v1',
+      kind: 'List',
+      items: ['z-later', 'a-later'].map((name) => policy(name, { exporters })),
+    };
+    const created = '{.items[*].metadata.creationTimestamp}';
+    const times = async () =>
+      (await kubectl('get', 'tracingpolicy', 'a-later', 'z-later', '-o', `jsonpath=${created}`)).split(' ');
+    do {
+      await kubectl('delete', 'tracingpolicy', 'a-later', 'z-later', '--ignore-not-found');
+      await apply(pair);
+    } while (new Set(await times()).size > 1);
+    for (const name of ['a-later', 'z-later', 'm-oldest']) await overlaps(name);
+    await comesFrom('m-oldest');
+    await kubectl('delete', 'tracingpolicy', 'm-oldest');
+    await comesFrom('a-later');
+    await kubectl('delete', 'tracingpolicy', 'a-later');
+    await comesFrom('z-later');
+    await kubectl('delete', 'tracingpolicy', 'z-later');
+    await becomes('web', { key: 'none' });
+  }, 120_000);
+
+  it('say so when a pod names one that is not there', async () => {
+    await apply(policy('team', { exporters }));
+    await kubectl('annotate', 'pod', 'web', 'tracing.acme/policy=missing');
+    const degraded = 'jsonpath={.status.conditions[?(@.type=="Degraded")].message}';
+    await until('the policy in force says nothing', 10_000, async () =>
+      (await kubectl('get', 'tracingpolicy', 'team', '-o', degraded)).includes('names missing'),
+    );
+    await becomes('web', { source: `TracingPolicy ${namespace}/team` });
+    await apply(policy('missing', { sampling: { ratio: 0.5 }, exporters }));
+    await becomes('web', { source: `TracingPolicy ${namespace}/missing` });
+    await kubectl('annotate', 'pod', 'web', 'tracing.acme/policy-');
+    await kubectl('delete', 'tracingpolicy', 'missing', 'team');
+    await becomes('web', { key: 'none' });
+  }, 60_000);
+
+  it('leave the rest to the default of the chart, where that has an exporter', async () => {
+    const { namespace: where, release } = OPERATOR;
+    const defaults = JSON.stringify({ sampling: { ratio: 0.7 }, exporters });
+    const values = ['--reuse-values', '--set-json', `defaultPolicy=${defaults}`, '--wait', '--timeout', '120s'];
+    try {
+      await cluster.run('helm', ['upgrade', release, CHART, '--namespace', where, ...values]);
+      await until('web has not come under the default', 30_000, async () => (await inForce('web')).ratio === 0.7);
+      expect(await inForce('web')).toMatchObject({ source: 'chart default', exporters: 1 });
+      await apply(policy('team', { sampling: { ratio: 0.2 }, exporters }));
+      await becomes('web', { source: `TracingPolicy ${namespace}/team`, ratio: 0.2 });
+      await kubectl('delete', 'tracingpolicy', 'team');
+      await becomes('web', { source: 'chart default' });
+    } finally {
+      await installOperator(cluster, images);
+    }
+    await until('web is still under the default', 30_000, async () => (await inForce('web')).key === 'none');
+  }, 300_000);
 
   it('are switched off everywhere by one cluster policy that overrides, and on again', async () => {
     await apply(policy('team', { sampling: { ratio: 0.2 }, exporters }));
