@@ -6,46 +6,46 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { CONFIGURATIONS } from '../../operator/serving/webhook-configuration.ts';
 import { until } from '../cluster/progress.ts';
 import { freePort } from '../servers/free-port.ts';
 import { makeNamespace } from './api-server.ts';
 import { CountingRelay } from './counting-relay.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../operator/main.ts');
-const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
 
 /** What replicas of an operator share: a namespace, and the webhook configuration that the chart would have made. */
 export interface Installation {
   namespace: string;
+  manifest: object;
   remove: () => Promise<void>;
 }
 
 export async function install(client: KubeClient): Promise<Installation> {
   const namespace = await makeNamespace(client);
-  await client.request('POST', CONFIGURATIONS, {
-    body: {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      metadata: { name: namespace.name },
-      webhooks: [
-        {
-          name: 'pods.tracing.acme',
-          clientConfig: { service: { namespace: namespace.name, name: 'operator', path: '/mutate' } },
-          admissionReviewVersions: ['v1'],
-          sideEffects: 'None',
-          failurePolicy: 'Ignore',
-          // Nobody serves it under that name: these replicas run beside the cluster, not in it.
-          namespaceSelector: { matchLabels: { 'example.com/none': 'none' } },
-          rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
-        },
-      ],
-    },
-  });
+  const manifest = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: namespace.name },
+    webhooks: [
+      {
+        name: 'pods.tracing.acme',
+        clientConfig: { service: { namespace: namespace.name, name: 'operator', path: '/mutate' } },
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        failurePolicy: 'Ignore',
+        // Nobody serves it under that name: these replicas run beside the cluster, not in it.
+        namespaceSelector: { matchLabels: { 'example.com/none': 'none' } },
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+      },
+    ],
+  };
+  await client.request('POST', CONFIGURATIONS, { body: manifest });
   const remove = async () => {
     await client.request('DELETE', `${CONFIGURATIONS}/${namespace.name}`);
     await namespace.delete();
   };
-  return { namespace: namespace.name, remove };
+  return { namespace: namespace.name, manifest, remove };
 }
 
 /** The real operator as a process of its own, which reaches the API server through a relay of its own. */
@@ -79,7 +79,7 @@ export class OperatorProcess {
     );
     const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
     const config = join(this.#folder, 'config.json');
-    const { namespace } = this.#installation;
+    const { namespace, manifest } = this.#installation;
     writeFileSync(join(this.#folder, 'token'), 'none');
     writeFileSync(
       config,
@@ -87,7 +87,7 @@ export class OperatorProcess {
         namespace,
         lease: 'operator',
         agent: { image: 'agent:test' },
-        webhook: { port: webhookPort, service: 'operator', configuration: namespace, secret: 'webhook' },
+        webhook: { port: webhookPort, service: 'operator', configuration: namespace, manifest, secret: 'webhook' },
         reports: {
           port: reportsPort,
           peers: 'peers',
