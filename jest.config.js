@@ -14,6 +14,8 @@ const base = {
 // two others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`): integration talks to
 // the API server, e2e runs pods.
 export default {
+  // No test is about speed: on a busy machine five seconds are soon over.
+  testTimeout: 60_000,
   projects: [
     {
       ...base,
