@@ -16,13 +16,15 @@ const HELP = `Measures the seconds from typing \`kubectl apply\` of a changed sa
 go on running: one, and the last of many. Beside it, what the same takes where a change needs new pods: from typing
 \`kubectl set env\` to the first request that a new pod serves (of many pods: until the rollout is over). All of it on a
 real cluster of its own, which is removed at the end.
-Adds live.ratio, live.ratio.worst, live.ratio.<N>pods and live.ratio.<N>pods.worst to test/bench/results.json.
+And the seconds from typing \`kubectl apply\` of the kill switch, a cluster policy with \`override: true, enabled: false\`, to
+the first request without tracing in the last of many pods; switching on again is not counted.
+Adds live.ratio, live.ratio.<N>pods, live.killswitch.<N>pods and the .worst of each to test/bench/results.json.
 
 Usage:
   node test/bench/live.ts [--runs 12] [--rollouts 3] [--pods 50] [--keep]
 
 Options:
-  --runs      changes of the ratio, 1 to 0 and 0 to 1 in turn
+  --runs      changes of the ratio, 1 to 0 and 0 to 1 in turn; of the kill switch, off and on in turn
   --rollouts  new rollouts, for comparison
   --pods      how many pods "many" are
   --keep      leave the cluster up; TRACING_CLUSTER_PURPOSE=bench node test/cluster/cli.ts down removes it
@@ -40,27 +42,33 @@ const ASK_MANY_MS = 100;
 // A pause of any length between changes: no change may keep step with the agent, which looks once a second.
 const PAUSE_MS = 2_000;
 
-/** Changes the ratio under running pods; resolves to the seconds until every one of them answered under it. */
-async function liveChanges(probes: Probes, runs: number, intervalMs: number): Promise<number[]> {
+/** Switches sampling in running pods off and on in turn; resolves to the seconds until every one of them answered so. */
+async function liveChanges(
+  probes: Probes,
+  runs: number,
+  intervalMs: number,
+  change: (sampled: boolean) => Promise<void>,
+): Promise<number[]> {
   const before = await probes.states();
   const watch = probes.watch(
     (await probes.pods()).map(({ url }) => url),
     intervalMs,
   );
-  const under = (ratio: number) =>
-    watch.until(`a ratio of ${ratio} is not in force`, TIMEOUT_MS, (answers) =>
-      answers.every(({ sampled }) => sampled === (ratio === 1)),
+  const all = (wanted: boolean) =>
+    watch.until(`not every pod has come to sampled: ${wanted}`, TIMEOUT_MS, (answers) =>
+      // null: not traced at all.
+      answers.every(({ sampled }) => (wanted ? sampled === true : sampled === false || sampled === null)),
     );
   const seconds: number[] = [];
   try {
-    await probes.setRatio(1);
-    await under(1);
+    await change(true);
+    await all(true);
     for (let run = 0; run < runs; run++) {
       await sleep(Math.random() * PAUSE_MS);
-      const ratio = run % 2;
+      const sampled = run % 2 === 1;
       const began = performance.now();
-      const applied = probes.setRatio(ratio).then(() => performance.now());
-      const took = (await Promise.all([under(ratio), applied])).map((at) => (at - began) / 1_000);
+      const applied = change(sampled).then(() => performance.now());
+      const took = (await Promise.all([all(sampled), applied])).map((at) => (at - began) / 1_000);
       seconds.push(took[0]!);
       announce(`  change ${run + 1} of ${runs}: ${took[0]!.toFixed(2)} s (kubectl itself ${took[1]!.toFixed(2)} s)`);
     }
@@ -70,6 +78,16 @@ async function liveChanges(probes: Probes, runs: number, intervalMs: number): Pr
   const changes = podChanges(before, await probes.states());
   if (changes.length > 0) throw new Error(`the pods are not the same any more: ${changes.join(', ')}`);
   return seconds;
+}
+
+/** Throws the kill switch under running pods; resolves to the seconds until none of them was traced. */
+async function switchedOff(probes: Probes, runs: number): Promise<number[]> {
+  try {
+    const seconds = await liveChanges(probes, runs, ASK_MANY_MS, (on) => probes.killSwitch(!on));
+    return seconds.filter((_, run) => run % 2 === 0);
+  } finally {
+    await probes.killSwitch(false);
+  }
 }
 
 /** Replaces the pods; resolves to the seconds until a new one answered, or, where there are many, all of them were new. */
@@ -111,23 +129,25 @@ async function measure(cluster: Cluster, settings: Settings): Promise<void> {
   const probes = new Probes(cluster, images.shop.ref);
   await step('starting a probe', { usually: '5 s' }, () => probes.deploy(1));
   const results: Result[] = [];
+  const setRatio = (sampled: boolean) => probes.setRatio(sampled ? 1 : 0);
   for (const pods of [1, settings.pods]) {
-    const many = pods === 1 ? '' : `.${pods}pods`;
+    const name = pods === 1 ? '' : `.${pods}pods`;
+    const interval = pods === 1 ? ASK_ONE_MS : ASK_MANY_MS;
+    const running = `${pods} running pod${pods > 1 ? 's' : ''}`;
     if (pods > 1) await step(`starting ${pods} probes`, { usually: '20 s' }, () => probes.scale(pods));
     await probes.settled(pods);
-    const [live, rolledOut] = await step(
-      `changing the ratio under ${pods} running pod${pods > 1 ? 's' : ''}`,
-      {},
-      async () =>
-        [
-          await liveChanges(probes, settings.runs, pods === 1 ? ASK_ONE_MS : ASK_MANY_MS),
-          await rollouts(probes, settings.rollouts, pods),
-        ] as const,
+    const live = await step(`changing the ratio under ${running}`, {}, () =>
+      liveChanges(probes, settings.runs, interval, setRatio),
     );
-    results.push(
-      result(`live.ratio${many}`, 's', median(live), median(rolledOut), settings.runs),
-      result(`live.ratio${many}.worst`, 's', Math.max(...live), Math.max(...rolledOut), settings.runs),
-    );
+    const switched =
+      pods === 1 ? [] : await step(`switching ${running} off`, {}, () => switchedOff(probes, settings.runs));
+    const rolledOut = await step('rolling out', {}, () => rollouts(probes, settings.rollouts, pods));
+    for (const [figure, seconds] of Object.entries({ ratio: live, killswitch: switched }))
+      if (seconds.length > 0)
+        results.push(
+          result(`live.${figure}${name}`, 's', median(seconds), median(rolledOut), seconds.length),
+          result(`live.${figure}${name}.worst`, 's', Math.max(...seconds), Math.max(...rolledOut), seconds.length),
+        );
   }
   process.stdout.write(table(results));
   writeResults(results);

@@ -8,6 +8,7 @@ import { Watch, watchArguments } from './watch.ts';
 const NAMESPACE = 'bench';
 const PROBE = 'probe';
 const WATCHER = 'watcher';
+const KILL_SWITCH = 'off';
 const PORT = 8080;
 const PROGRAM = readFileSync(new URL('./probe.cjs', import.meta.url), 'utf8');
 
@@ -54,6 +55,22 @@ export class Probes {
           // Without an exporter nothing is traced. Nobody listens there.
           exporters: [{ name: 'nowhere', protocol: 'http/protobuf', endpoint: 'http://127.0.0.1:9' }],
         },
+      },
+    ]);
+  }
+
+  /** Applies the cluster policy that switches tracing off in every namespace, or takes it away again. */
+  async killSwitch(off: boolean): Promise<void> {
+    if (!off) {
+      await this.#kubectl('delete', 'clustertracingpolicy', KILL_SWITCH, '--ignore-not-found');
+      return;
+    }
+    await this.#apply([
+      {
+        apiVersion: 'tracing.acme/v1alpha1',
+        kind: 'ClusterTracingPolicy',
+        metadata: { name: KILL_SWITCH },
+        spec: { enabled: false, override: true },
       },
     ]);
   }
