@@ -22,6 +22,7 @@ import {
   countNudge,
   countRequest,
   countReport,
+  forgetSpans,
   leaderMetric,
   queueMetrics,
   registry,
@@ -162,6 +163,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       if (pods.length > 0) summaryQueue.add(metadata.name);
     }
     store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
+    forgetSpans((name) => view.namespace(name) !== undefined);
   };
   let summaryTimer: NodeJS.Timeout | undefined;
   const rescope = () => scopeQueue.addAfter(webhook.configuration, SETTLE);

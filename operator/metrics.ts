@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { WebhookMetrics } from '../webhook/server.ts';
 import type { DropReason } from './events/recorder.ts';
 import type { QueueObserver } from './kube/workqueue.ts';
+import type { SpanCounts } from './reports/spans.ts';
 
 export const registry = new Registry();
 collectDefaultMetrics({ register: registry });
@@ -103,6 +104,19 @@ const eventsDropped = new Counter({
   labelNames: ['reason'],
   registers,
 });
+// Each replica counts what it was told itself: the sum over replicas is right.
+const spansExported = new Counter({
+  name: 'tracing_operator_spans_exported_total',
+  help: 'Spans that agents delivered, as they report; one that goes to two exporters counts twice',
+  labelNames: ['namespace'],
+  registers,
+});
+const spansDropped = new Counter({
+  name: 'tracing_operator_spans_dropped_total',
+  help: 'Spans that agents lost, as they report: the queue was full, the receiver did not take them, or the policy took the exporter away',
+  labelNames: ['namespace', 'reason'],
+  registers,
+});
 const leader = new Gauge({
   name: 'leader_election_master_status',
   help: 'Whether this replica leads: 1 or 0',
@@ -142,8 +156,27 @@ export function queueMetrics(name: string): QueueObserver {
   };
 }
 
+const SPAN_REASONS = ['queueFull', 'exportFailed', 'shutdown'] as const;
+const spanNamespaces = new Set<string>();
+
+export function countReport(namespace: string, spans: SpanCounts): void {
+  reportsTaken.inc();
+  spanNamespaces.add(namespace);
+  spansExported.inc({ namespace }, spans.exported);
+  for (const reason of SPAN_REASONS) spansDropped.inc({ namespace, reason }, spans[reason]);
+}
+
+/** A namespace that is gone is no longer listed: there may be any number of them in the life of a cluster. */
+export function forgetSpans(isThere: (namespace: string) => boolean): void {
+  for (const namespace of spanNamespaces) {
+    if (isThere(namespace)) continue;
+    spanNamespaces.delete(namespace);
+    spansExported.remove({ namespace });
+    for (const reason of SPAN_REASONS) spansDropped.remove({ namespace, reason });
+  }
+}
+
 export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ name }, leads ? 1 : 0);
 export const countDroppedEvents = (reason: DropReason, count: number): void => eventsDropped.inc({ reason }, count);
 export const countRequest = (method: string, code: number): void => requests.inc({ method, code: code || '<error>' });
 export const countNudge = (): void => nudged.inc();
-export const countReport = (): void => reportsTaken.inc();

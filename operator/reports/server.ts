@@ -1,7 +1,10 @@
 import express from 'express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
+import type { KeptReport } from './report.ts';
 import { reportSchema } from './report.ts';
+import type { SpanCounts } from './spans.ts';
+import { spansSince } from './spans.ts';
 import type { ReportStore } from './store.ts';
 import type { Identity } from './tokens.ts';
 
@@ -11,8 +14,8 @@ export interface ReportsOptions {
   /** Service account of the operator's own replicas, as a user name: they may read what this one was told. */
   peer: string;
   now: () => number;
-  /** Called for each report that was taken from an agent. */
-  onReport: () => void;
+  /** Called for each report that was taken from an agent, with what became of spans since the one before. */
+  onReport: (namespace: string, spans: SpanCounts) => void;
   logger: Logger;
 }
 
@@ -42,8 +45,9 @@ export function reportsApp({ store, identify, peer, now, onReport, logger }: Rep
         .send(`${issue?.path.join('.')}: ${issue?.message}\n`);
       return;
     }
-    store.put({ ...report.data, ...sender, receivedAt: now() });
-    onReport();
+    const kept: KeptReport = { ...report.data, ...sender, receivedAt: now() };
+    onReport(sender.namespace, spansSince(store.before(kept), kept));
+    store.put(kept);
     response.status(204).end();
   });
   server.get('/reports', async (request, response) => {

@@ -27,10 +27,7 @@ export class ReportStore {
 
   put(report: KeptReport): void {
     const processes = this.#pods.get(report.podUid) ?? [];
-    // Each container of a pod has a process 1.
-    const known = processes.find(
-      ({ report: { container, pid } }) => container === report.container && pid === report.pid,
-    );
+    const known = this.#find(report);
     const previous = known?.report;
     if (previous && previous.receivedAt >= report.receivedAt) return;
     const stored = { report: this.#compact(report), sequence: ++this.#sequence };
@@ -41,6 +38,11 @@ export class ReportStore {
       this.#pods.set(report.podUid, processes);
     }
     if (!previous || !isDeepStrictEqual(news(previous), news(report))) this.#onChange(report.namespace);
+  }
+
+  /** The last report of the process that this one is of. */
+  before(report: KeptReport): KeptReport | undefined {
+    return this.#find(report)?.report;
   }
 
   of(podUid: string): KeptReport[] {
@@ -65,6 +67,11 @@ export class ReportStore {
       // One is kept, however old: that there was one is known of the pod.
       if (heard.length < processes.length) this.#pods.set(podUid, heard.length > 0 ? heard : processes.slice(-1));
     }
+  }
+
+  #find({ podUid, container, pid }: KeptReport): Stored | undefined {
+    // Each container of a pod has a process 1.
+    return this.#pods.get(podUid)?.find(({ report }) => report.container === container && report.pid === pid);
   }
 
   /** The same report, with what it has in common with others kept once. */

@@ -196,6 +196,11 @@ describe('reports of agents', () => {
       'busy',
     );
     expect(well.workloads ?? []).toEqual([]);
+    // Over all replicas: each counts what it was told itself.
+    for (const metric of ['tracing_operator_spans_exported_total', 'tracing_operator_spans_dropped_total']) {
+      const counted = [...(await operatorMetric(cluster, metric)).values()].reduce((sum, count) => sum + count, 0);
+      expect({ metric, isCounted: counted > 0 }).toEqual({ metric, isCounted: true });
+    }
     await kubectl('delete', 'tracingpolicy/busy', 'pod/busy', 'pod/receiver');
   }, 260_000);
 
