@@ -114,6 +114,28 @@ const quickSemver: Plugin = {
   },
 };
 
+/**
+ * The instrumentation of router remembers the first of the two majors it meets and looks for its methods in the other too.
+ * A process may hold both (express 5 brings the second).
+ */
+const bothRouters: Plugin = {
+  name: 'both-routers',
+  setup(context) {
+    context.onLoad({ filter: /@opentelemetry\/instrumentation-router\/dist\/instrumentation\.mjs$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      const contents = text
+        .replace('this._constants ??=', 'this._constants =')
+        .replaceAll(
+          'isInternal(this.handle, instrumentation._constants)',
+          '[V1_CONSTANTS, V2_CONSTANTS].some((version) => isInternal(this.handle, version))',
+        );
+      if (contents.includes('_constants ??=') || !contents.includes('].some((version)'))
+        throw new Error(`${path} treats the majors of router in another way now: see whether this is still needed`);
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 const stdin = (contents: string): BuildOptions => ({ stdin: { contents, resolveDir: AGENT, loader: 'js' } });
 
 /** Bundles every piece of the agent. */
@@ -138,10 +160,14 @@ async function buildPieces(): Promise<Map<string, string>> {
   const shared = `import * as core from '@opentelemetry/core';
     import * as instrumentation from '@opentelemetry/instrumentation';
     export { satisfies } from ${JSON.stringify(join(ROOT, 'node_modules/@opentelemetry/instrumentation/dist/semver.mjs'))};
-    export { core, instrumentation };`;
+    import shimmer from ${JSON.stringify(join(ROOT, 'node_modules/@opentelemetry/instrumentation/dist/shimmer.mjs'))};
+    export { core, instrumentation, shimmer };`;
   pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS], [quickSemver]));
   for (const { name, package: from, className } of instrumentations) {
-    pieces.set(name, await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS]));
+    pieces.set(
+      name,
+      await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS], [bothRouters]),
+    );
   }
   return pieces;
 }

@@ -9,7 +9,7 @@ import { gateInstrumentation } from './gate.ts';
 import type { Patch } from './module-hook.ts';
 import { isTracer } from './other-tracers.ts';
 import { packageOf, readManifest, type Manifest } from './packages.ts';
-import { failed } from './report.ts';
+import { debugOnce, failed } from './report.ts';
 import { SeenLibraries, type Definition, type LibraryFacts } from './seen-libraries.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
@@ -64,7 +64,7 @@ export class Libraries {
         isEnabled: this.isEnabled,
         definitions: (instrumentation) => this.active.get(instrumentation)?.getModuleDefinitions(),
         version: (directory) => this.manifestOf(directory).version,
-        satisfies: (...values) => (this.piece('shared')['satisfies'] as LibraryFacts['satisfies'])(...values),
+        satisfies: (...values) => (this.shared()['satisfies'] as LibraryFacts['satisfies'])(...values),
         loadedFiles: () => Object.keys(nodeRequire.cache),
       },
       () => this.host.onSeen(),
@@ -140,6 +140,15 @@ export class Libraries {
     return exports;
   }
 
+  /** What all instrumentations share. */
+  private shared(): Record<string, unknown> {
+    const shared = this.piece('shared');
+    // A method that is not there to be patched would be told to the app's console.
+    const shimmer = shared['shimmer'] as (options: { logger(...words: unknown[]): void }) => void;
+    shimmer({ logger: (...words) => debugOnce(words.join(' ')) });
+    return shared;
+  }
+
   /** Takes back every patch that can be taken back, and makes no more. */
   stop(): void {
     this.stopped = true;
@@ -208,7 +217,7 @@ export class Libraries {
         return { Hook: NoHook };
       case '@opentelemetry/instrumentation':
       case '@opentelemetry/core':
-        return this.piece('shared')[id === '@opentelemetry/core' ? 'core' : 'instrumentation'];
+        return this.shared()[id === '@opentelemetry/core' ? 'core' : 'instrumentation'];
       default:
         return this.nodeRequire(id);
     }

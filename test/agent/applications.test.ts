@@ -92,6 +92,21 @@ const COMMANDS: Command[] = [
     ],
     spans: ['client', 'server'],
   },
+  {
+    name: 'newman',
+    args: () => [
+      ...[bin('newman/bin/newman.js'), 'run', 'collection.json', '--env-var', `target=${sink.url}`],
+      '--reporter-cli-no-summary',
+    ],
+    spans: ['client'],
+  },
+  { name: 'router 1 beside express 5', args: () => ['routers.cjs'], spans: ['client', 'server'] },
+  {
+    name: 'eleventy',
+    args: () => [bin('@11ty/eleventy/cmd.cjs'), '--input=pages', `--output=${join(scratch, 'eleventy')}`],
+    spans: [],
+  },
+  { name: 'eslint', args: () => [bin('eslint/bin/eslint.js'), '--config', 'lint.config.mjs', 'ask.cjs'], spans: [] },
   { name: 'tsc', args: () => [bin('typescript/bin/tsc'), '-p', '.'], spans: [] },
   { name: 'webpack', args: () => [bin('webpack-cli/bin/cli.js'), '--config', 'webpack.config.cjs'], spans: [] },
   { name: 'vite build', args: () => [bin('vite/bin/vite.js'), 'build', '--outDir', join(scratch, 'vite')], spans: [] },
@@ -147,6 +162,17 @@ const SERVERS: { name: string; args: (port: string) => string[]; path: string }[
       scratch,
     ],
     path: '/',
+  },
+  {
+    name: 'local-web-server',
+    args: (port) => [bin('local-web-server/bin/cli.js'), '--port', port, '--hostname', '127.0.0.1', '--directory', app],
+    path: '/index.html',
+  },
+  { name: 'peerjs', args: (port) => [bin('peer/dist/bin/peerjs.js'), '--port', port], path: '/' },
+  {
+    name: 'tiddlywiki',
+    args: (port) => [bin('tiddlywiki/tiddlywiki.js'), 'wiki', '--listen', `port=${port}`, 'host=127.0.0.1'],
+    path: '/status',
   },
   {
     name: 'node-red',

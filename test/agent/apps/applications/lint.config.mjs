@@ -1,0 +1,1 @@
+export default [{ rules: { 'prefer-const': 'error', 'no-console': 'error' } }];
