@@ -28,7 +28,7 @@ beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'tracing-applications-'));
   // Not a file of ours to compile: it belongs to the app's own TypeScript.
   writeFileSync(join(app, 'ask.ts'), TYPED);
-}, 180_000);
+}, 600_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 beforeEach(async () => {
   sink = await Sink.start();
