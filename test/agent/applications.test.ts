@@ -56,7 +56,7 @@ async function freePort(): Promise<string> {
 
 /** Output without what differs between any two runs. */
 const steady = (text: string): string =>
-  text.replaceAll(/\d+(\.\d+)?\s?m?s\b/g, 'TIME').replaceAll(/\(node:\d+\)/g, '(node:PID)');
+  text.replaceAll(/\d+(\.\d+)?\s?(m?s|seconds)\b/g, 'TIME').replaceAll(/\(node:\d+\)/g, '(node:PID)');
 
 interface Command {
   name: string;
