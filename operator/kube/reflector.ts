@@ -39,6 +39,11 @@ interface WatchEvent<T> {
 }
 
 const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+/**
+ * Objects in one answer to a list. A page is in memory as text and parsed, and whole pods are 10 kB each: with pages of 500
+ * a start would take more memory than all that is kept.
+ */
+const PAGE = 100;
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**
@@ -146,7 +151,7 @@ export class Reflector<T extends KubeObject> {
     do {
       const page: { metadata: { resourceVersion: string; continue?: string }; items: T[] | null } =
         await client.request('GET', path, {
-          query: { labelSelector, fieldSelector, limit: 500, continue: next },
+          query: { labelSelector, fieldSelector, limit: PAGE, continue: next },
           accept: metadataOnly ? `${PARTIAL_LIST},application/json` : 'application/json',
           signal: this.#stop.signal,
         });

@@ -9,6 +9,7 @@ import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject, ReflectorOptions } from '../kube/reflector.ts';
 import { Reflector } from '../kube/reflector.ts';
+import { Shared } from '../shared.ts';
 
 export interface PodMeta extends KubeObject {
   metadata: KubeObject['metadata'] & {
@@ -251,28 +252,32 @@ function facts({ metadata, status }: PodMeta): unknown[] {
 
 const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION];
 
+/** What the pods of a workload have in common is kept once. */
+const shared = new Shared();
+
 /** Keeps of a pod what resolution and nudging need: thousands of them are held. */
 function prunePod({ metadata, status }: PodMeta): PodMeta {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
   const { labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
   const owner = ownerReferences?.find(({ controller }) => controller);
+  const kept = KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
   return {
     metadata: {
       name,
-      namespace,
+      namespace: shared.of(namespace),
       uid,
       resourceVersion,
-      creationTimestamp,
-      annotations: Object.fromEntries(
-        KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]),
-      ),
-      ...(labels && { labels }),
+      creationTimestamp: shared.of(creationTimestamp),
+      annotations: shared.of(Object.fromEntries(kept) as Record<string, string>),
+      ...(labels && { labels: shared.of(labels) }),
       ...(deletionTimestamp && { deletionTimestamp }),
       ...(owner && {
-        ownerReferences: [{ apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name, controller: true }],
+        ownerReferences: shared.of([
+          { apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name, controller: true },
+        ]),
       }),
     },
-    ...(status?.phase && { status: { phase: status.phase } }),
+    ...(status?.phase && { status: shared.of({ phase: status.phase }) }),
   };
 }
 

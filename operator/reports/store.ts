@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Shared } from '../shared.ts';
 import type { KeptReport } from './report.ts';
-import { Shared } from './shared.ts';
 
 /** Processes of a pod that are remembered; whoever begins more makes us forget the one that was silent longest. */
 const PROCESSES = 64;
@@ -51,8 +51,11 @@ export class ReportStore {
 
   /** Reports that came after a sequence number of this store, and the number to ask with next time. */
   since(sequence: number): { sequence: number; reports: KeptReport[] } {
-    const stored = [...this.#pods.values()].flat();
-    const reports = stored.filter((each) => each.sequence > sequence).map(({ report }) => report);
+    const reports: KeptReport[] = [];
+    // Asked by each replica every two seconds: no copy is made of what is kept of thousands of pods.
+    if (sequence !== this.#sequence)
+      for (const processes of this.#pods.values())
+        for (const each of processes) if (each.sequence > sequence) reports.push(each.report);
     return { sequence: this.#sequence, reports };
   }
 
