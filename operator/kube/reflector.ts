@@ -40,10 +40,10 @@ interface WatchEvent<T> {
 
 const PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 /**
- * Objects in one answer to a list. A page is in memory as text and parsed, and whole pods are 10 kB each: with pages of 500
- * a start would take more memory than all that is kept.
+ * Objects in one answer to a list. A page is in memory as text and parsed, and whole pods are 10 kB each: pages of 500 made
+ * a start take more memory than all that is kept needs. Smaller ones than these only take longer.
  */
-const PAGE = 100;
+const PAGE = 250;
 const PARTIAL_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**
