@@ -150,3 +150,36 @@ describe('clusterTracingPolicySpec', () => {
     expect(tracingPolicySpec.parse({ agent })).toEqual({});
   });
 });
+
+/** As they were stored under the definitions of a release: what was taken once is read for as long as its version is served. */
+describe('a policy that was stored before a field was added, or after it was taken away again,', () => {
+  const stored = {
+    selector: { matchLabels: { app: 'web' } },
+    priority: 10,
+    injection: 'OptIn',
+    sampling: { ratio: 0.5 },
+    exporters: [
+      {
+        name: 'default',
+        protocol: 'grpc',
+        endpoint: 'http://collector:4317',
+        headers: [{ name: 'x-tenant', value: 'shop' }],
+      },
+    ],
+    propagators: ['tracecontext', 'b3'],
+    resource: { attributes: { 'deployment.environment.name': 'test' } },
+  };
+
+  it.each([
+    ['of the first release', stored, stored],
+    ['with nothing in it', {}, {}],
+    ['with a field that nobody knows', { ...stored, sampling: { ratio: 0.5, later: true }, later: {} }, stored],
+  ])('%s, is read', (_name, spec, read) => {
+    expect(tracingPolicySpec.parse(spec)).toEqual(read);
+    expect(clusterTracingPolicySpec.parse({ ...spec, namespaceSelector: {}, override: true })).toEqual({
+      ...read,
+      namespaceSelector: {},
+      override: true,
+    });
+  });
+});
