@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../progress.ts';
 
 const ROOT = '/sys/fs/cgroup';
 
@@ -16,9 +17,20 @@ export function makeCgroup(name: string): void {
   for (const hierarchy of hierarchies()) mkdirSync(join(hierarchy, name), { recursive: true });
 }
 
-/** Removes the group and all below it. Its processes must have ended. */
-export function removeCgroup(name: string): void {
-  for (const hierarchy of hierarchies()) removeTree(join(hierarchy, name));
+/**
+ * Removes the group and all below it. Its processes must have ended; the kernel may take a moment longer to let go of the
+ * groups of many.
+ */
+export async function removeCgroup(name: string): Promise<void> {
+  await until(`the control group ${name} is busy: it could not be removed`, 20_000, () => {
+    try {
+      for (const hierarchy of hierarchies()) removeTree(join(hierarchy, name));
+      return Promise.resolve(true);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      return Promise.resolve(false);
+    }
+  });
 }
 
 /** A control group is removed by rmdir, its groups first; its files go with it. */

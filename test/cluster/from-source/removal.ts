@@ -16,7 +16,7 @@ export async function removeCluster(names: Names): Promise<void> {
   if (node !== undefined) await kill(node.pid);
   for (const pid of processesInNetwork(names)) if (isInNetwork(pid, names)) await kill(pid);
   await removeNetwork(names);
-  removeCgroup(names.cluster);
+  await removeCgroup(names.cluster);
   rmSync(names.runDir, { recursive: true, force: true });
 }
 
