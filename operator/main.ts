@@ -83,7 +83,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const view = new ClusterView(client, config.defaultPolicy, logger);
   const { namespace, webhook, reports } = config;
   const serviceName = `${webhook.service}.${namespace}.svc`;
-  const store = new ReportStore();
+  const store = new ReportStore(Date.now());
   const tokens = new Tokens(client, Date.now);
   const reporting = () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca: serving.authorities });
   const peers = new Peers({

@@ -65,7 +65,7 @@ export class Peers implements Part {
     const since = this.#seen.get(address) ?? 0;
     const { sequence, reports } = await this.#get(address, since);
     for (const report of reports) this.#options.store.put(report);
-    // A lower number than before: it has started anew, and is asked for everything.
+    // A lower number than before: it has started anew, and its clock was set back. It is asked for everything.
     this.#seen.set(address, sequence < since ? 0 : sequence);
   }
 

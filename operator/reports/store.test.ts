@@ -15,7 +15,7 @@ const kept = (store: ReportStore, podUid = 'uid-a') =>
 
 describe('the store of reports', () => {
   it('keeps the last report of each process, and tells containers that all have a process 1 apart', () => {
-    const store = new ReportStore();
+    const store = new ReportStore(0);
     store.put(report(1));
     store.put(report(2, { container: 'sidecar' }));
     store.put(report(3, { pid: 20 }));
@@ -25,7 +25,7 @@ describe('the store of reports', () => {
   });
 
   it('keeps what a report says', () => {
-    const store = new ReportStore();
+    const store = new ReportStore(0);
     const full = report(1, { failure: 'x', problems: ['p'], exporters: [{ ...exporter, trouble: 't' }] });
     store.put(full);
     expect(store.of('uid-a')).toEqual([full]);
@@ -34,9 +34,18 @@ describe('the store of reports', () => {
     expect(store.since(sequence).reports).toEqual([]);
   });
 
+  it('gives all it was told to who knows the numbers of the process before it', () => {
+    const before = new ReportStore(1_000);
+    for (let i = 1; i <= 20; i++) before.put(report(i));
+    const { sequence } = before.since(0);
+    const after = new ReportStore(1_001);
+    after.put(report(30));
+    expect(after.since(sequence).reports).toEqual([report(30)]);
+  });
+
   describe('says that there is something new', () => {
     const changes = (before: Partial<KeptReport>, after: Partial<KeptReport>): number => {
-      const store = new ReportStore();
+      const store = new ReportStore(0);
       store.put(report(1, before));
       let calls = 0;
       store.onChange(() => calls++);
@@ -69,7 +78,7 @@ describe('the store of reports', () => {
   });
 
   it('keeps once what many pods say', () => {
-    const store = new ReportStore();
+    const store = new ReportStore(0);
     // As JSON.parse makes them: equal, and none the same.
     for (const pod of ['a', 'b']) store.put(structuredClone(report(1, { pod, podUid: pod, problems: ['p'] })));
     const [a, b] = ['a', 'b'].map((uid) => store.of(uid)[0]!);
@@ -80,7 +89,7 @@ describe('the store of reports', () => {
   });
 
   it('does not grow with the processes that a pod invents', () => {
-    const store = new ReportStore();
+    const store = new ReportStore(0);
     for (let pid = 1; pid <= 1_000; pid++) store.put(report(pid, { pid }));
     const pids = store.of('uid-a').map(({ pid }) => pid);
     expect(pids).toHaveLength(64);
@@ -88,7 +97,7 @@ describe('the store of reports', () => {
   });
 
   it('forgets pods that are gone and processes that are silent, but not that there was one', () => {
-    const store = new ReportStore();
+    const store = new ReportStore(0);
     store.put(report(1, { podUid: 'gone' }));
     store.put(report(1, { podUid: 'silent' }));
     store.put(report(2, { podUid: 'silent', pid: 2 }));

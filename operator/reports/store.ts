@@ -17,8 +17,16 @@ interface Stored {
 export class ReportStore {
   readonly #pods = new Map<string, Stored[]>();
   readonly #shared = new Shared();
-  #sequence = 0;
+  #sequence: number;
   #onChange: (namespace: string) => void = () => {};
+
+  /**
+   * @param startedAt milliseconds since 1970. Sequence numbers begin there, a thousand to the millisecond: a replica that is
+   *   started again at its old address never gives a number that others have had from it before.
+   */
+  constructor(startedAt: number) {
+    this.#sequence = startedAt * 1000;
+  }
 
   /** Called with the namespace of each report that says something new: not for one in which only numbers differ. */
   onChange(listener: (namespace: string) => void): void {
