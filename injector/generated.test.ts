@@ -8,8 +8,8 @@ import type { Container, EnvVar, Pod } from './pod.ts';
 import { quantity } from './quantity.ts';
 import { resolve } from './resolve.ts';
 
-/** Pods as nobody would write them: whatever they have, injection must keep it. `GENERATED_PODS=20000` makes more of them. */
-const RUNS = Number(process.env['GENERATED_PODS'] ?? 2000);
+/** Pods as nobody would write them: whatever they have, injection must keep it. `make test` makes 2,000 of them, `make soak` 20,000. */
+const RUNS = Number(process.env['GENERATED_PODS'] ?? 300);
 
 const options: InjectOptions = {
   agentImage: 'agent:1',
