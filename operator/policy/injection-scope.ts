@@ -5,6 +5,7 @@ import { selectsNamespace } from '../../injector/resolve.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
+import { CONFIGURATIONS } from '../serving/webhook-configuration.ts';
 import type { ClusterView } from './cluster-view.ts';
 
 interface Requirement {
@@ -33,7 +34,6 @@ export interface InjectionScopeOptions {
 }
 
 const FIELD_MANAGER = 'tracing-operator-scope';
-const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
 /** The chart's webhook for pods, from which ours differs in the pods it is sent. */
 const LIKE = 'pods.tracing.acme';
 const WEBHOOK = 'policies.tracing.acme';

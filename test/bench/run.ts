@@ -56,7 +56,7 @@ const PARTS: readonly Part[] = [
   {
     name: 'operator',
     what: 'the operator in a cluster of 1,000 namespaces and 10,000 pods',
-    usually: '6 min',
+    usually: '10 min',
     figures: /^operator\./,
   },
 ];
