@@ -32,7 +32,7 @@ const schema = z.strictObject({
     port: z.int().default(9444),
     /** Port of the Service in front of it. */
     servicePort: z.int().default(8443),
-    /** Headless Service that names every replica. */
+    /** DNS name of every replica. */
     peers: z.string().min(1),
     /** File with a token of our own, for the audience of reports. */
     token: z.string().min(1),

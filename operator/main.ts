@@ -88,7 +88,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const reporting = () => ({ url: `https://${serviceName}:${reports.servicePort}/reports`, ca: serving.authorities });
   const peers = new Peers({
     store,
-    host: `${reports.peers}.${namespace}.svc`,
+    host: reports.peers,
     serverName: serviceName,
     port: reports.port,
     ca: () => serving.authorities,

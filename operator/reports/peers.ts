@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import https from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Part } from '../manager.ts';
 import type { KeptReport } from './report.ts';
@@ -7,7 +8,7 @@ import type { ReportStore } from './store.ts';
 
 export interface PeersOptions {
   store: ReportStore;
-  /** Headless Service that names all replicas. */
+  /** DNS name of all replicas, also of those that start or end. */
   host: string;
   /** Name in the certificate that all of them serve. */
   serverName: string;
@@ -16,35 +17,43 @@ export interface PeersOptions {
   ca: () => string;
   /** Our own token for their eyes; renewed by the kubelet, so read anew each time. */
   token: () => string;
+  /** Milliseconds that a start waits for others. */
+  patience?: number;
   logger: Logger;
 }
 
 const INTERVAL = 2_000;
+/** Until the first round that left nothing out. */
+const FIRST = { interval: 250, patience: 15_000 };
 
 /**
  * Keeps this replica's reports complete: agents tell whichever replica their connection leads to, and each replica asks the
- * others every two seconds what they were told since. So whoever leads next has all of it already, and a replica that
- * starts has it after one round.
+ * others every two seconds what they were told since. So whoever leads next has all of it already. A replica that starts
+ * has not started before it knows what the others know: a rollout ends one replica after the other as soon as new ones are
+ * ready, and agents do not report again soon.
  */
 export class Peers implements Part {
   readonly name = 'peers';
-  readonly #options: PeersOptions;
+  readonly #options: Required<PeersOptions>;
   readonly #seen = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: PeersOptions) {
-    this.#options = options;
+    this.#options = { patience: FIRST.patience, ...options };
   }
 
-  start(): void {
-    const round = async (): Promise<void> => {
-      await this.#round().catch((error: unknown) =>
-        this.#options.logger.warn({ error: String(error) }, 'other replicas cannot be found'),
-      );
-      if (!this.#stopped) this.#timer = setTimeout(() => void round(), INTERVAL);
-    };
-    void round();
+  /** Resolves after a round that left nothing out, or when that has taken too long. */
+  async start(): Promise<void> {
+    const began = performance.now();
+    while (!this.#stopped && !(await this.#round())) {
+      if (performance.now() - began > this.#options.patience) {
+        this.#options.logger.warn('started without what other replicas were told');
+        break;
+      }
+      await sleep(FIRST.interval);
+    }
+    this.#again();
   }
 
   stop(): void {
@@ -52,13 +61,27 @@ export class Peers implements Part {
     clearTimeout(this.#timer);
   }
 
-  async #round(): Promise<void> {
-    const addresses = (await lookup(this.#options.host, { all: true })).map(({ address }) => address);
+  #again(): void {
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#round().then(() => this.#again()), INTERVAL);
+  }
+
+  /** @returns whether nobody was left out. */
+  async #round(): Promise<boolean> {
+    const { host, logger } = this.#options;
+    let addresses: string[];
+    try {
+      addresses = (await lookup(host, { all: true })).map(({ address }) => address);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'other replicas cannot be found');
+      return false;
+    }
     for (const address of this.#seen.keys()) if (!addresses.includes(address)) this.#seen.delete(address);
     const results = await Promise.allSettled(addresses.map((address) => this.#ask(address)));
-    for (const result of results)
-      if (result.status === 'rejected')
-        this.#options.logger.warn({ error: String(result.reason) }, 'a replica did not say what it was told');
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    // Nobody listens there: one that has just begun, or is at its end, and has nothing to tell.
+    const left = failures.filter((error) => (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED');
+    for (const error of left) logger.warn({ error: String(error) }, 'a replica did not say what it was told');
+    return left.length === 0;
   }
 
   async #ask(address: string): Promise<void> {

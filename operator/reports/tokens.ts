@@ -49,8 +49,9 @@ export class Tokens {
     });
     const identity =
       status?.authenticated && status.audiences?.includes(REPORT_AUDIENCE) ? whose(status.user) : undefined;
-    // A bad token is remembered for a minute, so that whoever sends it again and again costs no request each.
-    const until = identity ? Math.min(endOf(token), this.#now() + 3_600_000) : this.#now() + 60_000;
+    // A bad token is remembered too, so that whoever sends it again and again costs no request each; not for long, as the
+    // API server may not know of a pod yet.
+    const until = this.#now() + (identity ? Math.min(endOf(token) - this.#now(), 3_600_000) : 10_000);
     if (this.#known.size >= KEPT) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(hash, { identity, until });
     return identity;
