@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { REPORT_AUDIENCE } from '../../injector/names.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { CONFIGURATIONS } from '../../operator/serving/webhook-configuration.ts';
 import { until } from '../cluster/progress.ts';
@@ -18,6 +19,8 @@ const MAIN = resolve(import.meta.dirname, '../../operator/main.ts');
 export interface Installation {
   namespace: string;
   manifest: object;
+  /** With which replicas ask each other. */
+  token: string;
   remove: () => Promise<void>;
 }
 
@@ -41,11 +44,22 @@ export async function install(client: KubeClient): Promise<Installation> {
     ],
   };
   await client.request('POST', CONFIGURATIONS, { body: manifest });
+  const accounts = `/api/v1/namespaces/${namespace.name}/serviceaccounts`;
+  await client.request('POST', accounts, {
+    body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'operator' } },
+  });
+  const { status } = await client.request<{ status: { token: string } }>('POST', `${accounts}/operator/token`, {
+    body: {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { audiences: [REPORT_AUDIENCE], expirationSeconds: 3_600 },
+    },
+  });
   const remove = async () => {
     await client.request('DELETE', `${CONFIGURATIONS}/${namespace.name}`);
     await namespace.delete();
   };
-  return { namespace: namespace.name, manifest, remove };
+  return { namespace: namespace.name, manifest, token: status.token, remove };
 }
 
 /** The real operator as a process of its own, which reaches the API server through a relay of its own. */
@@ -79,8 +93,8 @@ export class OperatorProcess {
     );
     const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
     const config = join(this.#folder, 'config.json');
-    const { namespace, manifest } = this.#installation;
-    writeFileSync(join(this.#folder, 'token'), 'none');
+    const { namespace, manifest, token } = this.#installation;
+    writeFileSync(join(this.#folder, 'token'), token);
     writeFileSync(
       config,
       JSON.stringify({
@@ -90,7 +104,7 @@ export class OperatorProcess {
         webhook: { port: webhookPort, service: 'operator', configuration: namespace, manifest, secret: 'webhook' },
         reports: {
           port: reportsPort,
-          peers: 'peers',
+          peers: 'localhost',
           token: join(this.#folder, 'token'),
           serviceAccount: 'operator',
         },
