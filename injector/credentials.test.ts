@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Exporter } from '../crds/exporter.ts';
-import { credentialPaths, credentialsVolume, withPaths } from './credentials.ts';
+import { credentialPaths, credentialsVolume, documentFiles, mountedCredentials, withPaths } from './credentials.ts';
 
 const secretKeyRef = (name: string, key: string) => ({ secretKeyRef: { name, key } });
 const exporter: Exporter = {
@@ -49,6 +49,21 @@ describe('the volume', () => {
         },
       },
     ]);
+  });
+
+  it('tells afterwards which files a pod was made with', () => {
+    const paths = credentialPaths([exporter]);
+    const spec = { containers: [], volumes: [{ name: 'own', emptyDir: {} }, credentialsVolume(paths)] };
+    expect(mountedCredentials(spec)).toEqual(paths);
+    expect(mountedCredentials({ containers: [] })).toEqual([]);
+    const exporters = [{ name: 'default', protocol: 'http/protobuf', endpoint: '', ...withPaths(exporter) } as const];
+    const document = {
+      key: '',
+      revision: '',
+      source: '',
+      spec: { sampling: { ratio: 1 }, exporters, propagators: [], resource: { attributes: {} } },
+    };
+    expect(documentFiles(document).sort()).toEqual([...paths].sort());
   });
 
   it('is bounded, and keeps what comes first', () => {

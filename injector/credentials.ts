@@ -1,6 +1,7 @@
 import type { Exporter, SecretKeyRef } from '../crds/exporter.ts';
 import * as names from './names.ts';
-import type { DocumentExporter } from './policy-document.ts';
+import type { Pod } from './pod.ts';
+import type { DocumentExporter, PolicyDocument } from './policy-document.ts';
 
 /** A file that an exporter needs, by its path below `CREDENTIALS_DIR`: `secret/NAME/KEY` or `config-map/NAME/KEY`. */
 export type CredentialPath = string;
@@ -44,6 +45,28 @@ export function credentialPaths(exporters: readonly Exporter[]): CredentialPath[
     for (const path of Object.values(tls ?? {})) paths.add(path);
   }
   return [...paths].slice(0, MOST);
+}
+
+/** The files that a policy as a process gets it needs. */
+export function documentFiles(document: PolicyDocument | undefined): CredentialPath[] {
+  return (document?.spec.exporters ?? []).flatMap(({ headers, tls }) => [
+    ...headers.flatMap((header) => ('file' in header ? [header.file] : [])),
+    ...Object.values(tls ?? {}),
+  ]);
+}
+
+/** For people: `key token of Secret collector`. */
+export function describeFile(path: CredentialPath): string {
+  const [kind, name, key] = path.split('/');
+  return `key ${key} of ${kind === 'secret' ? 'Secret' : 'ConfigMap'} ${name}`;
+}
+
+/** The files that a pod was made with: those of the volume above. */
+export function mountedCredentials(spec: Pod['spec'] | undefined): CredentialPath[] {
+  const volume = spec?.volumes?.find(({ name }) => name === names.CREDENTIALS_VOLUME) as
+    ReturnType<typeof credentialsVolume> | undefined;
+  const sources = (volume?.projected?.sources ?? []) as Record<string, { items?: { path: string }[] }>[];
+  return sources.flatMap((source) => Object.values(source).flatMap(({ items = [] }) => items.map(({ path }) => path)));
 }
 
 /**

@@ -3,7 +3,10 @@ import type { Logger } from 'pino';
 import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
+import type { CredentialPath } from '../../injector/credentials.ts';
+import { mountedCredentials } from '../../injector/credentials.ts';
 import * as names from '../../injector/names.ts';
+import type { Pod } from '../../injector/pod.ts';
 import type { DefaultPolicy, Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -23,6 +26,8 @@ export interface PodMeta extends KubeObject {
   };
   /** Present for injected pods, which are watched as a whole. */
   status?: { phase?: string };
+  /** Files that exporters may need and that it was made with, where there are any. */
+  credentials?: CredentialPath[];
 }
 
 export interface NamespaceMeta extends KubeObject {
@@ -256,10 +261,11 @@ const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.PO
 const shared = new Shared();
 
 /** Keeps of a pod what resolution and nudging need: thousands of them are held. */
-function prunePod({ metadata, status }: PodMeta): PodMeta {
+function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'>>): PodMeta {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
   const { labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
   const owner = ownerReferences?.find(({ controller }) => controller);
+  const credentials = mountedCredentials(spec);
   const kept = KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
   return {
     metadata: {
@@ -278,6 +284,7 @@ function prunePod({ metadata, status }: PodMeta): PodMeta {
       }),
     },
     ...(status?.phase && { status: shared.of({ phase: status.phase }) }),
+    ...(credentials.length > 0 && { credentials: shared.of(credentials) }),
   };
 }
 

@@ -89,6 +89,30 @@ describe('the summary of a namespace', () => {
     expect(summary.get('ClusterTracingPolicy base')).toMatchObject({ overlaps, pods: { matched: 0 } });
   });
 
+  it("counts pods as outdated that are older than the policy's use of a Secret", () => {
+    const secret = (name: string): TracingPolicySpec => ({
+      exporters: [
+        {
+          name: 'main',
+          endpoint: 'https://collector.example:4318',
+          headers: [{ name: 'authorization', valueFrom: { secretKeyRef: { name, key: 'token' } } }],
+        },
+      ],
+    });
+    const namespaced = [policy('p', secret('new'))];
+    const mark = policyMark(resolve({ namespaced, cluster: [], defaults: {} }, { namespace: 'shop' }).document);
+    const made = (name: string, with_: string) => pod(name, asked, { credentials: [`secret/${with_}/token`] });
+    const injected = [made('a', 'old'), made('b', 'new'), pod('c', asked)];
+    const found = sum({ namespaced, injected, reports: { a: [mark], b: [mark], c: [mark] } });
+    expect(found.get('TracingPolicy shop/p')).toMatchObject({
+      pods: { current: 1, outdated: 2, reporting: 3 },
+      workloads: [
+        { name: 'a', reason: 'Outdated', message: expect.stringContaining('key token of Secret new: restart it') },
+        { name: 'c', reason: 'Outdated' },
+      ],
+    });
+  });
+
   describe('goes by what agents report', () => {
     const mark = policyMark(
       resolve({ namespaced: [policy('p')], cluster: [], defaults: {} }, { namespace: 'shop' }).document,

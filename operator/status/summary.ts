@@ -1,6 +1,8 @@
 import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
 import { WORKLOAD_MESSAGE } from '../../crds/tracing-policy.ts';
+import { describeFile, documentFiles } from '../../injector/credentials.ts';
 import { isAsked } from '../../injector/inject.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolver } from '../../injector/resolve.ts';
@@ -74,7 +76,7 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
 
     summary.pods.matched++;
     const reports = injected ? facts.reports(pod.metadata.uid) : [];
-    const state = injected ? stateOf(pod, policyMark(resolution.document), reports, facts) : MISSING;
+    const state = injected ? stateOf(pod, resolution.document, reports, facts) : MISSING;
     summary.pods[state.count]++;
     if (injected && state.count !== 'noAgentReport') summary.pods.injected++;
     if (state.count === 'current' || state.count === 'outdated') summary.pods.reporting++;
@@ -105,16 +107,23 @@ const MISSING: State = {
 
 function stateOf(
   pod: PodMeta,
-  wanted: { key: string; revision: string },
+  document: PolicyDocument | undefined,
   all: KeptReport[],
   { now, listeningSince }: NamespaceFacts,
 ): State {
   const fresh = lately(all, now);
+  const wanted = policyMark(document);
   const failure = fresh.find((report) => report.failure !== undefined)?.failure;
   if (failure !== undefined) return { count: 'failed', reason: 'AgentFailed', message: failure };
   if (fresh.length > 0) {
     const behind = fresh.find(({ key, revision }) => key !== wanted.key || revision !== wanted.revision);
-    if (!behind) return { count: 'current' };
+    if (!behind) {
+      // It knows of the change, and cannot follow it: volumes of a pod are what they were when it was made.
+      const absent = documentFiles(document).filter((path) => !pod.credentials?.includes(path));
+      if (absent.length === 0) return { count: 'current' };
+      const message = `older than the policy's use of ${absent.map(describeFile).join(', ')}: restart it, e.g. kubectl rollout restart`;
+      return { count: 'outdated', reason: 'Outdated', message };
+    }
     const message = `a process acts on ${behind.key} ${behind.revision}, not on ${wanted.key} ${wanted.revision}`;
     return { count: 'outdated', reason: 'Outdated', message };
   }

@@ -19,6 +19,21 @@ describe('a header from a Secret', () => {
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
   const apply = (item: unknown) =>
     cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  const policy = (secret: string) => ({
+    apiVersion: 'tracing.acme/v1alpha1',
+    kind: 'TracingPolicy',
+    metadata: { name: 'default' },
+    spec: {
+      exporters: [
+        {
+          name: 'default',
+          endpoint: `http://receiver.${namespace}:4318`,
+          headers: [{ name: 'authorization', valueFrom: { secretKeyRef: { name: secret, key: 'authorization' } } }],
+        },
+      ],
+    },
+  });
+  const counts = () => kubectl('get', 'tracingpolicy', 'default', '-o', 'jsonpath={.status.pods}{.status.workloads}');
   const degraded = () =>
     kubectl(
       ...['get', 'tracingpolicy', 'default', '-o'],
@@ -42,22 +57,7 @@ describe('a header from a Secret', () => {
       metadata: { name: 'receiver' },
       spec: { selector: { app: 'receiver' }, ports: [{ port: 4318 }] },
     });
-    await apply({
-      apiVersion: 'tracing.acme/v1alpha1',
-      kind: 'TracingPolicy',
-      metadata: { name: 'default' },
-      spec: {
-        exporters: [
-          {
-            name: 'default',
-            endpoint: `http://receiver.${namespace}:4318`,
-            headers: [
-              { name: 'authorization', valueFrom: { secretKeyRef: { name: 'collector', key: 'authorization' } } },
-            ],
-          },
-        ],
-      },
-    });
+    await apply(policy('collector'));
     await kubectl('wait', 'pod/receiver', '--for=condition=Ready', '--timeout=60s');
   }, 180_000);
 
@@ -101,4 +101,21 @@ describe('a header from a Secret', () => {
     await until('the header does not arrive', 60_000, async () => (await got()).includes('got Bearer token-1'));
     expect(await got()).not.toContain('undefined');
   }, 150_000);
+
+  it('is asked for in vain by pods older than its name in the policy: they are outdated until they are made anew', async () => {
+    await kubectl('create', 'secret', 'generic', 'other', '--from-literal=authorization=Bearer token-2');
+    await apply(policy('other'));
+    await until('the pod is not outdated', 150_000, async () =>
+      /"outdated":1.*older than the policy's use of key authorization of Secret other: restart it/.test(await counts()),
+    );
+    await kubectl('delete', 'pod', 'second');
+    await apply(
+      nodePod(images.shop.ref, 'third', {
+        annotations: { 'tracing.acme/inject': 'true' },
+        container: { command: ['node', '-e', APP] },
+      }),
+    );
+    await until('the header does not arrive', 60_000, async () => (await got()).includes('got Bearer token-2'));
+    await until('the new pod is not current', 60_000, async () => /"current":1.*"outdated":0/.test(await counts()));
+  }, 300_000);
 });
