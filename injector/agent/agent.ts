@@ -7,8 +7,11 @@ import { findBundled } from './bundled.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { CredentialDirectory } from './credentials.ts';
+import { hostOf } from './endpoint.ts';
 import { count, text, type Environment } from './environment.ts';
+import type { Addresses } from './export/address.ts';
 import type { ExportServices } from './export/destination.ts';
+import type { LastBatch } from './export/last.ts';
 import type * as Http from 'node:http';
 import type * as Https from 'node:https';
 import type * as Os from 'node:os';
@@ -154,6 +157,10 @@ export class Agent implements SpanSink {
     });
   }
 
+  begun(): void {
+    this.prepareExport();
+  }
+
   finished(span: RecordingSpan): void {
     this.queues.add(span);
     this.exitFlush.arm();
@@ -171,6 +178,7 @@ export class Agent implements SpanSink {
       this.setPropagators(settings.propagators);
     if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
     this.queues.set(settings.exporters);
+    if (this.state.counts.sampled > 0) this.prepareExport();
     this.checkCredentials(before?.exporters);
     this.state.on = settings.on;
     this.contexts.setOn(settings.on);
@@ -193,7 +201,21 @@ export class Agent implements SpanSink {
       sayOnce,
       untraced: (work) => this.untraced(work),
       credentials: (files) => this.credentials.get(files),
+      addresses: () => this.addresses,
+      sendLast: (batch) =>
+        this.untraced(() => (this.libraries.piece('last')['sendLast'] as (b: LastBatch) => void)(batch)),
     });
+  }
+
+  private get addresses(): Addresses {
+    const { addresses } = this.libraries.piece('address') as { addresses: Addresses };
+    return addresses;
+  }
+
+  /** Has the receivers' addresses found out: a process may end before its first batch is due. */
+  private prepareExport(): void {
+    for (const { endpoint } of this.settings?.exporters ?? [])
+      if (URL.canParse(endpoint)) this.untraced(() => this.addresses.prepare(hostOf(new URL(endpoint))));
   }
 
   /** Says which exporters wait for a Secret or ConfigMap; they are tried again with each batch. */

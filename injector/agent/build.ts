@@ -83,7 +83,18 @@ function tablePlugin(instrumentations: InstrumentationPackage[]): Plugin {
 const COMPILED_LINES = SUPPORTED_LINES.filter((line) => Number(line) >= 20);
 // Pieces that no server loads at its start, or few do, do not pay for the space their compiled code takes: without it they
 // take about a millisecond longer.
-const UNCOMPILED = ['aws-lambda', 'cassandra-driver', 'cucumber', 'openai', 'oracledb', 'propagators', 'restify'];
+const UNCOMPILED = [
+  'address',
+  'aws-lambda',
+  'cassandra-driver',
+  'cucumber',
+  'last',
+  'openai',
+  'oracledb',
+  'propagators',
+  'restify',
+  'tedious',
+];
 
 /** Gives our copy of the API a place of its own for what is registered with it (api-global.ts says why). */
 const ownApi: Plugin = {
@@ -153,6 +164,9 @@ async function buildPieces(): Promise<Map<string, string>> {
       '@opentelemetry/api',
     ]),
   );
+  // Of an exporter, what a process needs before its first batch, and what one that is ending needs.
+  for (const name of ['address', 'last'])
+    pieces.set(name, await bundle({ entryPoints: [join(AGENT, `export/${name}.ts`)], minifyIdentifiers: true }, []));
   pieces.set(
     'propagators',
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),

@@ -14,3 +14,8 @@ export function grpcEndpoint(endpoint: string): string {
   const port = url.port || (url.protocol === 'https:' ? '443' : '4317');
   return `${url.protocol}//${url.hostname}:${port}`;
 }
+
+/** The host of a URL as a name or an address. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}

@@ -37,6 +37,12 @@ export class ExportQueues {
     await Promise.all(this.current.map((queue) => queue.flush(true)));
   }
 
+  /** Sends what waits before it returns, as far as that can be done in so many milliseconds. */
+  flushNow(millis: number): void {
+    const deadline = performance.now() + millis;
+    for (const queue of this.current) queue.flushNow(deadline);
+  }
+
   /** Replaces the destinations; one that stays keeps its queue, one that goes is emptied in the background. */
   set(wanted: ExporterSettings[]): void {
     const keys = new Set(wanted.map((exporter) => JSON.stringify(exporter)));

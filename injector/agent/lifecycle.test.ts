@@ -14,7 +14,7 @@ it('holds beforeExit back once while something waits, and gives process.emit bac
         };
       }),
   );
-  const exit = new ExitFlush({ pending: () => waiting, flush });
+  const exit = new ExitFlush({ pending: () => waiting, flush, flushNow: () => undefined });
   const seen = jest.fn();
   process.on('beforeExit', seen);
   exit.arm();
@@ -32,11 +32,41 @@ it('holds beforeExit back once while something waits, and gives process.emit bac
 it('lets go as soon as nothing waits', () => {
   const original = process.emit;
   let waiting = true;
-  const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve() });
+  const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve(), flushNow: () => undefined });
   exit.arm();
   exit.release();
   expect(process.emit).not.toBe(original);
   waiting = false;
   exit.release();
   expect(process.emit).toBe(original);
+});
+
+it('sends at once when the process exits, or sends itself a signal that ends it', () => {
+  const own = process as unknown as { _kill(pid: number, signal: number): number };
+  const original = own._kill;
+  const kill = jest.fn(() => 0);
+  own._kill = kill;
+  try {
+    let waiting = true;
+    const flushNow = jest.fn<(millis: number) => void>();
+    const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve(), flushNow });
+    exit.arm();
+    process.emit('exit', 0);
+    expect(flushNow.mock.calls).toEqual([[200]]);
+    own._kill(process.pid, 15);
+    expect(flushNow).toHaveBeenCalledTimes(2);
+    const ignore = (): void => undefined;
+    process.on('SIGTERM', ignore);
+    own._kill(process.pid, 15);
+    process.removeListener('SIGTERM', ignore);
+    own._kill(process.pid, 0);
+    own._kill(process.ppid, 15);
+    expect(flushNow).toHaveBeenCalledTimes(2);
+    expect(kill.mock.calls).toHaveLength(4);
+    waiting = false;
+    exit.release();
+    expect(own._kill).toBe(kill);
+  } finally {
+    own._kill = original;
+  }
 });

@@ -1,21 +1,35 @@
-const EXIT_FLUSH_MILLIS = 1000;
+import { failed } from './report.ts';
 
-/** What must be sent before the process ends by itself. */
+const FLUSH_MILLIS = 1000;
+const LAST_FLUSH_MILLIS = 200;
+/** By one of these a process ends itself when it has cleaned up. */
+const ENDING: Record<number, string> = { 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 9: 'SIGKILL', 15: 'SIGTERM' };
+
+/** What must be sent before the process ends. */
 export interface Unsent {
   pending(): boolean;
   flush(): Promise<void>;
+  /** Sends before it returns what it can in so many milliseconds. */
+  flushNow(millis: number): void;
 }
 
 type Emit = typeof process.emit;
+type Kill = (pid: number, signal: number) => number;
+interface Replaced {
+  name: 'emit' | '_kill';
+  ours: unknown;
+  before: PropertyDescriptor | undefined;
+}
 
 /**
- * Sends what is left when the event loop runs dry, for at most a second. 'beforeExit' is held back until then and emitted
- * once, as without us; no listener is added that the app could count, and while nothing waits to be sent
- * `process.emit` is Node's own.
+ * Sends what is left when the process ends: within 'beforeExit', for at most a second, when the event loop runs dry; at
+ * once, for at most a fifth of that, when 'exit' is emitted (process.exit, an uncaught exception) or the process sends
+ * itself a signal. 'beforeExit' is held back until then and emitted once, as without us. No listener is added that the app
+ * could count, and while nothing waits to be sent `process` is as it came.
  */
 export class ExitFlush {
   private readonly unsent: Unsent;
-  private held: { emit: Emit; original: Emit; wasOwn: boolean } | undefined;
+  private held: Replaced[] = [];
 
   constructor(unsent: Unsent) {
     this.unsent = unsent;
@@ -23,15 +37,24 @@ export class ExitFlush {
 
   /** To be called when there is something to send. */
   arm(): void {
-    if (this.held !== undefined) return;
+    if (this.held.length > 0) return;
     const original = process.emit;
-    const wasOwn = Object.hasOwn(process, 'emit');
     const emit = ((...values: unknown[]): boolean => {
       if (values[0] === 'beforeExit' && this.hold()) return true;
+      if (values[0] === 'exit') this.last();
       return Reflect.apply(original, process, values) as boolean;
     }) as Emit;
-    define(emit);
-    this.held = { emit, original, wasOwn };
+    const own = process as unknown as { _kill: Kill };
+    const kill = own._kill;
+    const _kill: Kill = (...values) => {
+      const [pid, signal] = values;
+      const name = ENDING[signal];
+      const isSelf = pid === 0 || Math.abs(pid) === process.pid;
+      if (isSelf && name !== undefined && process.listenerCount(name) === 0) this.last();
+      return Reflect.apply(kill, process, values);
+    };
+    this.replace('emit', emit, false);
+    if (kill !== undefined) this.replace('_kill', _kill, true);
   }
 
   /** Lets go if nothing is left to send. */
@@ -39,13 +62,21 @@ export class ExitFlush {
     if (!this.unsent.pending()) this.disarm();
   }
 
-  /** Gives `process.emit` back, unless someone else has put theirs over ours in the meantime. */
+  private replace(name: Replaced['name'], ours: unknown, enumerable: boolean): void {
+    const before = Object.getOwnPropertyDescriptor(process, name);
+    Object.defineProperty(process, name, { value: ours, writable: true, configurable: true, enumerable });
+    this.held.push({ name, ours, before });
+  }
+
+  /** Gives `process` back, but for what someone else has put over ours in the meantime. */
   private disarm(): void {
-    const held = this.held;
-    if (held === undefined || process.emit !== held.emit) return;
-    if (held.wasOwn) define(held.original);
-    else delete (process as { emit?: Emit }).emit;
-    this.held = undefined;
+    const own = process as unknown as Record<string, unknown>;
+    this.held = this.held.filter(({ name, ours, before }) => {
+      if (own[name] !== ours) return true;
+      if (before) Object.defineProperty(process, name, before);
+      else delete own[name];
+      return false;
+    });
   }
 
   /** Starts the last flush; true when 'beforeExit' has to wait for it. */
@@ -53,13 +84,18 @@ export class ExitFlush {
     this.disarm();
     if (!this.unsent.pending()) return false;
     // This timer keeps the loop alive; once it is gone the loop runs dry again and 'beforeExit' comes back.
-    const bound = setTimeout(() => undefined, EXIT_FLUSH_MILLIS);
+    const bound = setTimeout(() => undefined, FLUSH_MILLIS);
     const done = (): void => clearTimeout(bound);
     this.unsent.flush().then(done, done);
     return true;
   }
-}
 
-function define(emit: Emit): void {
-  Object.defineProperty(process, 'emit', { value: emit, writable: true, configurable: true, enumerable: false });
+  private last(): void {
+    if (!this.unsent.pending()) return;
+    try {
+      this.unsent.flushNow(LAST_FLUSH_MILLIS);
+    } catch (error) {
+      failed('the last spans could not be sent', error);
+    }
+  }
 }

@@ -16,6 +16,9 @@ function destination(
       made.batches.push(spans.map((each) => each.name as unknown as number));
       return answer();
     },
+    sendNow(spans: RecordingSpan[]) {
+      made.batches.push(spans.map((each) => each.name as unknown as number));
+    },
     close() {
       made.closed += 1;
     },
@@ -81,6 +84,17 @@ describe('SpanQueue', () => {
     queue.add(span(2));
     await queue.close();
     expect([queue.dropped, queue.trouble]).toEqual([{ queueFull: 0, exportFailed: 1, shutdown: 1 }, 'down']);
+  });
+
+  it('gives all that waits to its destination before it returns', () => {
+    const to = destination();
+    const queue = new SpanQueue({ maxQueue: 300, maxBatch: 300, delayMillis: 10_000 }, () => to);
+    queue.flushNow(Infinity);
+    expect(to.batches).toEqual([]);
+    for (let i = 0; i < 200; i++) queue.add(span(i));
+    queue.flushNow(Infinity);
+    expect(to.batches.map((batch) => batch.length)).toEqual([128, 72]);
+    expect([queue.pending, queue.sent]).toEqual([false, 200]);
   });
 
   it('is in trouble until all has arrived for a while', async () => {

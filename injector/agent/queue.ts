@@ -8,6 +8,11 @@ export interface Destination {
    * (a flush at exit).
    */
   send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined>;
+  /**
+   * The same where nothing asynchronous happens any more, together with a batch under way that the kernel may not have:
+   * it returns by the deadline, on the clock of performance.now(), and never throws.
+   */
+  sendNow(spans: RecordingSpan[], deadline: number): void;
   close(): void;
 }
 
@@ -37,6 +42,8 @@ const DEAF: QueueListener = { onIdle: () => undefined, onTrouble: () => undefine
 
 /** For so long all must have arrived before there is no trouble any more: what comes and goes is trouble. */
 const CALM_MILLIS = 30_000;
+/** As many as an HTTP/2 connection takes before it hears from its receiver. */
+const LAST_BATCH = 128;
 const FULL = 'the queue was full: spans were made faster than they could be sent';
 
 /**
@@ -106,6 +113,19 @@ export class SpanQueue {
     this.unschedule();
     while (this.sending !== undefined) await this.sending;
     while (this.waiting.size > 0) await this.sendBatch(keepAlive);
+  }
+
+  /** Sends all that waits before it returns, or gives it up. */
+  flushNow(deadline: number): void {
+    if (!this.pending) return;
+    this.unschedule();
+    this.destination ??= this.open();
+    do {
+      const spans = this.waiting.take(LAST_BATCH);
+      this.destination.sendNow(spans, deadline);
+      // Whether they arrived is not known, should the process live on.
+      this.sent += spans.length;
+    } while (this.waiting.size > 0 && performance.now() < deadline);
   }
 
   /** Sends what waits, then lets go of the destination. */

@@ -4,6 +4,7 @@ import { RecordingSpan, toHrTime, type SpanSink } from './span.ts';
 
 const done: RecordingSpan[] = [];
 const sink: SpanSink = {
+  begun: () => undefined,
   limits: { attributes: 3, valueLength: 5, events: 2, links: 1 },
   resource: { attributes: {} },
   finished: (span) => done.push(span),

@@ -40,6 +40,8 @@ export interface SpanSink {
   limits: SpanLimits;
   /** Who the spans are from; worked out when first asked for. */
   readonly resource: { attributes: Attributes };
+  /** The first of the process is about to start. */
+  begun(): void;
   finished(span: RecordingSpan): void;
 }
 

@@ -87,7 +87,7 @@ export class LiveTracer implements Tracer {
       }
     }
     counts.started += 1;
-    counts.sampled += 1;
+    if (counts.sampled++ === 0) this.state.sink.begun();
     const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: TraceFlags.SAMPLED };
     if (local?.traceState) identity.traceState = local.traceState;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();

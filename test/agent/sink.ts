@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import { createServer as createHttp2Server, createSecureServer, type Http2Server } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { decodeTraces, type ReceivedSpan } from './otlp.ts';
@@ -14,10 +15,14 @@ export class Sink {
   status = 200;
   private http: Server | undefined;
   private grpc: Http2Server | undefined;
+  private scheme = 'http';
 
-  static async start(): Promise<Sink> {
+  /** With a certificate both speak TLS. */
+  static async start(tls?: { key: string; cert: string }): Promise<Sink> {
     const sink = new Sink();
-    sink.http = createServer((request, response) => {
+    if (tls) sink.scheme = 'https';
+    sink.http = tls ? createHttpsServer(tls) : createServer();
+    sink.http.on('request', (request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
@@ -29,7 +34,7 @@ export class Sink {
         response.writeHead(request.url === '/v1/traces' ? sink.status : 404).end();
       });
     });
-    sink.grpc = createHttp2Server();
+    sink.grpc = tls ? createSecureServer(tls) : createHttp2Server();
     sink.grpc.on('stream', (stream, headers) => {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -37,6 +42,8 @@ export class Sink {
       stream.on('end', () => {
         const known = headers[':path'] === GRPC_PATH && headers['content-type'] === 'application/grpc';
         if (known) sink.take(Buffer.concat(chunks).subarray(5), headers);
+        // A process that ends does not wait for ever.
+        if (stream.destroyed) return;
         stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
         stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': known ? '0' : '12' }));
         stream.end(Buffer.alloc(5));
@@ -48,12 +55,12 @@ export class Sink {
 
   /** Base URL for http/protobuf. */
   get url(): string {
-    return `http://127.0.0.1:${(this.http?.address() as AddressInfo).port}`;
+    return `${this.scheme}://127.0.0.1:${(this.http?.address() as AddressInfo).port}`;
   }
 
   /** URL for gRPC. */
   get grpcUrl(): string {
-    return `http://127.0.0.1:${(this.grpc?.address() as AddressInfo).port}`;
+    return `${this.scheme}://127.0.0.1:${(this.grpc?.address() as AddressInfo).port}`;
   }
 
   /** Waits until the spans satisfy a condition; fails with what did arrive. */

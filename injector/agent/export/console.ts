@@ -3,7 +3,7 @@ import type { Destination } from '../queue.ts';
 
 /** Prints spans on stdout, for trying things out (`OTEL_TRACES_EXPORTER=console`). */
 export function consoleDestination(): Destination {
-  return {
+  const destination: Destination = {
     send(spans) {
       for (const span of spans) {
         const { traceId, spanId } = span.spanContext();
@@ -23,8 +23,12 @@ export function consoleDestination(): Destination {
       }
       return Promise.resolve(undefined);
     },
+    sendNow(spans) {
+      void destination.send(spans, false);
+    },
     close() {
       // nothing is open
     },
   };
+  return destination;
 }

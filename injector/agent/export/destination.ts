@@ -1,22 +1,36 @@
+import type { LookupFunction } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { gzip } from 'node:zlib';
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { CredentialFiles, Credentials } from '../credentials.ts';
+import { hostOf } from '../endpoint.ts';
 import type { Destination } from '../queue.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { RecordingSpan } from '../span.ts';
+import type { Addresses } from './address.ts';
 import { consoleDestination } from './console.ts';
 import { GrpcTransport } from './grpc.ts';
 import { HttpTransport } from './http.ts';
+import type { LastBatch } from './last.ts';
 import { redactStatement } from './redact.ts';
 
 /** What a try to deliver came to; `retryMillis` only where another try makes sense. */
 export type Outcome = { ok: true } | { ok: false; reason: string; retryMillis?: number };
 
+/** How long a try may take, and whether it holds the event loop meanwhile. */
+export interface SendOptions {
+  timeoutMillis: number;
+  keepAlive: boolean;
+}
+
 /** One try to deliver a serialized batch. It never rejects. */
 export interface Transport {
-  send(body: Uint8Array, options: { timeoutMillis: number; keepAlive: boolean }): Promise<Outcome>;
+  send(body: Uint8Array, options: SendOptions): Promise<Outcome>;
+  /** Whether the kernel has all of the batch that was sent last. */
+  isWritten(): boolean;
+  /** The same batch to be sent past this transport; undefined where that cannot be done. */
+  last(body: Uint8Array): Omit<LastBatch, 'url' | 'address' | 'deadline'> | undefined;
   close(): void;
 }
 
@@ -25,6 +39,7 @@ export interface Secured {
   headers: Record<string, string>;
   /** Absent: Node.js' own authorities, and no client certificate. */
   secureContext?: SecureContext;
+  lookup: LookupFunction;
 }
 
 /** What the core lends to this part, so that there is one voice and one "do not trace this" in the process. */
@@ -34,6 +49,8 @@ export interface ExportServices {
   untraced<T>(work: () => T): T;
   /** What these files hold: the same object until it is another; or what is wrong, for people. */
   credentials(files: CredentialFiles): Credentials | string;
+  addresses(): Addresses;
+  sendLast(batch: LastBatch): void;
 }
 
 const FIRST_BACKOFF = 500;
@@ -50,6 +67,10 @@ class OtlpDestination implements Destination {
   private transport: Transport | undefined;
   private credentials: Credentials | undefined;
   private failing = false;
+  /** The batch under way. */
+  private underway: Uint8Array | undefined;
+  /** Whether the transport has it. */
+  private handedOver = false;
 
   constructor(settings: ExporterSettings, services: ExportServices) {
     this.settings = settings;
@@ -57,10 +78,35 @@ class OtlpDestination implements Destination {
   }
 
   async send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined> {
+    this.underway = this.serialize(spans);
+    if (this.underway === undefined) return 'the spans could not be serialized';
+    const failure = await this.deliver(this.underway, keepAlive);
+    this.underway = undefined;
+    return failure;
+  }
+
+  sendNow(spans: RecordingSpan[], deadline: number): void {
+    // A receiver that cannot be reached is not worth the wait.
+    if (this.failing) return;
+    const transport = this.connection();
+    if (typeof transport === 'string') return;
+    const url = new URL(this.settings.endpoint);
+    const address = this.services.addresses().last(hostOf(url));
+    const isAway = this.handedOver && transport.isWritten();
+    for (const body of [isAway ? undefined : this.underway, spans.length > 0 ? this.serialize(spans) : undefined]) {
+      const batch = body && transport.last(body);
+      if (batch) this.services.sendLast({ ...batch, url, address, deadline });
+    }
+    this.underway = undefined;
+  }
+
+  private serialize(spans: RecordingSpan[]): Uint8Array | undefined {
     for (const span of spans) redactStatement(span.attributes);
     const serializer = this.settings.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer;
-    const plain = serializer.serializeRequest(spans as unknown as ReadableSpan[]);
-    if (plain === undefined) return 'the spans could not be serialized';
+    return serializer.serializeRequest(spans as unknown as ReadableSpan[]);
+  }
+
+  private async deliver(plain: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
     const body = this.settings.gzip && this.settings.protocol !== 'grpc' ? await compress(plain) : plain;
     const deadline = Date.now() + this.settings.timeoutMillis;
     let backoff = FIRST_BACKOFF;
@@ -71,7 +117,7 @@ class OtlpDestination implements Destination {
         typeof transport === 'string'
           ? // Never without what the policy asks for: what is secret may appear at any time.
             { ok: false as const, reason: transport, retryMillis: 0 }
-          : await this.services.untraced(() => transport.send(body, { timeoutMillis, keepAlive }));
+          : await this.handOver(transport, body, { timeoutMillis, keepAlive });
       if (outcome.ok) {
         if (this.failing) this.services.sayOnce(`spans arrive again at ${this.settings.endpoint}`);
         this.failing = false;
@@ -96,6 +142,13 @@ class OtlpDestination implements Destination {
     this.transport = undefined;
   }
 
+  private async handOver(transport: Transport, body: Uint8Array, options: SendOptions): Promise<Outcome> {
+    this.handedOver = true;
+    const outcome = await this.services.untraced(() => transport.send(body, options));
+    this.handedOver = false;
+    return outcome;
+  }
+
   /** The transport under the present credentials, another one when they were renewed; or why there is none. */
   private connection(): Transport | string {
     const { files, headers, protocol } = this.settings;
@@ -103,7 +156,8 @@ class OtlpDestination implements Destination {
     if (typeof credentials === 'string') return credentials;
     if (this.transport !== undefined && this.credentials === credentials) return this.transport;
     this.close();
-    const secured: Secured = { headers: { ...headers, ...credentials?.headers } };
+    const { lookup } = this.services.addresses();
+    const secured: Secured = { headers: { ...headers, ...credentials?.headers }, lookup };
     if (credentials?.ca !== undefined || credentials?.cert !== undefined) {
       const { ca, cert, key } = credentials;
       try {

@@ -1,39 +1,44 @@
 import * as http2 from 'node:http2';
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import { hostOf } from '../endpoint.ts';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Secured, Transport } from './destination.ts';
+import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
 
 const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 // CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP's retryable codes.
 const RETRYABLE = new Set(['1', '4', '8', '10', '11', '14', '15']);
-const FRAME_HEADER = 5;
+const HEADERS = { 'content-type': 'application/grpc', te: 'trailers' };
+const MESSAGE_HEADER = 5;
 
 /** OTLP over gRPC: one unary call is one HTTP/2 request, which Node can do without a gRPC library. */
 export class GrpcTransport implements Transport {
   private readonly settings: ExporterSettings;
   private readonly secured: Secured;
   private session: http2.ClientHttp2Session | undefined;
+  private socket: net.Socket | undefined;
+  private current: http2.ClientHttp2Stream | undefined;
+  /** How much the session takes of what is sent past it. */
+  private window: number | undefined;
 
   constructor(settings: ExporterSettings, secured: Secured) {
     this.settings = settings;
     this.secured = secured;
   }
 
-  send(
-    body: Uint8Array,
-    { timeoutMillis, keepAlive }: { timeoutMillis: number; keepAlive: boolean },
-  ): Promise<Outcome> {
+  send(body: Uint8Array, { timeoutMillis, keepAlive }: SendOptions): Promise<Outcome> {
     return new Promise((resolve) => {
       const session = this.connect(resolve);
       if (keepAlive) session.ref();
       else session.unref();
       const stream = session.request({
         ...this.secured.headers,
+        ...HEADERS,
         ':method': 'POST',
         ':path': PATH,
-        'content-type': 'application/grpc',
-        te: 'trailers',
         'grpc-timeout': `${timeoutMillis}m`,
       });
+      this.current = stream;
       const timer = setTimeout(() => {
         resolve({ ok: false, reason: 'no answer in time' });
         stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -64,10 +69,30 @@ export class GrpcTransport implements Transport {
         );
       });
       stream.resume();
-      const header = Buffer.alloc(FRAME_HEADER);
-      header.writeUInt32BE(body.length, 1);
-      stream.end(Buffer.concat([header, body]));
+      stream.end(frameOf(body));
     });
+  }
+
+  isWritten(): boolean {
+    return this.current?.writableFinished ?? false;
+  }
+
+  last(body: Uint8Array): ReturnType<Transport['last']> {
+    const { session, socket } = this;
+    const isOpen = session !== undefined && !session.connecting && !session.closed;
+    const framed = frameOf(body);
+    if (isOpen && this.settings.endpoint.startsWith('https:')) {
+      this.window ??= Math.min(session.state.remoteWindowSize ?? 0, session.remoteSettings.initialWindowSize ?? 0);
+      if (framed.length > this.window) return undefined;
+      this.window -= framed.length;
+    }
+    return {
+      grpc: true,
+      path: PATH,
+      headers: { ...this.secured.headers, ...HEADERS },
+      body: framed,
+      secure: isOpen ? socket : undefined,
+    };
   }
 
   close(): void {
@@ -77,8 +102,7 @@ export class GrpcTransport implements Transport {
 
   private connect(failed: (outcome: Outcome) => void): http2.ClientHttp2Session {
     if (this.session !== undefined && !this.session.closed && !this.session.destroyed) return this.session;
-    const { secureContext } = this.secured;
-    const session = http2.connect(this.settings.endpoint, secureContext && { secureContext });
+    const session = http2.connect(this.settings.endpoint, { createConnection: (url) => this.open(url) });
     session.on('error', (error: NodeJS.ErrnoException) => {
       failed({ ok: false, reason: error.code ?? error.message, retryMillis: 0 });
       session.destroy();
@@ -87,4 +111,24 @@ export class GrpcTransport implements Transport {
     this.session = session;
     return session;
   }
+
+  private open(url: URL): net.Socket {
+    const { secureContext, lookup } = this.secured;
+    const host = hostOf(url);
+    const options = { host, port: Number(url.port), lookup };
+    this.window = undefined;
+    const servername = net.isIP(host) ? '' : host;
+    this.socket =
+      url.protocol === 'https:'
+        ? tls.connect({ ...options, servername, ALPNProtocols: ['h2'], ...(secureContext && { secureContext }) })
+        : net.connect(options);
+    return this.socket;
+  }
+}
+
+/** A message as gRPC frames it: not compressed, and its length. */
+function frameOf(body: Uint8Array): Buffer {
+  const header = Buffer.alloc(MESSAGE_HEADER);
+  header.writeUInt32BE(body.length, 1);
+  return Buffer.concat([header, body]);
 }

@@ -1,7 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Secured, Transport } from './destination.ts';
+import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
 
 const RETRYABLE = new Set([429, 502, 503, 504]);
 
@@ -11,33 +11,34 @@ export class HttpTransport implements Transport {
   private readonly agent: http.Agent;
   private readonly request: typeof http.request;
   private readonly headers: Record<string, string>;
+  private current: http.ClientRequest | undefined;
 
-  constructor(settings: ExporterSettings, { headers, secureContext }: Secured) {
+  constructor(settings: ExporterSettings, { headers, secureContext, lookup }: Secured) {
     this.settings = settings;
-    this.headers = headers;
+    this.headers = {
+      ...headers,
+      'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+    };
     const tls = settings.endpoint.startsWith('https:');
     this.request = tls ? https.request : http.request;
-    const options = { keepAlive: true, maxSockets: 1 };
+    const options = { keepAlive: true, maxSockets: 1, lookup };
     this.agent = tls
       ? new https.Agent({ ...options, ...(secureContext && { secureContext }) })
       : new http.Agent(options);
   }
 
-  send(
-    body: Uint8Array,
-    { timeoutMillis, keepAlive }: { timeoutMillis: number; keepAlive: boolean },
-  ): Promise<Outcome> {
+  send(body: Uint8Array, { timeoutMillis, keepAlive }: SendOptions): Promise<Outcome> {
     return new Promise((resolve) => {
       const request = this.request(this.settings.endpoint, {
         method: 'POST',
         agent: this.agent,
         headers: {
           ...this.headers,
-          'content-type': this.settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
           'content-length': body.length,
           ...(this.settings.gzip ? { 'content-encoding': 'gzip' } : undefined),
         },
       });
+      this.current = request;
       const timer = setTimeout(() => {
         resolve({ ok: false, reason: 'no answer in time' });
         request.destroy();
@@ -58,6 +59,23 @@ export class HttpTransport implements Transport {
       });
       request.end(body);
     });
+  }
+
+  isWritten(): boolean {
+    return this.current?.writableFinished ?? false;
+  }
+
+  last(body: Uint8Array): ReturnType<Transport['last']> {
+    const { pathname, search, username, password } = new URL(this.settings.endpoint);
+    const authorization = username && `Basic ${btoa(decodeURIComponent(`${username}:${password}`))}`;
+    const sockets = [this.agent.freeSockets, this.agent.sockets].flatMap((byName) => Object.values(byName).flat());
+    return {
+      grpc: false,
+      path: pathname + search,
+      headers: { ...(authorization && { authorization }), ...this.headers },
+      secure: sockets.find((socket) => socket && !socket.connecting && socket.writable),
+      body,
+    };
   }
 
   close(): void {
