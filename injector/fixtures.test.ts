@@ -9,7 +9,9 @@ import type { Operation } from 'rfc6902';
 import type { TracingPolicy } from '../crds/tracing-policy.ts';
 import { admit } from '../webhook/admit.ts';
 import type { AdmitContext } from '../webhook/admit.ts';
+import type { PatchOperation } from '../webhook/json-patch.ts';
 import { app } from '../webhook/server.ts';
+import { strangePaths } from '../test/patch-scope.ts';
 import { REASONS } from './decision.ts';
 import { injectPod } from './inject.ts';
 import type { Pod } from './pod.ts';
@@ -161,6 +163,7 @@ describe('through the webhook', () => {
     expect(review.response).toMatchObject({ uid: 'u1', allowed: true });
     const result = structuredClone(object);
     const patch = JSON.parse(Buffer.from(review.response.patch ?? 'W10=', 'base64').toString()) as Operation[];
+    expect(strangePaths(object, patch as PatchOperation[])).toEqual([]);
     expect(applyPatch(result, patch).filter(Boolean)).toEqual([]);
 
     const expected = inLibrary(object);

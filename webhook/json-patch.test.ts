@@ -17,6 +17,17 @@ describe('diff', () => {
       { l: [{ a: 1 }, { b: 2 }] },
       [{ op: 'replace', path: '/l/1/b', value: 2 }],
     ],
+    [
+      'an item in front of one that changes',
+      { l: [{ name: 'a', v: 1 }, { name: 'c' }] },
+      { l: [{ name: 'b' }, { name: 'a', v: 2 }, { name: 'c' }, { name: 'd' }] },
+      [
+        { op: 'add', path: '/l/0', value: { name: 'b' } },
+        { op: 'replace', path: '/l/1/v', value: 2 },
+        { op: 'add', path: '/l/3', value: { name: 'd' } },
+      ],
+    ],
+    ['an item that goes', { l: [1, 2, 3] }, { l: [1, 3] }, [{ op: 'remove', path: '/l/1' }]],
     ['a null', { a: null }, { a: {} }, [{ op: 'replace', path: '/a', value: {} }]],
   ])('says %s and no more', (_name, from, to, expected) => expect(diff(from, to)).toEqual(expected));
 
@@ -29,6 +40,8 @@ describe('diff', () => {
       [1, 1],
       [{ a: 1 }, { a: 2 }],
       [{ a: 2 }, { b: [1] }, { a: 1 }],
+      [{ name: 'a' }, { name: 'b', v: 1 }],
+      [{ name: 'b', v: 2 }, { name: 'b' }, { name: 'a', v: null }],
     ];
     for (const from of lists)
       for (const to of lists) {

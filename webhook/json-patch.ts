@@ -5,8 +5,8 @@ export type PatchOperation = { op: 'add' | 'replace'; path: string; value: unkno
 
 /**
  * Smallest honest difference between two JSON values: what is equal is not mentioned, so that fields which other
- * webhooks write at the same time are left alone. In lists a common beginning and end are kept; what stands between is
- * compared item by item where it has one length, and else removed and added.
+ * webhooks write at the same time are left alone. Of lists only the items that are new are added and only those that
+ * are no more what they were are looked into, as long as nothing goes or moves.
  */
 export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
   if (from === to) return [];
@@ -26,6 +26,13 @@ export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
 }
 
 function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation[] {
+  const origins = originsOf(from, to);
+  if (origins)
+    return origins.flatMap((origin, i) =>
+      origin === undefined
+        ? [{ op: 'add', path: `${path}/${i}`, value: to[i] }]
+        : diff(from[origin], to[i], `${path}/${i}`),
+    );
   let start = 0;
   while (start < from.length && start < to.length && isEqual(from[start], to[start])) start++;
   let end = 0;
@@ -38,6 +45,22 @@ function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation
     ...before.map((): PatchOperation => ({ op: 'remove', path: `${path}/${start}` })),
     ...after.map((value, i): PatchOperation => ({ op: 'add', path: `${path}/${start + i}`, value })),
   ];
+}
+
+/**
+ * For each item of `to` the index of the item of `from` that it is, or has become: items of one `name` are the same.
+ * Undefined for a new item, and as a whole where an item is gone or has moved.
+ */
+export function originsOf(from: readonly unknown[], to: readonly unknown[]): (number | undefined)[] | undefined {
+  let next = 0;
+  const origins = to.map((item) => (next < from.length && isSameItem(from[next], item) ? next++ : undefined));
+  return next === from.length ? origins : undefined;
+}
+
+function isSameItem(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (!isRecord(a) || !isRecord(b)) return isDeepStrictEqual(a, b);
+  return a['name'] === undefined ? isDeepStrictEqual(a, b) : a['name'] === b['name'];
 }
 
 /** Injection leaves what it does not add to as the very same value: most comparisons end at once. */
