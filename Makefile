@@ -39,8 +39,9 @@ test: install ## Everything: unit, services, integration and end to end on a rea
 	@node test/run.ts
 
 .PHONY: build
-build: install ## dist/: what goes into the images
+build: install ## dist/: what goes into the images, and kubectl-tracing
 	@node operator/build.ts
+	@node cli/build.ts
 	@node injector/agent/build.ts
 
 .PHONY: bench

@@ -6,6 +6,8 @@ import { dump, load } from 'js-yaml';
 import { pino } from 'pino';
 import { applyPatch } from 'rfc6902';
 import type { Operation } from 'rfc6902';
+import { injectManifest } from '../cli/inject.ts';
+import { decide, templatePath } from '../cli/workload.ts';
 import type { TracingPolicy } from '../crds/tracing-policy.ts';
 import { admit } from '../webhook/admit.ts';
 import type { AdmitContext } from '../webhook/admit.ts';
@@ -123,6 +125,41 @@ describe('every reason', () => {
   const page = readFileSync(new URL('../docs/reference/decisions.md', import.meta.url), 'utf8');
   it.each(REASONS)('%s is explained in docs/reference/decisions.md', (reason) => {
     expect(page).toContain(`| \`${reason}\` |`);
+  });
+});
+
+describe('through kubectl tracing inject', () => {
+  const inject = (text: string) =>
+    injectManifest(text, 'fixture', {
+      namespace: 'shop',
+      policies,
+      defaults: {},
+      options: context.options,
+    });
+
+  it.each(names)('%s comes out the same, and nothing of it twice', (name) => {
+    const text = read(name);
+    const { text: result } = inject(text);
+    const object = load(text) as Pod | Workload;
+    const { object: expected } = inLibrary(object);
+    // The webhook sees a workload and later the pods it makes; a file has both at once.
+    const path = templatePath(expected as unknown as Record<string, unknown>)!;
+    const surroundings = { namespace: 'shop', namespaceLabels: {}, policies, options: context.options };
+    const whole = decide(expected as unknown as Record<string, unknown>, path, surroundings).object;
+    expect(load(result)).toEqual(whole);
+    if (object.kind === 'Pod') expect(whole).toEqual(expected);
+    expect(inject(result).text).toBe(result);
+    if (result === text) expect(expected).toEqual(object);
+  });
+
+  it('all of them in one file come out as each alone, and comments stay', () => {
+    const texts = names.map((name) => `# fixture ${name}\n${read(name)}`);
+    const { text, verdicts } = inject(texts.join('---\n'));
+    expect(text).toBe(texts.map((each) => inject(each).text).join('---\n'));
+    expect(verdicts).toHaveLength(names.length);
+    const comments = (file: string) => file.split('\n').filter((line) => /^\s*#/.test(line));
+    expect(comments(text)).toEqual(comments(texts.join('---\n')));
+    expect(verdicts.filter(({ what }) => what.includes('written anew'))).toEqual([]);
   });
 });
 

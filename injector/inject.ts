@@ -22,7 +22,8 @@ export interface Reporting {
 export interface InjectOptions {
   agentImage: string;
   agentImagePullPolicy: string;
-  reporting: Reporting;
+  /** Left out where it is not known: agents then wait until the namespace's ConfigMap says it. */
+  reporting?: Reporting;
 }
 
 export interface Injection {
@@ -111,7 +112,7 @@ export function injectPod(
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(statusOf(decisions)),
-    [names.OPERATOR]: JSON.stringify(options.reporting),
+    ...(options.reporting && { [names.OPERATOR]: JSON.stringify(options.reporting) }),
   };
   const document = resolution.document ? JSON.stringify(resolution.document) : '';
   const used = sizeOf(metadata.annotations);

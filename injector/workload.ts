@@ -3,6 +3,9 @@ import type { Decision } from './decision.ts';
 import { inject, invalidAnnotation } from './inject.ts';
 import type { ObjectMeta } from './pod.ts';
 
+/** Kinds whose own annotation counts for the pods they make. */
+export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob'];
+
 /** A Deployment, StatefulSet, DaemonSet, Job or CronJob, as far as we read it. */
 export interface Workload {
   apiVersion?: string;
@@ -37,14 +40,25 @@ export function propagateInject(workload: Workload): { workload: Workload; decis
   if (current[INJECT] !== undefined && !ours) return { workload, decisions };
   if (valid === undefined ? mark === undefined : ours && mark === valid) return { workload, decisions };
 
-  const result = structuredClone(workload);
-  const target = template(result);
-  if (!target) return { workload, decisions };
   const { [INJECT]: _inject, [INJECT_FROM_WORKLOAD]: _mark, ...others } = current;
   const annotations = valid === undefined ? others : { ...others, [INJECT]: valid, [INJECT_FROM_WORKLOAD]: valid };
-  target.metadata = { ...target.metadata, annotations };
-  if (Object.keys(annotations).length === 0) delete target.metadata.annotations;
-  return { workload: result, decisions };
+  return { workload: withAnnotations(workload, annotations), decisions };
+}
+
+/** A copy whose pod template has these annotations and no others; the very workload where it has no template. */
+function withAnnotations(workload: Workload, annotations: Record<string, string>): Workload {
+  const before = template(workload);
+  if (!before) return workload;
+  const { annotations: _, ...others } = before.metadata ?? {};
+  const metadata = Object.keys(annotations).length > 0 ? { ...others, annotations } : others;
+  const after = { ...before, metadata };
+  const { spec } = workload;
+  if (workload.kind !== 'CronJob') return { ...workload, spec: { ...spec, template: after } };
+  const { jobTemplate } = spec;
+  return {
+    ...workload,
+    spec: { ...spec, jobTemplate: { ...jobTemplate, spec: { ...jobTemplate?.spec, template: after } } },
+  };
 }
 
 function template(workload: Workload): { metadata?: ObjectMeta } | undefined {

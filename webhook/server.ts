@@ -2,6 +2,7 @@ import express from 'express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { Decision } from '../injector/decision.ts';
+import { WORKLOAD_KINDS } from '../injector/workload.ts';
 import type { AdmissionReply, AdmissionRequest } from './review.ts';
 import { decode, encode, MalformedReview } from './review.ts';
 
@@ -32,7 +33,7 @@ const LONGEST_WAIT = 10_000;
 
 const PATHS = ['/mutate', '/mutate/namespace'];
 /** Kinds that the chart sends us: whoever else reaches the port must not make metrics of any name. */
-const KINDS = new Set(['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob']);
+const KINDS = new Set(['Pod', ...WORKLOAD_KINDS]);
 
 /** The AdmissionReview endpoint; tls-server.ts puts it behind TLS. */
 export function app(options: WebhookOptions): express.Express {

@@ -1,0 +1,11 @@
+import type { DefaultPolicy } from '../injector/resolve.ts';
+
+/** What the chart's values say where nobody changed them; a test compares. */
+export const CHART: { agentImage: string; agentImagePullPolicy: string; defaultPolicy: DefaultPolicy } = {
+  agentImage: 'tracing-acme/agent:0.1.0',
+  agentImagePullPolicy: 'IfNotPresent',
+  defaultPolicy: { sampling: { ratio: 1 } },
+};
+
+/** Namespaces whose pods the webhook never looks at, besides the operator's own. */
+export const EXCLUDED = 'kube-system';

@@ -1,0 +1,137 @@
+import type { Decision } from '../injector/decision.ts';
+import type { InjectOptions } from '../injector/inject.ts';
+import { INJECT } from '../injector/names.ts';
+import { describePolicy } from '../injector/resolve.ts';
+import type { DefaultPolicy } from '../injector/resolve.ts';
+import { EXCLUDED } from './chart.ts';
+import { InputError } from './input-error.ts';
+import { apply, edit } from './manifest/edit.ts';
+import type { Item } from './manifest/items.ts';
+import { itemsOf, withItems } from './manifest/items.ts';
+import { parseManifest } from './manifest/manifest.ts';
+import type { WrittenPolicies } from './policy-file.ts';
+import { policiesOf } from './policy-file.ts';
+import type { Outcome } from './workload.ts';
+import { decide, problemOf, templatePath } from './workload.ts';
+
+/** What an offline injection knows besides the file. */
+export interface InjectContext {
+  /** Of objects that do not say theirs. */
+  namespace: string;
+  /** Besides those in the file itself. */
+  policies: WrittenPolicies;
+  defaults: DefaultPolicy;
+  options: InjectOptions;
+}
+
+/** What was decided about one object of a file. */
+export interface Verdict {
+  /** `web.yaml, document 1, line 1: Deployment shop/web` */
+  subject: string;
+  /** `injected`, `unchanged` or `left alone`, with why. */
+  what: string;
+  /** Whether the object comes out other than it went in. */
+  changed: boolean;
+  /** Whether it asked for the agent and does not get it. */
+  refused: boolean;
+}
+
+/**
+ * Injects the objects of a file as the webhook would. What is not changed keeps every byte.
+ * @throws InputError
+ */
+export function injectManifest(
+  text: string,
+  file: string,
+  context: InjectContext,
+): { text: string; verdicts: Verdict[] } {
+  const documents = parseManifest(text, file);
+  const written = policiesOf(documents, context.namespace, false);
+  const policies = {
+    namespaced: [...written.namespaced, ...context.policies.namespaced],
+    cluster: [...written.cluster, ...context.policies.cluster],
+    defaults: context.defaults,
+  };
+  const namespaces = namespaceLabels(documents.flatMap(itemsOf));
+  const verdicts: Verdict[] = [];
+  const splices = documents.flatMap((document) => {
+    const found: Verdict[] = [];
+    const objects = itemsOf(document).map((item) => {
+      const path = templatePath(item.object);
+      const wrong = path && problemOf(item.object, path);
+      if (wrong)
+        throw new InputError(`${item.position(wrong.path)}: ${wrong.path.map(String).join('.')}: ${wrong.message}`);
+      const namespace = metadataOf(item).namespace ?? context.namespace;
+      const outcome =
+        path &&
+        namespace !== EXCLUDED &&
+        decide(item.object, path, {
+          namespace,
+          namespaceLabels: { 'kubernetes.io/metadata.name': namespace, ...namespaces.get(namespace) },
+          policies,
+          options: context.options,
+        });
+      found.push(verdict(item, namespace, outcome));
+      return outcome ? outcome.object : item.object;
+    });
+    verdicts.push(...found);
+    if (!found.some(({ changed }) => changed)) return [];
+    const edited = edit(text, document, withItems(document, objects));
+    if (edited.rewritten)
+      for (const each of found)
+        if (each.changed)
+          each.what +=
+            '; the document is written anew, without its comments (it has anchors or a notation that cannot be added to)';
+    return edited.splices;
+  });
+  return { text: apply(text, splices), verdicts };
+}
+
+function verdict(item: Item, namespace: string, outcome: Outcome | false | undefined): Verdict {
+  const { name, generateName } = metadataOf(item);
+  const place = outcome ? `${namespace}/` : '';
+  const subject = `${item.position()}: ${item.object.kind} ${place}${name ?? generateName ?? '(no name)'}`;
+  if (!outcome) {
+    const why = outcome === false ? `pods of ${namespace} are never looked at` : 'it makes no pods';
+    return { subject, what: `unchanged: ${why}`, changed: false, refused: false };
+  }
+  const { decisions, resolution, asked } = outcome;
+  const changed = outcome.object !== item.object;
+  const injected = decisions.filter(({ reason }) => reason === 'Injected').map(({ container }) => container);
+  const others = decisions.filter(({ reason }) => reason !== 'Injected').map(describe);
+  if (injected.length === 0) {
+    const already = decisions.some(({ reason }) => reason === 'AlreadyInjected');
+    const refused = asked.asked !== false && !already;
+    const state = refused
+      ? 'left alone'
+      : changed
+        ? `changed: ${INJECT} is not asked for by the workload any more`
+        : 'unchanged';
+    return { subject, what: [state, others.join('; ')].join(': '), changed, refused };
+  }
+  const by = asked.by === 'pod' ? 'annotation' : asked.by;
+  const policy = resolution.policy
+    ? describePolicy(resolution.policy)
+    : (resolution.document?.source ?? 'no policy yet');
+  const what = [`injected: ${injected.join(', ')} (asked by ${by}; ${policy})`, ...others].join('; ');
+  return { subject, what, changed, refused: false };
+}
+
+export function describe({ container, reason, message }: Decision): string {
+  return `${container ? `${container}: ` : ''}${reason}: ${message}`;
+}
+
+function metadataOf({ object }: Item): { name?: string; generateName?: string; namespace?: string } {
+  return object['metadata'] ?? {};
+}
+
+/** Labels of the namespaces that the file makes. */
+function namespaceLabels(items: Item[]): Map<string, Record<string, string>> {
+  const found = new Map<string, Record<string, string>>();
+  for (const item of items) {
+    if (item.object.kind !== 'Namespace') continue;
+    const { name, labels } = (item.object['metadata'] ?? {}) as { name?: string; labels?: Record<string, string> };
+    if (name !== undefined) found.set(name, labels ?? {});
+  }
+  return found;
+}
