@@ -5,6 +5,7 @@
 export const REASONS = [
   'Injected',
   'AlreadyInjected',
+  'TakenOver',
   'NotAsked',
   'OptedOut',
   'InvalidAnnotation',
@@ -40,7 +41,7 @@ export interface Decision {
 }
 
 /** Reasons beside which a container is traced all the same, or that speak of the policy. */
-const REMARKS = new Set<Reason>(['Injected', 'OwnerSettings', 'PolicyProblem']);
+const REMARKS = new Set<Reason>(['Injected', 'TakenOver', 'OwnerSettings', 'PolicyProblem']);
 
 /** What is left in the annotation `tracing.acme/status` of a pod that asked for the agent. */
 export interface InjectionStatus {

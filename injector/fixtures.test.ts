@@ -33,6 +33,7 @@ const policies = { namespaced: load(read('policies.yaml')) as TracingPolicy[], c
 const context: AdmitContext = {
   policies: () => policies,
   namespaceLabels: () => ({}),
+  namespaceAnnotations: () => ({}),
   options: {
     agentImage: 'agent:test',
     agentImagePullPolicy: 'IfNotPresent',
@@ -168,7 +169,7 @@ describe('through the webhook', () => {
   beforeAll(async () => {
     const metrics = { request: () => () => {}, decision() {}, failure() {} };
     const express = app({
-      admit: (request, namespaceAsked) => admit(request, namespaceAsked, context),
+      admit: (request, entry) => admit(request, entry, context),
       metrics,
       logger: pino({ level: 'silent' }),
     });

@@ -19,8 +19,8 @@ const schema = z.strictObject({
     service: z.string().min(1),
     /** Name of the chart's MutatingWebhookConfiguration, and of a ClusterRole that is there as long as the chart is. */
     configuration: z.string().min(1),
-    /** That configuration as the chart makes it, to put it back when it was deleted. */
-    manifest: z.looseObject({ metadata: z.looseObject({ name: z.string().min(1) }) }),
+    /** That configuration as the chart makes it, to put it back when it was deleted; and others of the chart's. */
+    manifests: z.array(z.looseObject({ metadata: z.looseObject({ name: z.string().min(1) }) })).min(1),
     /** Folder with tls.crt, tls.key and ca.crt that somebody else keeps; left out, the operator makes its own. */
     certificateDirectory: z.string().min(1).optional(),
     /** Namespaces whose pods are never looked at. */

@@ -206,14 +206,17 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       certificateDirectory === undefined
         ? new CertificateKeeper(client, { namespace, ...webhook, logger })
         : new MountedCertificate(certificateDirectory),
-    configuration: new WebhookConfigurationKeeper(client, {
-      manifest: webhook.manifest,
-      owner: webhook.configuration,
-      bundleIsForeign: certificateDirectory !== undefined,
-      logger,
-    }),
+    configurations: webhook.manifests.map(
+      (manifest) =>
+        new WebhookConfigurationKeeper(client, {
+          manifest,
+          owner: webhook.configuration,
+          bundleIsForeign: certificateDirectory !== undefined,
+          logger,
+        }),
+    ),
     watched: [
-      { path: CONFIGURATIONS, name: webhook.configuration },
+      ...webhook.manifests.map(({ metadata }) => ({ path: CONFIGURATIONS, name: metadata.name })),
       { path: CONFIGURATIONS, name: `${webhook.configuration}-policies` },
       ...(certificateDirectory === undefined
         ? [{ path: `/api/v1/namespaces/${namespace}/secrets`, name: webhook.secret }]
@@ -254,10 +257,11 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
               action: 'Inject',
               note: `a ${kind.kind} was admitted without tracing, because of an error in tracing-operator; its log has the details`,
             }),
-          admit: (request, namespaceAsked) =>
-            admit(request, namespaceAsked, {
+          admit: (request, entry) =>
+            admit(request, entry, {
               policies: (name) => view.policies(name),
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
+              namespaceAnnotations: (name) => view.namespace(name)?.metadata.annotations ?? {},
               options: {
                 agentImage: config.agent.image,
                 agentImagePullPolicy: config.agent.imagePullPolicy,

@@ -5,31 +5,47 @@ import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
 import type { Policies } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
+import { OTEL_OPERATOR } from '../injector/other-tracers.ts';
+import { takeOver } from '../injector/take-over.ts';
 import type { Workload } from '../injector/workload.ts';
 import { propagateInject } from '../injector/workload.ts';
 import { diff } from './json-patch.ts';
 import type { AdmissionReply, AdmissionRequest } from './review.ts';
 
+/**
+ * Why the API server sends an object: the object itself asks, or did; its namespace has the label that asks for all pods; or
+ * its namespace is one in which we take over from opentelemetry-operator.
+ */
+export type Entry = 'object' | 'namespace' | 'take-over';
+
+const TAKEN_OVER: Decision = {
+  reason: 'TakenOver',
+  message: `${OTEL_OPERATOR} asks for tracing, and this namespace is taken over: opentelemetry-operator leaves the pod alone`,
+};
+
 /** What admission needs to know about the cluster; all of it answered from memory. */
 export interface AdmitContext {
   policies(namespace: string): Policies;
   namespaceLabels(namespace: string): Record<string, string>;
+  namespaceAnnotations(namespace: string): Record<string, string>;
   options: InjectOptions;
 }
 
 /** Answers one admission request: injects a pod, or copies the annotation of a workload to its template. */
 export function admit(
   request: AdmissionRequest,
-  namespaceAsked: boolean,
+  entry: Entry,
   context: AdmitContext,
 ): { reply: AdmissionReply; decisions: Decision[] } {
   const { object } = request;
   if (!object) return { reply: {}, decisions: [] };
   if (request.kind.kind === 'Pod') {
-    const pod = object as unknown as Pod;
-    const name = request.namespace ?? pod.metadata?.namespace ?? 'default';
+    const sent = object as unknown as Pod;
+    const name = request.namespace ?? sent.metadata?.namespace ?? 'default';
+    const pod = entry === 'take-over' ? takeOver(sent, context.namespaceAnnotations(name)[OTEL_OPERATOR]) : sent;
+    if (!pod) return { reply: {}, decisions: [] };
     // The API server has read the label just now; our copy of it may be a moment behind.
-    const labels = { ...context.namespaceLabels(name), ...(namespaceAsked && { [NAMESPACE_LABEL]: 'true' }) };
+    const labels = { ...context.namespaceLabels(name), ...(entry === 'namespace' && { [NAMESPACE_LABEL]: 'true' }) };
     const namespace = { name, labels };
     const subject = {
       namespace: name,
@@ -38,7 +54,12 @@ export function admit(
       annotations: pod.metadata?.annotations,
     };
     const result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
-    return { reply: reply(pod, result.pod, result.decisions), decisions: result.decisions };
+    if (entry !== 'take-over') return { reply: reply(sent, result.pod, result.decisions), decisions: result.decisions };
+    // What we do not inject is left to opentelemetry-operator as it was.
+    if (!result.decisions.some(({ reason }) => reason === 'Injected'))
+      return { reply: reply(sent, sent, result.decisions), decisions: result.decisions };
+    const decisions = [TAKEN_OVER, ...result.decisions];
+    return { reply: reply(sent, result.pod, decisions), decisions };
   }
   const workload = object as unknown as Workload;
   const result = propagateInject(workload);

@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { Decision } from '../injector/decision.ts';
 import { WORKLOAD_KINDS } from '../injector/workload.ts';
+import type { Entry } from './admit.ts';
 import type { AdmissionReply, AdmissionRequest } from './review.ts';
 import { decode, encode, MalformedReview } from './review.ts';
 
@@ -14,8 +15,7 @@ export interface WebhookMetrics {
 }
 
 export interface WebhookOptions {
-  /** @param namespaceAsked the API server found the namespace's own label to ask for all of its pods. */
-  admit: (request: AdmissionRequest, namespaceAsked: boolean) => { reply: AdmissionReply; decisions: Decision[] };
+  admit: (request: AdmissionRequest, entry: Entry) => { reply: AdmissionReply; decisions: Decision[] };
   metrics: WebhookMetrics;
   /** An object was admitted as it is because of an error of ours. */
   onFailure?: (request: AdmissionRequest) => void;
@@ -31,7 +31,11 @@ const BODIES_LIMIT = 64 * 2 ** 20;
 /** The longest that the API server waits for any webhook, and what is assumed where it does not say. */
 const LONGEST_WAIT = 10_000;
 
-const PATHS = ['/mutate', '/mutate/namespace'];
+const ENTRIES: Record<string, Entry> = {
+  '/mutate': 'object',
+  '/mutate/namespace': 'namespace',
+  '/mutate/take-over': 'take-over',
+};
 /** Kinds that the chart sends us: whoever else reaches the port must not make metrics of any name. */
 const KINDS = new Set(['Pod', ...WORKLOAD_KINDS]);
 
@@ -42,7 +46,7 @@ export function app(options: WebhookOptions): express.Express {
   const server = express();
   server.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   server.post(
-    PATHS,
+    Object.keys(ENTRIES),
     (request: Request, response: Response<unknown, { began: number }>, next: NextFunction) => {
       const began = (response.locals.began = now());
       const finished = metrics.request(request.path);
@@ -62,7 +66,7 @@ export function app(options: WebhookOptions): express.Express {
     (request: Request, response: Response<unknown, { began: number }>) => {
       const review = decode(request.body);
       const late = now() - response.locals.began >= budget(request.query['timeout']);
-      response.json(encode(review.uid, late ? tooLate(review) : safely(review, request.path === PATHS[1])));
+      response.json(encode(review.uid, late ? tooLate(review) : safely(review, ENTRIES[request.path]!)));
     },
   );
   server.use((_request: Request, response: Response) => {
@@ -78,9 +82,9 @@ export function app(options: WebhookOptions): express.Express {
   return server;
 
   /** On any doubt the object is admitted as it is, with a warning: a bug of ours must not keep a pod from starting. */
-  function safely(review: AdmissionRequest, namespaceAsked: boolean): AdmissionReply {
+  function safely(review: AdmissionRequest, entry: Entry): AdmissionReply {
     try {
-      const { reply, decisions } = admit(review, namespaceAsked);
+      const { reply, decisions } = admit(review, entry);
       for (const { reason } of decisions)
         metrics.decision(KINDS.has(review.kind.kind) ? review.kind.kind : 'other', reason);
       return reply;

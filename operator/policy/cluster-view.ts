@@ -6,6 +6,7 @@ import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../
 import type { CredentialPath } from '../../injector/credentials.ts';
 import { mountedCredentials } from '../../injector/credentials.ts';
 import * as names from '../../injector/names.ts';
+import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import type { Pod } from '../../injector/pod.ts';
 import type { DefaultPolicy, Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
@@ -31,7 +32,12 @@ export interface PodMeta extends KubeObject {
 }
 
 export interface NamespaceMeta extends KubeObject {
-  metadata: KubeObject['metadata'] & { labels?: Record<string, string>; deletionTimestamp?: string };
+  metadata: KubeObject['metadata'] & {
+    labels?: Record<string, string>;
+    /** Of other tools: what asks for tracing. */
+    annotations?: Record<string, string>;
+    deletionTimestamp?: string;
+  };
 }
 
 export interface ConfigMap extends KubeObject {
@@ -289,8 +295,15 @@ function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'
 }
 
 function pruneNamespace({ metadata }: NamespaceMeta): NamespaceMeta {
-  const { name, resourceVersion, labels, deletionTimestamp } = metadata;
+  const { name, resourceVersion, labels, annotations, deletionTimestamp } = metadata;
+  const asks = annotations?.[OTEL_OPERATOR];
   return {
-    metadata: { name, resourceVersion, ...(labels && { labels }), ...(deletionTimestamp && { deletionTimestamp }) },
+    metadata: {
+      name,
+      resourceVersion,
+      ...(labels && { labels }),
+      ...(asks !== undefined && { annotations: { [OTEL_OPERATOR]: asks } }),
+      ...(deletionTimestamp && { deletionTimestamp }),
+    },
   };
 }

@@ -10,7 +10,7 @@ import type { WebhookConfigurationKeeper } from './webhook-configuration.ts';
 export interface ServingOptions {
   client: KubeClient;
   source: CertificateSource;
-  configuration: WebhookConfigurationKeeper;
+  configurations: Pick<WebhookConfigurationKeeper, 'ensure'>[];
   /** Objects a change of which is looked at within a second: collection and name. */
   watched: { path: string; name: string }[];
   /** The authorities that clients have to trust are others than before. */
@@ -37,6 +37,8 @@ export class ServingController {
   readonly #reflectors: Reflector<{ metadata: { name: string; resourceVersion: string } }>[];
   readonly #servers: TlsServer[] = [];
   #serving: Serving | undefined;
+  /** The authorities of which everybody has been told. */
+  #told = '';
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -78,11 +80,12 @@ export class ServingController {
 
   /** Takes the first certificate, starts servers with it, and tells the API server. */
   async start(serve: (certificate: Serving) => Promise<TlsServer[]>): Promise<void> {
-    const { source, configuration } = this.#options;
+    const { source } = this.#options;
     const first = await source.current();
     this.#take(first);
     this.#servers.push(...(await serve(first)));
-    await configuration.ensure(first.authorities);
+    await this.#ensure(first.authorities);
+    this.#told = first.authorities;
     for (const reflector of this.#reflectors) reflector.start();
     this.#queue.start();
     this.#queue.addAfter(KEY, source.interval);
@@ -90,7 +93,7 @@ export class ServingController {
 
   /** @returns milliseconds until it is to be looked at again. */
   async reconcile(): Promise<number> {
-    const { source, configuration, metrics, onAuthorities } = this.#options;
+    const { source, metrics, onAuthorities } = this.#options;
     let current: Serving;
     try {
       current = await source.current();
@@ -101,8 +104,9 @@ export class ServingController {
     const before = this.#serving;
     if (current.certificate !== before?.certificate) for (const server of this.#servers) server.setCertificate(current);
     this.#take(current);
-    await configuration.ensure(current.authorities);
-    if (current.authorities !== before?.authorities) onAuthorities();
+    await this.#ensure(current.authorities);
+    if (current.authorities !== this.#told) onAuthorities();
+    this.#told = current.authorities;
     return source.interval;
   }
 
@@ -115,6 +119,10 @@ export class ServingController {
   async stop(grace: number): Promise<void> {
     await Promise.all([this.#queue.stop(), ...this.#reflectors.map((reflector) => reflector.stop())]);
     await Promise.all(this.#servers.map((server) => server.close(grace)));
+  }
+
+  async #ensure(authorities: string): Promise<void> {
+    await Promise.all(this.#options.configurations.map((configuration) => configuration.ensure(authorities)));
   }
 
   #take(serving: Serving): void {

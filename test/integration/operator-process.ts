@@ -101,7 +101,13 @@ export class OperatorProcess {
         namespace,
         lease: 'operator',
         agent: { image: 'agent:test' },
-        webhook: { port: webhookPort, service: 'operator', configuration: namespace, manifest, secret: 'webhook' },
+        webhook: {
+          port: webhookPort,
+          service: 'operator',
+          configuration: namespace,
+          manifests: [manifest],
+          secret: 'webhook',
+        },
         reports: {
           port: reportsPort,
           peers: 'localhost',

@@ -8,10 +8,11 @@ import { serve } from '../../webhook/tls-server.ts';
 const certificate = await issue(['localhost'], Date.now());
 const { port } = await serve(
   app({
-    admit: (request, namespaceAsked) =>
-      admit(request, namespaceAsked, {
+    admit: (request, entry) =>
+      admit(request, entry, {
         policies: () => ({ namespaced: [], cluster: [], defaults: {} }),
         namespaceLabels: () => ({}),
+        namespaceAnnotations: () => ({}),
         options: {
           agentImage: 'agent:test',
           agentImagePullPolicy: 'IfNotPresent',

@@ -19,6 +19,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "tracing.name" . }}.{{ .Release.Namespace }}
 {{- end }}
 
+{{/* Mutating webhooks are called in the order of these names: a digit comes before opentelemetry-operator's. */}}
+{{- define "tracing.takeOverName" -}}
+0.{{ include "tracing.clusterName" . }}
+{{- end }}
+
 {{- define "tracing.image" -}}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
