@@ -73,8 +73,14 @@ describe('injection', () => {
     const before = await reviews();
     await started('bare', {});
     expect((await read<PodObject>('pod', 'bare')).spec.initContainers).toBeUndefined();
+    // Nothing runs these: it is making them that is looked at.
+    const many = [...Array(200).keys()].map((i) => pod(`many-${i}`, { spec: { schedulerName: 'nobody' } }));
+    await cluster.run('kubectl', ['--namespace', namespace, 'create', '-f', '-'], {
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: many }),
+    });
     expect(await reviews()).toBe(before);
-  }, 90_000);
+    await kubectl('delete', 'pods', '--field-selector', 'spec.schedulerName=nobody', '--wait=false');
+  }, 150_000);
 
   it('loads the agent into a pod that asks', async () => {
     const { NODE_OPTIONS } = await started('asked', { annotations: asked });

@@ -44,10 +44,14 @@ export async function withoutOperator(cluster: Cluster, work: () => Promise<void
 /** A metric of each replica, by pod, summed up over its labels. */
 export async function operatorMetric(cluster: Cluster, metric: string): Promise<Map<string, number>> {
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', OPERATOR.namespace, ...args]);
-  const names = ['pods', '--selector', OPERATOR_PODS, '--field-selector', 'status.phase=Running', '--output', 'name'];
-  const pods = (await kubectl('get', ...names)).split('\n').filter(Boolean);
+  const running = ['pods', '--selector', OPERATOR_PODS, '--field-selector', 'status.phase=Running', '--output', 'json'];
+  const { items } = JSON.parse(await kubectl('get', ...running)) as {
+    items: { metadata: { name: string; deletionTimestamp?: string } }[];
+  };
+  // One that is on its way out is called running until it is gone, and may not be reached any more.
+  const pods = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const values = new Map<string, number>();
-  for (const pod of pods.map((name) => name.replace('pod/', ''))) {
+  for (const pod of pods.map(({ metadata }) => metadata.name)) {
     const path = `/api/v1/namespaces/${OPERATOR.namespace}/pods/${pod}:8080/proxy/metrics`;
     const lines = (await kubectl('get', '--raw', path)).split('\n');
     const found = lines.filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
