@@ -68,12 +68,17 @@ export class OperatorProcess {
   /** Its log, as objects, with the time at which each line came, of performance.now(). */
   readonly log: { at: number; msg: string; [field: string]: unknown }[] = [];
   readonly #installation: Installation;
+  readonly #certificateDirectory: string | undefined;
+  /** Where it answers reviews, in TLS. */
+  webhookPort = 0;
   readonly #folder = mkdtempSync(join(tmpdir(), 'operator-'));
   #process: ChildProcess | undefined;
   #probes = '';
 
-  constructor(installation: Installation) {
+  /** @param certificateDirectory where somebody else keeps its certificate; without one it makes its own. */
+  constructor(installation: Installation, certificateDirectory?: string) {
     this.#installation = installation;
+    this.#certificateDirectory = certificateDirectory;
   }
 
   /** @param nodeArgs for its Node. */
@@ -92,6 +97,7 @@ export class OperatorProcess {
       }),
     );
     const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
+    this.webhookPort = webhookPort;
     const config = join(this.#folder, 'config.json');
     const { namespace, manifest, token } = this.#installation;
     writeFileSync(join(this.#folder, 'token'), token);
@@ -107,6 +113,7 @@ export class OperatorProcess {
           configuration: namespace,
           manifests: [manifest],
           secret: 'webhook',
+          ...(this.#certificateDirectory !== undefined && { certificateDirectory: this.#certificateDirectory }),
         },
         reports: {
           port: reportsPort,
