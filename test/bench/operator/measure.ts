@@ -117,6 +117,7 @@ const off = await step('switching tracing off everywhere', {}, () => change(repl
 const on = await step('switching it on again', {}, () => change(replica, () => everywhere.on()));
 const objects = everywhere.objects;
 await everywhere.stop();
+await step('coming to rest', { usually: '6 min' }, () => replica.settled());
 const atRest = await step('at rest', { usually: formatDuration(restSeconds * 1000) }, () => rest(replica, restSeconds));
 
 await replica.stop();

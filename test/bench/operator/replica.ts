@@ -12,6 +12,9 @@ const START_TIMEOUT_MS = 120_000;
 const QUIET_TIMEOUT_MS = 240_000;
 /** Nothing was reconciled for so long: the work is done. */
 const QUIET_MS = 4_000;
+/** Silence of agents shows after five minutes, and is looked for every minute. */
+const SILENCE_MS = 6.5 * 60_000;
+const WRITES = ['POST', 'PATCH', 'DELETE'];
 
 interface Pod {
   metadata: { name: string; deletionTimestamp?: string };
@@ -39,6 +42,8 @@ export interface Counters {
 export class Replica {
   readonly #client: KubeClient;
   #pod = '';
+  /** Of performance.now(). */
+  #started = 0;
 
   constructor(client: KubeClient) {
     this.#client = client;
@@ -52,6 +57,7 @@ export class Replica {
   /** Starts one process in a new pod; resolves, once it is ready, to the seconds that it says this took. */
   async start(): Promise<number> {
     await this.stop();
+    this.#started = performance.now();
     await this.#scale(1);
     await until('the operator is not ready', START_TIMEOUT_MS, async () => {
       const [pod] = await this.#pods();
@@ -66,11 +72,32 @@ export class Replica {
 
   /** Resolves when no controller has had anything to do for a while. */
   async quiet(): Promise<void> {
+    await this.#unchanged(() => this.reconciles());
+  }
+
+  /**
+   * The same, when nothing is late any more either: pods that never report are found silent after five minutes, and events
+   * about many objects are written one after the other.
+   */
+  async settled(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.#started + SILENCE_MS - performance.now()));
+    await this.quiet();
+    // Its Lease is renewed by PUT.
+    await this.#unchanged(async () => {
+      const metrics = await this.#metrics();
+      return WRITES.reduce(
+        (total, method) => total + sum(metrics, 'rest_client_requests_total', `method="${method}"`),
+        0,
+      );
+    });
+  }
+
+  async #unchanged(count: () => Promise<number>): Promise<void> {
     let last = -1;
     let since = performance.now();
     await until('the operator does not come to rest', QUIET_TIMEOUT_MS, async () => {
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      const done = await this.reconciles();
+      const done = await count();
       if (done !== last) since = performance.now();
       last = done;
       return performance.now() - since >= QUIET_MS;
@@ -122,7 +149,9 @@ export class Replica {
   }
 }
 
-function sum(metrics: string, name: string): number {
-  const lines = metrics.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+function sum(metrics: string, name: string, labels = ''): number {
+  const lines = metrics
+    .split('\n')
+    .filter((line) => (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && line.includes(labels));
   return lines.reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
