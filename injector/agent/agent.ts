@@ -118,6 +118,7 @@ export class Agent implements SpanSink {
     );
     watchLibraries((filename) => this.libraries.patchFor(filename));
     this.libraries.startBuiltins();
+    if (process.argv[1] !== undefined) this.libraries.watchModules(resolve(process.argv[1]));
     watchFastify();
     watchBuiltins(
       { http: (request) => this.traceHttp(request), undici: (message) => this.traceUndici(message) },

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { libraryTable, readInstrumentations, type InstrumentationPackage } from './generate.ts';
@@ -89,6 +89,7 @@ const UNCOMPILED = [
   'cassandra-driver',
   'cucumber',
   'last',
+  'modules',
   'openai',
   'oracledb',
   'propagators',
@@ -164,9 +165,9 @@ async function buildPieces(): Promise<Map<string, string>> {
       '@opentelemetry/api',
     ]),
   );
-  // Of an exporter, what a process needs before its first batch, and what one that is ending needs.
-  for (const name of ['address', 'last'])
-    pieces.set(name, await bundle({ entryPoints: [join(AGENT, `export/${name}.ts`)], minifyIdentifiers: true }, []));
+  // Of an exporter, what a process needs before its first batch, and what one that is ending needs; and what few need.
+  for (const file of ['export/address', 'export/last', 'modules'])
+    pieces.set(basename(file), await bundle({ entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true }, []));
   pieces.set(
     'propagators',
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),

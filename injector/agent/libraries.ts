@@ -1,12 +1,14 @@
 import * as channels from 'node:diagnostics_channel';
 import Module, { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
 import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
 import { gateInstrumentation } from './gate.ts';
 import type { Patch } from './module-hook.ts';
+import type { WatchModules } from './modules.ts';
 import { isTracer } from './other-tracers.ts';
 import { packageOf, readManifest, type Manifest } from './packages.ts';
 import { debugOnce, failed } from './report.ts';
@@ -23,6 +25,10 @@ export interface LibraryHost {
   /** Another library was met. */
   onSeen(): void;
 }
+
+// Their ES modules are no wrappers of their CommonJS files, and their instrumentation changes what they export, not the
+// exports themselves.
+const ES_MODULES = ['openai'];
 
 type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
 interface Instrumentation {
@@ -71,8 +77,8 @@ export class Libraries {
     );
   }
 
-  /** For the module hook: the patch for a file of a library that has an instrumentation. */
-  patchFor(filename: string): Patch | undefined {
+  /** For the module hook: the patch for a file of a library that has an instrumentation; `asMain` if it is known to be its main file. */
+  patchFor(filename: string, asMain = false): Patch | undefined {
     const place = packageOf(filename);
     if (place === undefined) return undefined;
     const { name, directory } = place;
@@ -84,7 +90,7 @@ export class Libraries {
     if (this.stopped) return undefined;
     this.seen.note(name, directory);
     const path = filename.slice(directory.length + 1).replaceAll('\\', '/');
-    const isMain = library.main && this.isMain(filename, name, directory);
+    const isMain = asMain || (library.main && this.isMain(filename, name, directory));
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
     if (wanted.length === 0) return undefined;
@@ -93,6 +99,16 @@ export class Libraries {
       this.seen.notePatched(directory);
       return this.patched(exports, isMain ? name : join(name, path), directory);
     };
+  }
+
+  /** Watches the ES modules that need it, where the main script can import one. */
+  watchModules(main: string): void {
+    const names = ES_MODULES.filter(
+      (name) => libraries.packages[name]?.instrumentations.some(this.isEnabled) && isInstalled(name, main),
+    );
+    if (names.length === 0) return;
+    const { watchModules } = this.piece('modules') as { watchModules: WatchModules };
+    watchModules(names, (file) => this.patchFor(file, true));
   }
 
   /** Starts what does not wait for a package: instrumentations of builtins that the owner switched on. */
@@ -239,6 +255,13 @@ export class Libraries {
 }
 
 class NoHook {}
+
+/** Whether a file can import a package, in the layout of npm. */
+function isInstalled(name: string, file: string): boolean {
+  for (let from = file, directory = dirname(from); from !== directory; from = directory, directory = dirname(from))
+    if (existsSync(`${directory}/node_modules/${name}`)) return true;
+  return false;
+}
 
 /** Which instrumentations run: the owner's OTEL_NODE_*_INSTRUMENTATIONS, else all but the noisy ones. */
 export function instrumentationFilter(env: Environment, table: LibraryTable): (name: string) => boolean {
