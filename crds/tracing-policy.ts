@@ -163,7 +163,7 @@ const agent = z
       .max(512)
       .regex(imagePattern, imageMessage)
       .describe(
-        'Image that the agent is copied from, for pods that are created from now on in the selected namespaces. Each of them must be able to pull it: a pod whose agent image cannot be pulled does not start.',
+        'Image that the agent is copied from, for pods that are created from now on in the selected namespaces. Each of them must be able to pull it: while it cannot, pods are started without the agent, and the status says AgentUnavailable.',
       )
       .meta(cel({ rule: `self.matches(r'''${imagePattern.source}''')`, message: imageMessage })),
     imagePullPolicy: z
@@ -220,6 +220,8 @@ export const WORKLOAD_REASONS = [
   'PolicyProblem',
   /** Spans do not arrive. */
   'ExportFailing',
+  /** The agent's image keeps its pods from starting: they get none, or hang. */
+  'AgentUnavailable',
   /** For information: libraries that the agent knows and cannot instrument. Nobody need do anything about it. */
   'NotInstrumented',
 ] as const;
@@ -252,7 +254,9 @@ export const policyStatus = z
         reporting: count('Pods whose agent has reported lately.'),
         current: count('Reporting pods that act on the newest revision of the policy.'),
         outdated: count('Reporting pods that do not, yet.'),
-        missing: count('Pods that ask to be traced and have no agent: they started before the operator was there.'),
+        missing: count(
+          'Pods that ask to be traced and have no agent: they started while the operator, or the agent, was not to be had.',
+        ),
         noAgentReport: count('Pods with the agent in which no Node.js process ever reported.'),
         unknown: count('Pods whose agent has stopped reporting, or has had no time to begin.'),
         failed: count('Pods in which the agent says that it does not trace.'),
@@ -268,7 +272,7 @@ export const policyStatus = z
           reason: z
             .enum(WORKLOAD_REASONS)
             .describe(
-              'What is wrong with its pods: Missing: they have no agent. Outdated: they act on an older policy. NoAgentReport, ReportsStopped: nothing is heard of them. AgentFailed: they are not traced. PolicyProblem: they cannot do what the policy asks for. ExportFailing: spans are lost. NotInstrumented, for information: libraries that give no spans.',
+              'What is wrong with its pods: Missing: they have no agent. Outdated: they act on an older policy. NoAgentReport, ReportsStopped: nothing is heard of them. AgentFailed: they are not traced. PolicyProblem: they cannot do what the policy asks for. ExportFailing: spans are lost. AgentUnavailable: the agent cannot be had, and they start without it. NotInstrumented, for information: libraries that give no spans.',
             ),
           pods: z.int().describe('How many pods it concerns.'),
           message: z.string().max(WORKLOAD_MESSAGE).describe('What the agent said, or what to do.').optional(),

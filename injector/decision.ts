@@ -15,6 +15,7 @@ export const REASONS = [
   'OtherTracer',
   'EphemeralStorage',
   'AnnotationsFull',
+  'AgentUnavailable',
   'NoContainer',
   'NotSelected',
   'MeshSidecar',

@@ -34,6 +34,7 @@ const context: AdmitContext = {
   policies: () => policies,
   namespaceLabels: () => ({}),
   namespaceAnnotations: () => ({}),
+  whyNoAgent: () => undefined,
   options: {
     agentImage: 'agent:test',
     agentImagePullPolicy: 'IfNotPresent',

@@ -22,6 +22,8 @@ export interface Reporting {
 export interface InjectOptions {
   agentImage: string;
   agentImagePullPolicy: string;
+  /** Names of Secrets of the pod's own namespace with which the agent's image is pulled. */
+  agentImagePullSecrets?: string[];
   /** Left out where it is not known: agents then wait until the namespace's ConfigMap says it. */
   reporting?: Reporting;
 }
@@ -30,6 +32,8 @@ export interface Injection {
   /** The very pod that was given where nothing changes. */
   pod: Pod;
   decisions: Decision[];
+  /** The agent that was added, as the annotation `tracing.acme/agent` says it; absent where none was. */
+  agent?: string;
 }
 
 const MIRROR = 'kubernetes.io/config.mirror';
@@ -102,7 +106,10 @@ export function injectPod(
   }
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
   if (resolution.credentials.length > 0) spec.volumes.push(credentialsVolume(resolution.credentials));
-  spec.initContainers = [initContainer(pod, chosen, resolution, options), ...(spec.initContainers ?? [])];
+  const image = agentImage(resolution, options);
+  spec.initContainers = [initContainer(pod, chosen, image), ...(spec.initContainers ?? [])];
+  const secrets = missingPullSecrets(pod, options);
+  if (secrets.length > 0) spec.imagePullSecrets = [...(spec.imagePullSecrets ?? []), ...secrets];
 
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
@@ -113,13 +120,52 @@ export function injectPod(
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(statusOf(decisions)),
     ...(options.reporting && { [names.OPERATOR]: JSON.stringify(options.reporting) }),
+    [names.AGENT]: agentName(image),
   };
   const document = resolution.document ? JSON.stringify(resolution.document) : '';
   const used = sizeOf(metadata.annotations);
   // Too large to embed, it comes with the namespace's ConfigMap, a little later.
   if (used + document.length <= ANNOTATIONS_LIMIT) metadata.annotations[names.POLICY_DOCUMENT] = document;
   else if (used > ANNOTATIONS_LIMIT) return { pod, decisions: [TOO_MANY_ANNOTATIONS] };
-  return { pod: result, decisions };
+  return { pod: result, decisions, agent: agentName(image) };
+}
+
+/** The pod as its owner wrote it, with the word that its agent cannot be had now. */
+export function leaveUntraced(pod: Pod, why: string): Injection {
+  const decision: Decision = {
+    reason: 'AgentUnavailable',
+    message: `the pod starts without the agent, which keeps pods of its namespace from starting: ${why}`,
+    warn: true,
+  };
+  return { pod: withStatus(pod, [decision]), decisions: [decision] };
+}
+
+interface AgentImage {
+  image: string;
+  imagePullPolicy: string;
+}
+
+/** The image that a pod's agent is copied from. */
+export function agentImage(
+  { agent }: Pick<Resolution, 'agent'>,
+  options: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>,
+): AgentImage {
+  return {
+    image: agent?.image ?? options.agentImage,
+    imagePullPolicy: agent?.imagePullPolicy ?? options.agentImagePullPolicy,
+  };
+}
+
+/** An agent as the annotation `tracing.acme/agent` names it: what decides whether it can be had. */
+export function agentName({ image, imagePullPolicy }: AgentImage): string {
+  return `${image} ${imagePullPolicy}`;
+}
+
+/** References only: whether such a Secret is there, and what is in it, is the kubelet's business. */
+function missingPullSecrets({ spec }: Pod, { agentImagePullSecrets = [] }: InjectOptions): { name: string }[] {
+  return agentImagePullSecrets
+    .filter((name) => !spec.imagePullSecrets?.some((own) => own.name === name))
+    .map((name) => ({ name }));
 }
 
 /**
@@ -281,7 +327,7 @@ function policyVolume() {
 }
 
 /** Copies the agent's files. It fits the restricted Pod Security Standard and needs neither network nor shell. */
-function initContainer({ spec }: Pod, traced: Container[], { agent }: Resolution, options: InjectOptions): Container {
+function initContainer({ spec }: Pod, traced: Container[], image: AgentImage): Container {
   // A pod that runs as root by its own word would be refused by the kubelet together with runAsNonRoot.
   const asRoot = spec.securityContext?.runAsUser === 0;
   const resources = initResources(traced);
@@ -289,8 +335,8 @@ function initContainer({ spec }: Pod, traced: Container[], { agent }: Resolution
   const seLinuxOptions = traced[0]?.securityContext?.['seLinuxOptions'];
   return {
     name: names.INIT_CONTAINER,
-    image: agent?.image ?? options.agentImage,
-    imagePullPolicy: agent?.imagePullPolicy ?? options.agentImagePullPolicy,
+    ...image,
+    command: [names.INIT_COMMAND],
     args: [names.AGENT_DIR],
     ...(resources && { resources }),
     securityContext: {

@@ -17,6 +17,10 @@ export const POLICY_DOCUMENT = 'tracing.acme/policy-document';
 /** Where the pod's agents report to, as it was at admission: `{url, ca}` in JSON. */
 export const OPERATOR = 'tracing.acme/operator';
 export const STATUS = 'tracing.acme/status';
+/** On a pod: which agent it was given, as `IMAGE PULLPOLICY`. Others may rewrite the container; this stays. */
+export const AGENT = 'tracing.acme/agent';
+/** On the namespace's ConfigMap: agents that keep pods from starting there, as JSON. Written by the operator that leads. */
+export const AGENT_OUTAGES = 'tracing.acme/agent-outages';
 
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
 /** Key of that ConfigMap which tells agents where to report now: no policy's key is like it. */
@@ -35,6 +39,8 @@ export const CREDENTIALS_VOLUME = 'tracing-acme-credentials';
 /** Only in pods for which a policy names a Secret or ConfigMap. */
 export const CREDENTIALS_DIR = '/var/run/tracing.acme/credentials';
 export const INIT_CONTAINER = 'tracing-acme-agent';
+/** What that container runs. Said, so that an image which is no agent does not end well without having copied one. */
+export const INIT_COMMAND = '/bin/copy-agent';
 
 /** Label that a namespace carries to opt all of its pods in. */
 export const NAMESPACE_LABEL = INJECT;

@@ -64,6 +64,7 @@ describe('the webhook for namespaces that are taken over', () => {
   const context = (byNamespace: Record<string, string> = {}): AdmitContext => ({
     policies: () => ({ namespaced: [], cluster: [], defaults: {} }),
     namespaceLabels: () => ({}),
+    whyNoAgent: () => undefined,
     namespaceAnnotations: () => byNamespace,
     options: {
       agentImage: 'agent:1',

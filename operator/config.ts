@@ -12,6 +12,8 @@ const schema = z.strictObject({
   agent: z.strictObject({
     image: z.string().min(1),
     imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+    /** Names of Secrets of each pod's own namespace, with which that image is pulled. */
+    imagePullSecrets: z.array(z.string().min(1)).default([]),
   }),
   webhook: z.strictObject({
     port: z.int().default(9443),

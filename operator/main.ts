@@ -8,6 +8,10 @@ import { admit } from '../webhook/admit.ts';
 import { describePolicy } from '../injector/resolve.ts';
 import { app } from '../webhook/server.ts';
 import { serve } from '../webhook/tls-server.ts';
+import { BreakerController } from './breaker/controller.ts';
+import { Gate } from './breaker/gate.ts';
+import { isOpen } from './breaker/outage.ts';
+import { Replacements } from './breaker/replacements.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { EventRecorder } from './events/recorder.ts';
@@ -20,10 +24,12 @@ import {
   certificateMetrics,
   countDroppedEvents,
   countNudge,
+  countReplaced,
   countRequest,
   countReport,
   forgetSpans,
   leaderMetric,
+  observeOutages,
   queueMetrics,
   registry,
   webhookMetrics,
@@ -59,6 +65,8 @@ Example:
 
 /** Pods told of a changed policy, over all namespaces: one change may concern every pod of a cluster. */
 const NUDGES = { burst: 200, perSecond: 100 };
+/** Pods made anew because their agent cannot be had: each is one more for scheduler and kubelets. */
+const REPLACEMENTS = { burst: 20, perSecond: 5 };
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -120,6 +128,39 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('policy'),
     onError,
   });
+  const agent = {
+    agentImage: config.agent.image,
+    agentImagePullPolicy: config.agent.imagePullPolicy,
+    agentImagePullSecrets: config.agent.imagePullSecrets,
+  };
+  const replacements = new Replacements(leading, view, {
+    logger,
+    now: Date.now,
+    events,
+    onReplaced: countReplaced,
+    onStuck: (key) => replacementQueue.add(key),
+  });
+  const replacementQueue = new WorkQueue((key, signal) => replacements.replace(key, signal), {
+    workers: 4,
+    pace: REPLACEMENTS,
+    group: (key) => key.slice(0, key.indexOf('/')),
+    observer: queueMetrics('replacement'),
+    onError,
+  });
+  const breaker = new BreakerController(leading, view, { logger, now: Date.now, agent, replacements });
+  const breakerQueue = new WorkQueue((key, signal) => breaker.reconcile(key, signal), {
+    observer: queueMetrics('breaker'),
+    onError,
+  });
+  const gate = new Gate(view, Date.now);
+  observeOutages(() =>
+    [...view.namespaces()].flatMap(({ metadata: { name } }) =>
+      view
+        .outages(name)
+        .filter(isOpen)
+        .map(({ reason }) => ({ namespace: name, reason })),
+    ),
+  );
   const scope = new InjectionScope(leading, view, {
     configuration: webhook.configuration,
     excluded: webhook.excludedNamespaces,
@@ -135,6 +176,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     now: Date.now,
     events,
     reports: (podUid) => store.of(podUid),
+    agent,
     listeningSince: Date.now(),
     onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
   });
@@ -170,17 +212,19 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   view.listen({
     namespace: (name) => {
       policyQueue.add(name);
+      breakerQueue.add(name);
       summaryQueue.addAfter(name, SETTLE);
     },
     pods: (namespace) => {
       policyQueue.addAfter(namespace, SETTLE);
+      breakerQueue.addAfter(namespace, SETTLE);
       summaryQueue.addAfter(namespace, SETTLE);
     },
     policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
     injection: rescope,
   });
 
-  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue];
+  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue, breakerQueue, replacementQueue];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
     client,
@@ -262,11 +306,8 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
               policies: (name) => view.policies(name),
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
               namespaceAnnotations: (name) => view.namespace(name)?.metadata.annotations ?? {},
-              options: {
-                agentImage: config.agent.image,
-                agentImagePullPolicy: config.agent.imagePullPolicy,
-                reporting: reporting(),
-              },
+              whyNoAgent: (name, wanted, isDryRun) => gate.whyNot(name, wanted, isDryRun),
+              options: { ...agent, reporting: reporting() },
             }),
         });
         const peer = `system:serviceaccount:${namespace}:${reports.serviceAccount}`;

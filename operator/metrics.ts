@@ -117,6 +117,22 @@ const spansDropped = new Counter({
   labelNames: ['namespace', 'reason'],
   registers,
 });
+let readOutages: () => Iterable<{ namespace: string; reason: string }> = () => [];
+new Gauge({
+  name: 'tracing_operator_agent_unavailable',
+  help: '1 for a namespace in which pods do not get the agent, because it kept them from starting; every replica says the same',
+  labelNames: ['namespace', 'reason'],
+  registers,
+  collect() {
+    this.reset();
+    for (const { namespace, reason } of readOutages()) this.set({ namespace, reason }, 1);
+  },
+});
+const replaced = new Counter({
+  name: 'tracing_operator_pods_replaced_total',
+  help: 'Pods that never started, because of their agent, and were deleted to be made anew',
+  registers,
+});
 const leader = new Gauge({
   name: 'leader_election_master_status',
   help: 'Whether this replica leads: 1 or 0',
@@ -180,3 +196,5 @@ export const leaderMetric = (name: string) => (leads: boolean) => leader.set({ n
 export const countDroppedEvents = (reason: DropReason, count: number): void => eventsDropped.inc({ reason }, count);
 export const countRequest = (method: string, code: number): void => requests.inc({ method, code: code || '<error>' });
 export const countNudge = (): void => nudged.inc();
+export const countReplaced = (): void => replaced.inc();
+export const observeOutages = (read: typeof readOutages): void => void (readOutages = read);

@@ -1,6 +1,6 @@
 import type { Decision } from '../injector/decision.ts';
 import type { InjectOptions } from '../injector/inject.ts';
-import { injectPod } from '../injector/inject.ts';
+import { injectPod, leaveUntraced } from '../injector/inject.ts';
 import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
 import type { Policies } from '../injector/resolve.ts';
@@ -28,6 +28,8 @@ export interface AdmitContext {
   policies(namespace: string): Policies;
   namespaceLabels(namespace: string): Record<string, string>;
   namespaceAnnotations(namespace: string): Record<string, string>;
+  /** Why pods of a namespace cannot have an agent now, by the name that tracing.acme/agent gives it. */
+  whyNoAgent(namespace: string, agent: string, isDryRun: boolean): string | undefined;
   options: InjectOptions;
 }
 
@@ -53,7 +55,10 @@ export function admit(
       labels: pod.metadata?.labels,
       annotations: pod.metadata?.annotations,
     };
-    const result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
+    let result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
+    const { agent } = result;
+    const whyNot = agent === undefined ? undefined : context.whyNoAgent(name, agent, request.dryRun === true);
+    if (whyNot !== undefined) result = leaveUntraced(pod, whyNot);
     if (entry !== 'take-over') return { reply: reply(sent, result.pod, result.decisions), decisions: result.decisions };
     // What we do not inject is left to opentelemetry-operator as it was.
     if (!result.decisions.some(({ reason }) => reason === 'Injected'))

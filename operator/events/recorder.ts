@@ -22,7 +22,9 @@ export type EventReason =
   /** The agent in a pod reports that it does not do what its policy says. */
   | 'AgentFailed'
   /** Agents report that spans are lost on their way. */
-  | 'ExportFailing';
+  | 'ExportFailing'
+  /** The agent's image keeps pods from starting: they are made without it. */
+  | 'AgentUnavailable';
 
 export interface EventRegarding {
   apiVersion: string;

@@ -10,6 +10,10 @@ import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import type { Pod } from '../../injector/pod.ts';
 import type { DefaultPolicy, Policies, Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
+import type { AgentStart } from '../breaker/agent-start.ts';
+import { agentStart } from '../breaker/agent-start.ts';
+import { readOutages } from '../breaker/outage.ts';
+import type { Outage } from '../breaker/outage.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject, ReflectorOptions } from '../kube/reflector.ts';
 import { Reflector } from '../kube/reflector.ts';
@@ -29,6 +33,8 @@ export interface PodMeta extends KubeObject {
   status?: { phase?: string };
   /** Files that exporters may need and that it was made with, where there are any. */
   credentials?: CredentialPath[];
+  /** How an injected pod's agent stands, while it has not been copied. */
+  start?: AgentStart;
 }
 
 export interface NamespaceMeta extends KubeObject {
@@ -41,7 +47,7 @@ export interface NamespaceMeta extends KubeObject {
 }
 
 export interface ConfigMap extends KubeObject {
-  metadata: KubeObject['metadata'] & { labels?: Record<string, string> };
+  metadata: KubeObject['metadata'] & { labels?: Record<string, string>; annotations?: Record<string, string> };
   data?: Record<string, string>;
 }
 
@@ -74,6 +80,8 @@ export class ClusterView {
   readonly #namespaces: Reflector<NamespaceMeta>;
   readonly #configMaps: Reflector<ConfigMap>;
   readonly #injectedPods: Reflector<PodMeta>;
+  /** What was read from a ConfigMap: each review of a pod asks for it. */
+  readonly #outages = new WeakMap<ConfigMap, Outage[]>();
   readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced' | 'hasSynced' | 'path'>[];
   #listener: ViewListener = { namespace: () => {}, pods: () => {}, policy: () => {}, injection: () => {} };
 
@@ -202,6 +210,18 @@ export class ClusterView {
     return this.#configMaps.get(`${namespace}/${names.POLICY_CONFIG_MAP}`);
   }
 
+  /** Agents that keep pods of a namespace from starting, as its ConfigMap says. */
+  outages(namespace: string): Outage[] {
+    const configMap = this.configMap(namespace);
+    if (!configMap) return [];
+    let outages = this.#outages.get(configMap);
+    if (!outages) {
+      outages = readOutages(configMap.metadata.annotations?.[names.AGENT_OUTAGES]);
+      this.#outages.set(configMap, outages);
+    }
+    return outages;
+  }
+
   /** Takes in the API server's answer to a write of ours before the watch brings it. */
   notePod(pod: PodMeta): void {
     this.#injectedPods.note(pod);
@@ -257,11 +277,11 @@ export function isLive({ metadata, status }: PodMeta): boolean {
 }
 
 /** What of a pod matters to us beyond its being there. */
-function facts({ metadata, status }: PodMeta): unknown[] {
-  return [metadata.labels, metadata.annotations, metadata.deletionTimestamp !== undefined, status?.phase];
+function facts({ metadata, status, start }: PodMeta): unknown[] {
+  return [metadata.labels, metadata.annotations, metadata.deletionTimestamp !== undefined, status?.phase, start];
 }
 
-const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION];
+const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION, names.AGENT];
 
 /** What the pods of a workload have in common is kept once. */
 const shared = new Shared();
@@ -273,6 +293,7 @@ function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'
   const owner = ownerReferences?.find(({ controller }) => controller);
   const credentials = mountedCredentials(spec);
   const kept = KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
+  const start = labels?.[names.INJECTED_LABEL] === 'true' ? agentStart(status) : undefined;
   return {
     metadata: {
       name,
@@ -291,6 +312,7 @@ function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'
     },
     ...(status?.phase && { status: shared.of({ phase: status.phase }) }),
     ...(credentials.length > 0 && { credentials: shared.of(credentials) }),
+    ...(start && { start }),
   };
 }
 

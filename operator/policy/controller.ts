@@ -62,13 +62,15 @@ export class PolicyController {
   async #deliver(namespace: string, documents: PolicyDocument[], signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`;
     const existing = this.#view.configMap(namespace);
-    if (documents.length === 0) {
+    const outages = this.#view.outages(namespace);
+    if (documents.length === 0 && (!existing || outages.length === 0)) {
       if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
       return;
     }
-    const data: Record<string, string> = { [OPERATOR_KEY]: JSON.stringify(this.#options.reporting()) };
+    const data: Record<string, string> = {};
     for (const document of documents) data[document.key] = JSON.stringify(document);
-    if (existing && isOwned(existing) && isDeepStrictEqual(existing.data, data)) return;
+    if (documents.length > 0) data[OPERATOR_KEY] = JSON.stringify(this.#options.reporting());
+    if (existing && isOwned(existing) && isDeepStrictEqual(existing.data ?? {}, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },
       contentType: APPLY,

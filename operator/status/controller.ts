@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { PolicyStatus } from '../../crds/tracing-policy.ts';
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
+import type { InjectOptions } from '../../injector/inject.ts';
+import { agentImage, agentName } from '../../injector/inject.ts';
 import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
 import type { EventReason, EventRecorder } from '../events/recorder.ts';
+import { openOutage } from '../breaker/outage.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
@@ -20,6 +23,7 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   NoExporter: { type: 'Warning', reason: 'PolicyProblem' },
   PolicyProblem: { type: 'Warning', reason: 'PolicyProblem' },
   OtherPoliciesMatch: { type: 'Normal', reason: 'PolicyOverlaps' },
+  AgentUnavailable: { type: 'Warning', reason: 'AgentUnavailable' },
   PodsMissing: { type: 'Warning', reason: 'RestartNeeded' },
   AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
   ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
@@ -35,6 +39,8 @@ export interface StatusOptions {
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
   listeningSince: number;
+  /** The chart's agent. */
+  agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
   events: Pick<EventRecorder, 'record'>;
   /** Asks for a policy's status to be written, by what describePolicy() says. */
   onPolicy: (id: string) => void;
@@ -67,6 +73,10 @@ export class StatusController {
           injected: this.#view.injectedPods(name),
           others: this.#view.otherPods(name),
           reports: this.#options.reports,
+          whyNoAgent: (agent) => {
+            const outage = openOutage(this.#view.outages(name), agentName(agentImage({ agent }, this.#options.agent)));
+            return outage && `${outage.reason}: ${outage.message}`;
+          },
           now: this.#options.now(),
           listeningSince: this.#options.listeningSince,
         })
@@ -125,7 +135,8 @@ export class StatusController {
     }
   }
 
-  #status(policy: Policy, { pods, workloads, overlaps, problems, troubles }: Summary): PolicyStatus {
+  #status(policy: Policy, summary: Summary): PolicyStatus {
+    const { pods, workloads, overlaps } = summary;
     const { generation = 0 } = policy.metadata;
     const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');
     const condition = (type: string, holds: boolean, reason: string, message: string): Condition => {
@@ -145,7 +156,7 @@ export class StatusController {
       observedGeneration: generation,
       conditions: [
         condition('Ready', ...this.#ready(policy)),
-        condition('Degraded', ...degraded(pods, problems, troubles)),
+        condition('Degraded', ...degraded(summary)),
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
@@ -168,14 +179,19 @@ export class StatusController {
 }
 
 /** Its reason is the first that applies, its message says all. */
-function degraded(pods: Summary['pods'], problems: string[], troubles: string[]): [boolean, string, string] {
+function degraded({ pods, problems, troubles, outages, unavailable, workloads }: Summary): [boolean, string, string] {
   const found: [string, string][] = [];
+  if (outages.length > 0)
+    found.push([
+      'AgentUnavailable',
+      `the agent keeps pods from starting, so they are made without it until it can be had: ${outages.sort().join('; ')}`,
+    ]);
   if (problems.length > 0) found.push(['PolicyProblem', problems.sort().join('; ')]);
-  if (pods.failed > 0)
+  if (workloads.some(({ reason }) => reason === 'AgentFailed'))
     found.push(['AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why']);
   if (troubles.length > 0)
     found.push(['ExportFailing', `spans are lost, see status.workloads for whose: ${troubles.sort().join('; ')}`]);
-  if (pods.missing > 0)
+  if (pods.missing > unavailable)
     found.push(['PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads']);
   const [first] = found;
   if (!first) return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];

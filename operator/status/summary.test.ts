@@ -33,10 +33,12 @@ const sum = (facts: {
   labels?: Record<string, string>;
   reports?: Record<string, Partial<KeptReport>[]>;
   listeningSince?: number;
+  outage?: string;
 }) =>
   summarize({
     reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
     now: NOW,
+    whyNoAgent: () => facts.outage,
     listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },
@@ -63,6 +65,25 @@ describe('the summary of a namespace', () => {
       { kind: 'Deployment', name: 'web', reason: 'Missing', pods: 2 },
       { kind: 'Pod', name: 'bare', reason: 'Missing', pods: 1 },
     ]);
+  });
+
+  it('tells pods that a restart would help from those for which there is no agent to be had', () => {
+    const facts = { others: [pod('a', asked)] };
+    const without = sum(facts).get('TracingPolicy shop/p');
+    expect(without).toMatchObject({ unavailable: 0, outages: [], workloads: [{ reason: 'Missing' }] });
+    const summary = sum({ ...facts, outage: 'ErrImagePull: no such image' }).get('TracingPolicy shop/p');
+    expect(summary).toMatchObject({
+      ...{ pods: { missing: 1 }, unavailable: 1, outages: ['namespace shop: ErrImagePull: no such image'] },
+      workloads: [{ reason: 'AgentUnavailable', message: 'ErrImagePull: no such image' }],
+    });
+  });
+
+  it('says of a pod that hangs by its agent that it does, once that is certain', () => {
+    const trouble = { reason: 'ImagePullBackOff', message: 'no such image' };
+    const state = (began: number) =>
+      sum({ injected: [pod('a', asked, { start: { began, trouble } })] }).get('TracingPolicy shop/p');
+    expect(state(NOW - 5_000)).toMatchObject({ pods: { failed: 0 } });
+    expect(state(NOW - MINUTE)).toMatchObject({ pods: { failed: 1 }, workloads: [{ reason: 'AgentUnavailable' }] });
   });
 
   it('finds pods missing by the label of their namespace and by a policy that injects all', () => {

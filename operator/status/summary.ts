@@ -4,8 +4,10 @@ import { describeFile, documentFiles } from '../../injector/credentials.ts';
 import { isAsked } from '../../injector/inject.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
-import type { Policies, Policy } from '../../injector/resolve.ts';
+import type { Policies, Policy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolver } from '../../injector/resolve.ts';
+import { startFailure } from '../breaker/agent-start.ts';
+import { created } from '../breaker/outage.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
@@ -25,6 +27,10 @@ export interface Summary {
   problems: string[];
   /** Why spans of its pods are lost, as agents say. */
   troubles: string[];
+  /** Why its pods do not get their agent: `namespace shop: ImagePullBackOff: …`. */
+  outages: string[];
+  /** Of the pods that are missing, those that would be again if they were restarted now. */
+  unavailable: number;
 }
 
 export interface NamespaceFacts {
@@ -34,6 +40,8 @@ export interface NamespaceFacts {
   others: PodMeta[];
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
+  /** Why pods of the namespace that resolve to this agent do not get it now. */
+  whyNoAgent: (agent: Resolution['agent']) => string | undefined;
   /** Milliseconds since 1970. */
   now: number;
   /** When this operator began to hear reports: silence before says nothing. */
@@ -76,7 +84,10 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
 
     summary.pods.matched++;
     const reports = injected ? facts.reports(pod.metadata.uid) : [];
-    const state = injected ? stateOf(pod, resolution.document, reports, facts) : MISSING;
+    const outage = facts.whyNoAgent(resolution.agent);
+    if (outage !== undefined) addOnce(summary.outages, `namespace ${pod.metadata.namespace}: ${outage}`);
+    if (outage !== undefined && !injected) summary.unavailable++;
+    const state = injected ? stateOf(pod, resolution.document, reports, outage, facts) : missing(outage);
     summary.pods[state.count]++;
     if (injected && state.count !== 'noAgentReport') summary.pods.injected++;
     if (state.count === 'current' || state.count === 'outdated') summary.pods.reporting++;
@@ -99,18 +110,23 @@ interface State {
   message?: string;
 }
 
-const MISSING: State = {
-  count: 'missing',
-  reason: 'Missing',
-  message: 'started without the agent: restart it, e.g. kubectl rollout restart',
-};
+function missing(outage: string | undefined): State {
+  const reason = outage === undefined ? 'Missing' : 'AgentUnavailable';
+  const message = outage ?? 'started without the agent: restart it, e.g. kubectl rollout restart';
+  return { count: 'missing', reason, message };
+}
 
 function stateOf(
   pod: PodMeta,
   document: PolicyDocument | undefined,
   all: KeptReport[],
+  outage: string | undefined,
   { now, listeningSince }: NamespaceFacts,
 ): State {
+  const failed = pod.start && startFailure(pod.start, created(pod), now, false);
+  // In the words of the outage where there is one: the kubelet changes its own with each try.
+  if (failed && !('due' in failed))
+    return { count: 'failed', reason: 'AgentUnavailable', message: `hangs by its agent: ${outage ?? failed.message}` };
   const fresh = lately(all, now);
   const wanted = policyMark(document);
   const failure = fresh.find((report) => report.failure !== undefined)?.failure;
@@ -156,7 +172,7 @@ export function emptySummary(): Summary {
     ...{ matched: 0, injected: 0, reporting: 0, current: 0, outdated: 0 },
     ...{ missing: 0, noAgentReport: 0, unknown: 0, failed: 0 },
   };
-  return { pods, workloads: [], overlaps: [], problems: [], troubles: [] };
+  return { pods, workloads: [], overlaps: [], problems: [], troubles: [], outages: [], unavailable: 0 };
 }
 
 /** One summary of several namespaces. */
@@ -166,6 +182,8 @@ export function add(total: Summary, part: Summary): void {
   for (const text of part.overlaps) addOnce(total.overlaps, text);
   for (const text of part.problems) addOnce(total.problems, text);
   for (const text of part.troubles) addOnce(total.troubles, text);
+  for (const text of part.outages) addOnce(total.outages, text);
+  total.unavailable += part.unavailable;
 }
 
 function addOnce(list: string[], text: string): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { run } from './command.ts';
@@ -36,6 +36,55 @@ export async function writeImageArchive(
     const manifest = [{ Config: name, RepoTags: [normalizeReference(ref)], Layers: ['layer.tar'] }];
     writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
     await run('tar', ['--mtime=@0', '-C', work, '-cf', archive, 'manifest.json', name, 'layer.tar']);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Writes an image like the one in the archive `from`, under another name: with the files below `root` over its own, and
+ * with what `config` says otherwise.
+ */
+export async function deriveImageArchive(
+  archive: string,
+  ref: string,
+  from: string,
+  { root, config = {} }: { root?: string; config?: ImageConfig } = {},
+): Promise<void> {
+  const work = mkdtempSync(join(dirname(archive), '.image-'));
+  try {
+    await run('tar', ['-C', work, '-xf', from]);
+    const read = (name: string): unknown => JSON.parse(readFileSync(join(work, name), 'utf8'));
+    const [base] = read('manifest.json') as { Config: string; Layers: string[] }[];
+    const { history: _history, ...old } = read(base!.Config) as {
+      config: ImageConfig;
+      rootfs: { diff_ids: string[] };
+      history?: unknown;
+    };
+    const layers = [...base!.Layers];
+    const ids = [...old.rootfs.diff_ids];
+    if (root !== undefined) {
+      await run('tar', [
+        '--sort=name',
+        '--numeric-owner',
+        '--mtime=@0',
+        '-C',
+        root,
+        '-cf',
+        join(work, 'over.tar'),
+        '.',
+      ]);
+      layers.push('over.tar');
+      ids.push(`sha256:${await sha256(join(work, 'over.tar'))}`);
+    }
+    const rootfs = { ...old.rootfs, diff_ids: ids };
+    const description = JSON.stringify({ ...old, config: { ...old.config, ...config }, rootfs });
+    const name = `${createHash('sha256').update(description).digest('hex')}.json`;
+    writeFileSync(join(work, name), description);
+    const manifest = [{ Config: name, RepoTags: [normalizeReference(ref)], Layers: layers }];
+    rmSync(join(work, 'manifest.json'), { force: true });
+    writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
+    await run('tar', ['--mtime=@0', '-C', work, '-cf', archive, 'manifest.json', name, ...layers]);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -13,6 +13,7 @@ const { port } = await serve(
         policies: () => ({ namespaced: [], cluster: [], defaults: {} }),
         namespaceLabels: () => ({}),
         namespaceAnnotations: () => ({}),
+        whyNoAgent: () => undefined,
         options: {
           agentImage: 'agent:test',
           agentImagePullPolicy: 'IfNotPresent',
