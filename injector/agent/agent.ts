@@ -9,6 +9,7 @@ import { LiveContextManager } from './context.ts';
 import { CredentialDirectory } from './credentials.ts';
 import { hostOf } from './endpoint.ts';
 import { count, text, type Environment } from './environment.ts';
+import { encodeSpan } from './encode.ts';
 import type { Addresses } from './export/address.ts';
 import type { ExportServices } from './export/destination.ts';
 import type { LastBatch } from './export/last.ts';
@@ -27,6 +28,7 @@ import { LivePropagator } from './propagators.ts';
 import { ExportQueues } from './export-queues.ts';
 import type { BatchOptions, Destination } from './queue.ts';
 import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
+import { redactStatement } from './redact.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
 import { LiveSampler } from './sampler.ts';
@@ -60,7 +62,7 @@ export class Agent implements SpanSink {
   private readonly queues: ExportQueues;
   private readonly exitFlush: ExitFlush;
   private settings: Settings | undefined;
-  private resourceFacts: { attributes: Attributes } | undefined;
+  private resourceFacts: Attributes | undefined;
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
   private muted = false;
@@ -97,10 +99,12 @@ export class Agent implements SpanSink {
       onTracer: (name) => this.stepAside(`${name} is tracing it`),
       onSeen: () => this.reporter?.noticed(),
     });
-    this.queues = new ExportQueues(batch, (exporter) => this.open(exporter), {
-      onIdle: () => this.exitFlush.release(),
-      onTrouble: () => this.reporter?.noticed(),
-    });
+    this.queues = new ExportQueues(
+      batch,
+      () => this.resource,
+      (exporter) => this.open(exporter),
+      { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
+    );
     this.exitFlush = new ExitFlush(this.queues);
   }
 
@@ -147,15 +151,13 @@ export class Agent implements SpanSink {
     }
   }
 
-  get resource(): { attributes: Attributes } {
-    return (this.resourceFacts ??= {
-      attributes: resourceAttributes(this.env, this.settings?.resource ?? {}, {
-        name: 'tracing-operator',
-        version,
-        sdkVersion,
-        hostname: () => (this.host.require('node:os') as typeof Os).hostname(),
-      }),
-    });
+  private get resource(): Attributes {
+    return (this.resourceFacts ??= resourceAttributes(this.env, this.settings?.resource ?? {}, {
+      name: 'tracing-operator',
+      version,
+      sdkVersion,
+      hostname: () => (this.host.require('node:os') as typeof Os).hostname(),
+    }));
   }
 
   begun(): void {
@@ -163,7 +165,12 @@ export class Agent implements SpanSink {
   }
 
   finished(span: RecordingSpan): void {
-    this.queues.add(span);
+    try {
+      redactStatement(span.attributes);
+      this.queues.add(encodeSpan(span), span.instrumentationScope);
+    } catch (error) {
+      return failed('a span could not be encoded', error);
+    }
     this.exitFlush.arm();
   }
 

@@ -16,6 +16,7 @@ import {
 import { isBuiltin } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { minify, type JsMinifyOptions } from '@swc/core';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { libraryTable, readInstrumentations, type InstrumentationPackage } from './generate.ts';
 import { packPieces } from './pack.ts';
@@ -42,7 +43,6 @@ const COMMON: BuildOptions = {
   conditions: ['node'],
   mainFields: ['module', 'main'],
   charset: 'ascii',
-  // Names stay: some are span names.
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'none',
@@ -51,12 +51,23 @@ const COMMON: BuildOptions = {
   logLevel: 'warning',
 };
 
+// What esbuild cannot do: local variables get short names, functions and classes keep theirs, as some are span names and
+// others can be seen by the app.
+const SHORT_NAMES: JsMinifyOptions = {
+  ecma: 2022,
+  module: false,
+  compress: false,
+  mangle: { toplevel: false, keep_fnames: true, keep_classnames: true },
+  format: { asciiOnly: true, comments: false },
+};
+
 async function bundle(entry: BuildOptions, external: string[], plugins: Plugin[] = []): Promise<string> {
   const { outputFiles } = await build({ ...COMMON, ...entry, write: false, external, plugins });
   const text = outputFiles?.[0]?.text ?? '';
   if (/\bimport\(/.test(text))
     console.warn(`  a dynamic import is left in ${JSON.stringify(entry.stdin?.contents ?? entry.entryPoints)}`);
-  return `(function(exports,require,module){${text}\n})`;
+  const { code } = await minify(`(function(exports,require,module){${text}\n})`, SHORT_NAMES);
+  return code;
 }
 
 function manifestVersion(name: string): string {
@@ -161,9 +172,7 @@ async function buildPieces(): Promise<Map<string, string>> {
   // No name in it can be seen from outside.
   pieces.set(
     'export',
-    await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')], minifyIdentifiers: true }, [
-      '@opentelemetry/api',
-    ]),
+    await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')], minifyIdentifiers: true }, []),
   );
   // Of an exporter, what a process needs before its first batch, and what one that is ending needs; and what few need.
   for (const file of ['export/address', 'export/last', 'modules'])

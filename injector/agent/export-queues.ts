@@ -1,14 +1,16 @@
+import type { Attributes } from '@opentelemetry/api';
 import { SpanQueue, type BatchOptions, type Destination, type QueueListener } from './queue.ts';
 import { failed } from './report.ts';
 import type { ExporterReport, SpanCounters } from './report-body.ts';
 import type { ExporterSettings } from './settings.ts';
-import type { RecordingSpan } from './span.ts';
+import type { Scope } from './span.ts';
 
 type Totals = Pick<SpanCounters, 'exported' | 'queueFull' | 'exportFailed' | 'shutdown'>;
 
 /** The queues of the exporters in force, one each, and what became of the spans since the process started. */
 export class ExportQueues {
   private readonly batch: BatchOptions;
+  private readonly resource: () => Attributes;
   private readonly open: (exporter: ExporterSettings) => Destination;
   private readonly listener: QueueListener;
   /** By the exporter's settings as JSON. */
@@ -19,14 +21,21 @@ export class ExportQueues {
   /** Of queues that are no more. */
   private readonly gone: Totals = { exported: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
 
-  constructor(batch: BatchOptions, open: (exporter: ExporterSettings) => Destination, listener: QueueListener) {
+  constructor(
+    batch: BatchOptions,
+    resource: () => Attributes,
+    open: (exporter: ExporterSettings) => Destination,
+    listener: QueueListener,
+  ) {
     this.batch = batch;
+    this.resource = resource;
     this.open = open;
     this.listener = listener;
   }
 
-  add(span: RecordingSpan): void {
-    for (const queue of this.current) queue.add(span);
+  /** Takes a copy of an encoded span (encode.ts). */
+  add(span: Buffer, scope: Scope): void {
+    for (const queue of this.current) queue.add(span, scope);
   }
 
   pending(): boolean {
@@ -61,7 +70,7 @@ export class ExportQueues {
     for (const exporter of wanted) {
       const key = JSON.stringify(exporter);
       if (this.queues.has(key)) continue;
-      const queue = new SpanQueue(this.batch, () => this.open(exporter), this.listener);
+      const queue = new SpanQueue(this.batch, this.resource, () => this.open(exporter), this.listener);
       this.queues.set(key, { exporter, queue });
     }
     this.current = [...this.queues.values()].map(({ queue }) => queue);

@@ -1,8 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
-import { SpanQueue, type Destination } from './queue.ts';
-import type { RecordingSpan } from './span.ts';
+import { decodeTraces } from './export/decode.ts';
+import { encodeText } from './encode.ts';
+import { SpanQueue, type BatchOptions, type Destination, type QueueListener } from './queue.ts';
 
-const span = (name: number): RecordingSpan => ({ name }) as unknown as RecordingSpan;
+const SCOPE = { name: 'test' };
+/** A span that has a name and nothing else. */
+const span = (name: number): Buffer => {
+  const content = encodeText(0x2a, String(name));
+  return Buffer.concat([Buffer.from([0x12, content.length]), content]);
+};
+class Queue extends SpanQueue {
+  constructor(options: BatchOptions, open: () => Destination, listener?: QueueListener, now?: () => number) {
+    super(options, () => ({}), open, listener, now);
+  }
+
+  override add(encoded: Buffer): void {
+    super.add(encoded, SCOPE);
+  }
+}
 const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
 
 /** A destination that keeps what it gets and answers as told. */
@@ -12,12 +27,14 @@ function destination(
   const made = {
     batches: [] as number[][],
     closed: 0,
-    send(spans: RecordingSpan[]) {
-      made.batches.push(spans.map((each) => each.name as unknown as number));
+    send(body: Uint8Array) {
+      made.sendNow(body);
       return answer();
     },
-    sendNow(spans: RecordingSpan[]) {
-      made.batches.push(spans.map((each) => each.name as unknown as number));
+    sendNow(body: Uint8Array | undefined) {
+      const spans =
+        body && decodeTraces(body).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((each) => each.spans));
+      if (spans) made.batches.push(spans.map(({ name }) => Number(name)));
     },
     close() {
       made.closed += 1;
@@ -29,7 +46,7 @@ function destination(
 describe('SpanQueue', () => {
   it('opens nothing before there is something to send', async () => {
     let opened = 0;
-    const queue = new SpanQueue({ maxQueue: 10, maxBatch: 5, delayMillis: 1 }, () => {
+    const queue = new Queue({ maxQueue: 10, maxBatch: 5, delayMillis: 1 }, () => {
       opened += 1;
       return destination();
     });
@@ -43,7 +60,7 @@ describe('SpanQueue', () => {
   it('sends a full batch at once and the rest after the delay, one batch at a time', async () => {
     let release: () => void = () => undefined;
     const to = destination(() => new Promise((resolve) => (release = () => resolve(undefined))));
-    const queue = new SpanQueue({ maxQueue: 100, maxBatch: 3, delayMillis: 20 }, () => to);
+    const queue = new Queue({ maxQueue: 100, maxBatch: 3, delayMillis: 20 }, () => to);
     for (let i = 0; i < 7; i++) queue.add(span(i));
     await wait(10);
     expect(to.batches).toEqual([[0, 1, 2]]);
@@ -64,7 +81,7 @@ describe('SpanQueue', () => {
   it('loses its oldest when it is full, and counts what is lost by reason', async () => {
     const answers = ['refused', undefined];
     const to = destination(() => Promise.resolve(answers.shift()));
-    const queue = new SpanQueue({ maxQueue: 4, maxBatch: 2, delayMillis: 10_000 }, () => to);
+    const queue = new Queue({ maxQueue: 4, maxBatch: 2, delayMillis: 10_000 }, () => to);
     for (let i = 0; i < 7; i++) queue.add(span(i));
     expect(queue.dropped).toEqual({ queueFull: 3, exportFailed: 0, shutdown: 0 });
     await queue.flush(false);
@@ -78,7 +95,7 @@ describe('SpanQueue', () => {
 
   it('counts what a destination that throws did not take, and what a closed one left', async () => {
     const to = destination(() => Promise.reject(new Error('down')));
-    const queue = new SpanQueue({ maxQueue: 4, maxBatch: 4, delayMillis: 10_000 }, () => to);
+    const queue = new Queue({ maxQueue: 4, maxBatch: 4, delayMillis: 10_000 }, () => to);
     queue.add(span(1));
     await queue.flush(false);
     queue.add(span(2));
@@ -88,7 +105,7 @@ describe('SpanQueue', () => {
 
   it('gives all that waits to its destination before it returns', () => {
     const to = destination();
-    const queue = new SpanQueue({ maxQueue: 300, maxBatch: 300, delayMillis: 10_000 }, () => to);
+    const queue = new Queue({ maxQueue: 300, maxBatch: 300, delayMillis: 10_000 }, () => to);
     queue.flushNow(Infinity);
     expect(to.batches).toEqual([]);
     for (let i = 0; i < 200; i++) queue.add(span(i));
@@ -97,11 +114,32 @@ describe('SpanQueue', () => {
     expect([queue.pending, queue.sent]).toEqual([false, 200]);
   });
 
+  it('leaves a batch under way alone when the rest has to be sent at once', async () => {
+    const bodies: Buffer[] = [];
+    const to = destination(() => new Promise(() => undefined));
+    const queue = new Queue({ maxQueue: 10, maxBatch: 2, delayMillis: 10_000 }, () => ({
+      ...to,
+      send(body) {
+        bodies.push(body as Buffer);
+        return to.send(body, false);
+      },
+    }));
+    for (let i = 0; i < 4; i++) queue.add(span(i));
+    await wait(20);
+    const before = Buffer.from(bodies[0]!);
+    queue.flushNow(Infinity);
+    expect(to.batches).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+    expect(bodies[0]!.equals(before)).toBe(true);
+  });
+
   it('is in trouble until all has arrived for a while', async () => {
     let now = 0;
     let told = 0;
     let answer: string | undefined;
-    const queue = new SpanQueue(
+    const queue = new Queue(
       { maxQueue: 2, maxBatch: 2, delayMillis: 10_000 },
       () => destination(() => Promise.resolve(answer)),
       { onIdle: () => undefined, onTrouble: () => (told += 1) },
@@ -125,7 +163,7 @@ describe('SpanQueue', () => {
   });
 
   it('says that it was full unless it knows why', async () => {
-    const queue = new SpanQueue({ maxQueue: 2, maxBatch: 2, delayMillis: 10_000 }, () =>
+    const queue = new Queue({ maxQueue: 2, maxBatch: 2, delayMillis: 10_000 }, () =>
       destination(() => Promise.resolve('HTTP 500')),
     );
     for (let i = 0; i < 3; i++) queue.add(span(i));
@@ -139,7 +177,7 @@ describe('SpanQueue', () => {
 
   it('sends what waits before it lets go of its destination', async () => {
     const to = destination();
-    const queue = new SpanQueue({ maxQueue: 100, maxBatch: 2, delayMillis: 10_000 }, () => to);
+    const queue = new Queue({ maxQueue: 100, maxBatch: 2, delayMillis: 10_000 }, () => to);
     for (let i = 0; i < 5; i++) queue.add(span(i));
     await queue.close();
     expect([to.batches.flat(), to.closed]).toEqual([[0, 1, 2, 3, 4], 1]);
@@ -147,7 +185,7 @@ describe('SpanQueue', () => {
 
   it('tells when nothing is left', async () => {
     let idle = 0;
-    const queue = new SpanQueue({ maxQueue: 10, maxBatch: 2, delayMillis: 1 }, () => destination(), {
+    const queue = new Queue({ maxQueue: 10, maxBatch: 2, delayMillis: 1 }, () => destination(), {
       onIdle: () => (idle += 1),
       onTrouble: () => undefined,
     });

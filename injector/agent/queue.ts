@@ -1,18 +1,20 @@
-import type { RecordingSpan } from './span.ts';
-import { SpanRing } from './span-ring.ts';
+import type { Attributes } from '@opentelemetry/api';
+import type { Scope } from './span.ts';
+import { SpanLog, type Batch } from './span-log.ts';
 
 /** Sends batches somewhere. */
 export interface Destination {
   /**
-   * Undefined when delivered, else why not; it never rejects. `keepAlive` asks it to hold the event loop until it is done
-   * (a flush at exit).
+   * Takes an ExportTraceServiceRequest in protobuf, whose memory is its own until it has answered. Undefined when
+   * delivered, else why not; it never rejects. `keepAlive` asks it to hold the event loop until it is done (a flush at
+   * exit).
    */
-  send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined>;
+  send(request: Uint8Array, keepAlive: boolean): Promise<string | undefined>;
   /**
    * The same where nothing asynchronous happens any more, together with a batch under way that the kernel may not have:
    * it returns by the deadline, on the clock of performance.now(), and never throws.
    */
-  sendNow(spans: RecordingSpan[], deadline: number): void;
+  sendNow(request: Uint8Array | undefined, deadline: number): void;
   close(): void;
 }
 
@@ -59,10 +61,11 @@ export class SpanQueue {
   /** Why spans are lost these days; undefined while all arrive. */
   trouble: string | undefined;
   private readonly options: BatchOptions;
+  private readonly resource: () => Attributes;
   private readonly open: () => Destination;
   private readonly listener: QueueListener;
   private readonly now: () => number;
-  private readonly waiting: SpanRing;
+  private readonly waiting: SpanLog;
   private destination: Destination | undefined;
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
@@ -74,15 +77,17 @@ export class SpanQueue {
   /** `now` gives milliseconds on any clock that runs evenly. */
   constructor(
     options: BatchOptions,
+    resource: () => Attributes,
     open: () => Destination,
     listener: QueueListener = DEAF,
     now: () => number = () => performance.now(),
   ) {
     this.options = options;
+    this.resource = resource;
     this.open = open;
     this.listener = listener;
     this.now = now;
-    this.waiting = new SpanRing(options.maxQueue);
+    this.waiting = new SpanLog(options.maxQueue);
   }
 
   get pending(): boolean {
@@ -98,14 +103,14 @@ export class SpanQueue {
     return this.options.maxQueue;
   }
 
-  add(span: RecordingSpan): void {
-    if (!this.waiting.push(span)) {
-      this.dropped.queueFull += 1;
+  /** Takes a copy of an encoded span (encode.ts). */
+  add(span: Buffer, scope: Scope): void {
+    const lost = this.waiting.push(span, scope);
+    if (lost > 0) {
+      this.dropped.queueFull += lost;
       this.lost(FULL);
     }
-    if (this.sending !== undefined) return;
-    if (this.waiting.size >= this.options.maxBatch) this.schedule(0);
-    else this.schedule(this.options.delayMillis);
+    if (this.sending === undefined) this.scheduleNext();
   }
 
   /** Sends all that waits; resolves when it is done, delivered or not. */
@@ -120,11 +125,13 @@ export class SpanQueue {
     if (!this.pending) return;
     this.unschedule();
     this.destination ??= this.open();
+    // What is under way may have to be sent once more.
+    if (this.sending !== undefined) this.waiting.leaveBody();
     do {
-      const spans = this.waiting.take(LAST_BATCH);
-      this.destination.sendNow(spans, deadline);
+      const batch = this.waiting.size > 0 ? this.waiting.take(LAST_BATCH, this.resource()) : undefined;
+      this.destination.sendNow(batch?.body, deadline);
       // Whether they arrived is not known, should the process live on.
-      this.sent += spans.length;
+      this.sent += batch?.count ?? 0;
     } while (this.waiting.size > 0 && performance.now() < deadline);
   }
 
@@ -137,6 +144,10 @@ export class SpanQueue {
   }
 
   private due = Infinity;
+
+  private scheduleNext(): void {
+    this.schedule(this.waiting.isFull(this.options.maxBatch) ? 0 : this.options.delayMillis);
+  }
 
   private schedule(delay: number): void {
     if (this.timer !== undefined) {
@@ -158,30 +169,29 @@ export class SpanQueue {
   }
 
   private sendBatch(keepAlive: boolean): Promise<void> {
-    const batch = this.waiting.take(this.options.maxBatch);
+    const batch = this.waiting.take(this.options.maxBatch, this.resource());
     const sending = this.deliver(batch, keepAlive).then(() => {
       this.sending = undefined;
-      if (this.waiting.size >= this.options.maxBatch) this.schedule(0);
-      else if (this.waiting.size > 0) this.schedule(this.options.delayMillis);
+      if (this.waiting.size > 0) this.scheduleNext();
       else this.listener.onIdle();
     });
     this.sending = sending;
     return sending;
   }
 
-  private async deliver(batch: RecordingSpan[], keepAlive: boolean): Promise<void> {
+  private async deliver({ count, body }: Batch, keepAlive: boolean): Promise<void> {
     let failure: string | undefined;
     try {
       this.destination ??= this.open();
-      failure = await this.destination.send(batch, keepAlive);
+      failure = await this.destination.send(body, keepAlive);
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
     if (failure === undefined) {
-      this.sent += batch.length;
+      this.sent += count;
       this.arrived();
     } else {
-      this.dropped[this.closing ? 'shutdown' : 'exportFailed'] += batch.length;
+      this.dropped[this.closing ? 'shutdown' : 'exportFailed'] += count;
       this.errors += 1;
       this.lost(failure);
     }

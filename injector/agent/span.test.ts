@@ -6,7 +6,6 @@ const done: RecordingSpan[] = [];
 const sink: SpanSink = {
   begun: () => undefined,
   limits: { attributes: 3, valueLength: 5, events: 2, links: 1 },
-  resource: { attributes: {} },
   finished: (span) => done.push(span),
 };
 const identity = {

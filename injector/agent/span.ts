@@ -38,8 +38,6 @@ export interface TimedEvent {
 /** Where a finished span goes. */
 export interface SpanSink {
   limits: SpanLimits;
-  /** Who the spans are from; worked out when first asked for. */
-  readonly resource: { attributes: Attributes };
   /** The first of the process is about to start. */
   begun(): void;
   finished(span: RecordingSpan): void;
@@ -182,10 +180,6 @@ export class RecordingSpan implements Span {
     this.endMillis = Math.max(end, this.startMillis);
     this.ended = true;
     this.sink.finished(this);
-  }
-
-  get resource(): { attributes: Attributes } {
-    return this.sink.resource;
   }
 
   get startTime(): HrTime {

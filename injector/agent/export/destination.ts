@@ -1,19 +1,16 @@
 import type { LookupFunction } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { gzip } from 'node:zlib';
-import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { CredentialFiles, Credentials } from '../credentials.ts';
 import { hostOf } from '../endpoint.ts';
 import type { Destination } from '../queue.ts';
 import type { ExporterSettings } from '../settings.ts';
-import type { RecordingSpan } from '../span.ts';
 import type { Addresses } from './address.ts';
 import { consoleDestination } from './console.ts';
+import { decodeTraces } from './decode.ts';
 import { GrpcTransport } from './grpc.ts';
 import { HttpTransport } from './http.ts';
 import type { LastBatch } from './last.ts';
-import { redactStatement } from './redact.ts';
 
 /** What a try to deliver came to; `retryMillis` only where another try makes sense. */
 export type Outcome = { ok: true } | { ok: false; reason: string; retryMillis?: number };
@@ -77,15 +74,14 @@ class OtlpDestination implements Destination {
     this.services = services;
   }
 
-  async send(spans: RecordingSpan[], keepAlive: boolean): Promise<string | undefined> {
-    this.underway = this.serialize(spans);
-    if (this.underway === undefined) return 'the spans could not be serialized';
+  async send(request: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
+    this.underway = this.inProtocol(request);
     const failure = await this.deliver(this.underway, keepAlive);
     this.underway = undefined;
     return failure;
   }
 
-  sendNow(spans: RecordingSpan[], deadline: number): void {
+  sendNow(request: Uint8Array | undefined, deadline: number): void {
     // A receiver that cannot be reached is not worth the wait.
     if (this.failing) return;
     const transport = this.connection();
@@ -93,17 +89,15 @@ class OtlpDestination implements Destination {
     const url = new URL(this.settings.endpoint);
     const address = this.services.addresses().last(hostOf(url));
     const isAway = this.handedOver && transport.isWritten();
-    for (const body of [isAway ? undefined : this.underway, spans.length > 0 ? this.serialize(spans) : undefined]) {
+    for (const body of [isAway ? undefined : this.underway, request && this.inProtocol(request)]) {
       const batch = body && transport.last(body);
       if (batch) this.services.sendLast({ ...batch, url, address, deadline });
     }
     this.underway = undefined;
   }
 
-  private serialize(spans: RecordingSpan[]): Uint8Array | undefined {
-    for (const span of spans) redactStatement(span.attributes);
-    const serializer = this.settings.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer;
-    return serializer.serializeRequest(spans as unknown as ReadableSpan[]);
+  private inProtocol(request: Uint8Array): Uint8Array {
+    return this.settings.protocol === 'http/json' ? Buffer.from(JSON.stringify(decodeTraces(request))) : request;
   }
 
   private async deliver(plain: Uint8Array, keepAlive: boolean): Promise<string | undefined> {

@@ -42,8 +42,10 @@ export class GrpcTransport implements Transport {
       const timer = setTimeout(() => {
         resolve({ ok: false, reason: 'no answer in time' });
         stream.close(http2.constants.NGHTTP2_CANCEL);
-        // A peer that does not answer may be gone without a word: the next batch opens a new connection.
-        this.close();
+        // A peer that does not answer may be gone without a word: the next batch opens a new connection. What this one has
+        // not sent yet must not be sent any more, as the body's memory is used again.
+        session.destroy();
+        this.session = undefined;
       }, timeoutMillis);
       if (!keepAlive) timer.unref();
       let status: string | undefined;
@@ -69,7 +71,8 @@ export class GrpcTransport implements Transport {
         );
       });
       stream.resume();
-      stream.end(frameOf(body));
+      stream.write(headOf(body));
+      stream.end(body);
     });
   }
 
@@ -80,7 +83,7 @@ export class GrpcTransport implements Transport {
   last(body: Uint8Array): ReturnType<Transport['last']> {
     const { session, socket } = this;
     const isOpen = session !== undefined && !session.connecting && !session.closed;
-    const framed = frameOf(body);
+    const framed = Buffer.concat([headOf(body), body]);
     if (isOpen && this.settings.endpoint.startsWith('https:')) {
       this.window ??= Math.min(session.state.remoteWindowSize ?? 0, session.remoteSettings.initialWindowSize ?? 0);
       if (framed.length > this.window) return undefined;
@@ -126,9 +129,9 @@ export class GrpcTransport implements Transport {
   }
 }
 
-/** A message as gRPC frames it: not compressed, and its length. */
-function frameOf(body: Uint8Array): Buffer {
-  const header = Buffer.alloc(MESSAGE_HEADER);
-  header.writeUInt32BE(body.length, 1);
-  return Buffer.concat([header, body]);
+/** What gRPC puts before a message: that it is not compressed, and its length. */
+function headOf(body: Uint8Array): Buffer {
+  const head = Buffer.alloc(MESSAGE_HEADER);
+  head.writeUInt32BE(body.length, 1);
+  return head;
 }
