@@ -162,7 +162,7 @@ describe.each(['http/protobuf', 'grpc'] as const)('mutual TLS over %s', (protoco
       if ('closeAllConnections' in receiver) receiver.closeAllConnections();
       receiver.close();
     }
-    expect(requests).toBeGreaterThan(100);
-    expect(spans).toBeGreaterThan(50);
+    expect(requests).toBeGreaterThan(20);
+    expect(spans).toBeGreaterThan(10);
   }, 60_000);
 });
