@@ -35,7 +35,8 @@ async function run(ending: Ending, line: string, agent: boolean): Promise<Ended>
       if (ending.closeStdout) child.stdout?.destroy();
     },
   });
-  return ended;
+  // How much gets through before the pipe is closed is chance.
+  return ending.closeStdout ? { ...ended, stdout: ended.stdout.split('\n', 1)[0] ?? '' } : ended;
 }
 
 /** What differs between any two runs: process ids, and the addresses in the native stack of an abort. */
