@@ -206,6 +206,7 @@ export class Agent implements SpanSink {
       openDestination: (settings: ExporterSettings, services: ExportServices) => Destination;
     };
     return openDestination(exporter, {
+      require: this.host.require,
       sayOnce,
       untraced: (work) => this.untraced(work),
       credentials: (files) => this.credentials.get(files),

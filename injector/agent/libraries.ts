@@ -258,8 +258,12 @@ class NoHook {}
 
 /** Whether a file can import a package, in the layout of npm. */
 function isInstalled(name: string, file: string): boolean {
-  for (let from = file, directory = dirname(from); from !== directory; from = directory, directory = dirname(from))
-    if (existsSync(`${directory}/node_modules/${name}`)) return true;
+  try {
+    for (let from = file, directory = dirname(from); from !== directory; from = directory, directory = dirname(from))
+      if (existsSync(`${directory}/node_modules/${name}`)) return true;
+  } catch {
+    // The permission model throws where there may be nothing to be seen.
+  }
   return false;
 }
 

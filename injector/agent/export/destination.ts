@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
-import { gzip } from 'node:zlib';
+import type * as Tls from 'node:tls';
+import type * as Zlib from 'node:zlib';
 import type { CredentialFiles, Credentials } from '../credentials.ts';
 import { hostOf } from '../endpoint.ts';
 import type { Destination } from '../queue.ts';
@@ -35,12 +35,14 @@ export interface Transport {
 export interface Secured {
   headers: Record<string, string>;
   /** Absent: Node.js' own authorities, and no client certificate. */
-  secureContext?: SecureContext;
+  secureContext?: Tls.SecureContext;
   lookup: LookupFunction;
 }
 
 /** What the core lends to this part, so that there is one voice and one "do not trace this" in the process. */
 export interface ExportServices {
+  /** For modules of Node's that not every exporter needs: TLS, HTTP/2 and compression take megabytes and milliseconds. */
+  require: NodeJS.Require;
   sayOnce(line: string): void;
   /** Runs work whose own requests must not be traced. */
   untraced<T>(work: () => T): T;
@@ -101,7 +103,7 @@ class OtlpDestination implements Destination {
   }
 
   private async deliver(plain: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
-    const body = this.settings.gzip && this.settings.protocol !== 'grpc' ? await compress(plain) : plain;
+    const body = this.settings.gzip && this.settings.protocol !== 'grpc' ? await this.compress(plain) : plain;
     const deadline = Date.now() + this.settings.timeoutMillis;
     let backoff = FIRST_BACKOFF;
     for (;;) {
@@ -143,6 +145,11 @@ class OtlpDestination implements Destination {
     return outcome;
   }
 
+  private compress(body: Uint8Array): Promise<Uint8Array> {
+    const { gzip } = this.services.require('node:zlib') as typeof Zlib;
+    return new Promise((resolve, reject) => gzip(body, (error, result) => (error ? reject(error) : resolve(result))));
+  }
+
   /** The transport under the present credentials, another one when they were renewed; or why there is none. */
   private connection(): Transport | string {
     const { files, headers, protocol } = this.settings;
@@ -155,13 +162,17 @@ class OtlpDestination implements Destination {
     if (credentials?.ca !== undefined || credentials?.cert !== undefined) {
       const { ca, cert, key } = credentials;
       try {
-        secured.secureContext = createSecureContext({ ca, cert, key });
+        secured.secureContext = (this.services.require('node:tls') as typeof Tls).createSecureContext({
+          ca,
+          cert,
+          key,
+        });
       } catch (error) {
         return `its TLS files cannot be used: ${error instanceof Error ? error.message : String(error)}`;
       }
     }
-    this.transport =
-      protocol === 'grpc' ? new GrpcTransport(this.settings, secured) : new HttpTransport(this.settings, secured);
+    const Transport = protocol === 'grpc' ? GrpcTransport : HttpTransport;
+    this.transport = new Transport(this.settings, secured, this.services.require);
     this.credentials = credentials;
     return this.transport;
   }
@@ -169,8 +180,4 @@ class OtlpDestination implements Destination {
 
 function pause(millis: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, millis).unref());
-}
-
-function compress(body: Uint8Array): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => gzip(body, (error, result) => (error ? reject(error) : resolve(result))));
 }

@@ -1,6 +1,6 @@
-import * as http2 from 'node:http2';
+import type * as Http2 from 'node:http2';
 import * as net from 'node:net';
-import * as tls from 'node:tls';
+import type * as Tls from 'node:tls';
 import { hostOf } from '../endpoint.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
@@ -15,15 +15,19 @@ const MESSAGE_HEADER = 5;
 export class GrpcTransport implements Transport {
   private readonly settings: ExporterSettings;
   private readonly secured: Secured;
-  private session: http2.ClientHttp2Session | undefined;
+  private readonly require: NodeJS.Require;
+  private readonly http2: typeof Http2;
+  private session: Http2.ClientHttp2Session | undefined;
   private socket: net.Socket | undefined;
-  private current: http2.ClientHttp2Stream | undefined;
+  private current: Http2.ClientHttp2Stream | undefined;
   /** How much the session takes of what is sent past it. */
   private window: number | undefined;
 
-  constructor(settings: ExporterSettings, secured: Secured) {
+  constructor(settings: ExporterSettings, secured: Secured, require: NodeJS.Require) {
     this.settings = settings;
     this.secured = secured;
+    this.require = require;
+    this.http2 = require('node:http2') as typeof Http2;
   }
 
   send(body: Uint8Array, { timeoutMillis, keepAlive }: SendOptions): Promise<Outcome> {
@@ -41,7 +45,7 @@ export class GrpcTransport implements Transport {
       this.current = stream;
       const timer = setTimeout(() => {
         resolve({ ok: false, reason: 'no answer in time' });
-        stream.close(http2.constants.NGHTTP2_CANCEL);
+        stream.close(this.http2.constants.NGHTTP2_CANCEL);
         // A peer that does not answer may be gone without a word: the next batch opens a new connection. What this one has
         // not sent yet must not be sent any more, as the body's memory is used again.
         session.destroy();
@@ -50,7 +54,7 @@ export class GrpcTransport implements Transport {
       if (!keepAlive) timer.unref();
       let status: string | undefined;
       let message: string | undefined;
-      const note = (headers: http2.IncomingHttpHeaders): void => {
+      const note = (headers: Http2.IncomingHttpHeaders): void => {
         const code = headers['grpc-status'];
         const httpStatus = headers[':status'];
         if (code !== undefined) status = String(code);
@@ -103,9 +107,9 @@ export class GrpcTransport implements Transport {
     this.session = undefined;
   }
 
-  private connect(failed: (outcome: Outcome) => void): http2.ClientHttp2Session {
+  private connect(failed: (outcome: Outcome) => void): Http2.ClientHttp2Session {
     if (this.session !== undefined && !this.session.closed && !this.session.destroyed) return this.session;
-    const session = http2.connect(this.settings.endpoint, { createConnection: (url) => this.open(url) });
+    const session = this.http2.connect(this.settings.endpoint, { createConnection: (url) => this.open(url) });
     session.on('error', (error: NodeJS.ErrnoException) => {
       failed({ ok: false, reason: error.code ?? error.message, retryMillis: 0 });
       session.destroy();
@@ -123,7 +127,12 @@ export class GrpcTransport implements Transport {
     const servername = net.isIP(host) ? '' : host;
     this.socket =
       url.protocol === 'https:'
-        ? tls.connect({ ...options, servername, ALPNProtocols: ['h2'], ...(secureContext && { secureContext }) })
+        ? (this.require('node:tls') as typeof Tls).connect({
+            ...options,
+            servername,
+            ALPNProtocols: ['h2'],
+            ...(secureContext && { secureContext }),
+          })
         : net.connect(options);
     return this.socket;
   }

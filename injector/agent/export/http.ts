@@ -1,5 +1,5 @@
-import * as http from 'node:http';
-import * as https from 'node:https';
+import type * as Http from 'node:http';
+import type * as Https from 'node:https';
 import type { ExporterSettings } from '../settings.ts';
 import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
 
@@ -8,23 +8,27 @@ const RETRYABLE = new Set([429, 502, 503, 504]);
 /** OTLP over HTTP on one kept-alive connection that never holds the event loop. */
 export class HttpTransport implements Transport {
   private readonly settings: ExporterSettings;
-  private readonly agent: http.Agent;
-  private readonly request: typeof http.request;
+  private readonly agent: Http.Agent;
+  private readonly request: typeof Http.request;
   private readonly headers: Record<string, string>;
-  private current: http.ClientRequest | undefined;
+  private current: Http.ClientRequest | undefined;
 
-  constructor(settings: ExporterSettings, { headers, secureContext, lookup }: Secured) {
+  constructor(settings: ExporterSettings, { headers, secureContext, lookup }: Secured, require: NodeJS.Require) {
     this.settings = settings;
     this.headers = {
       ...headers,
       'content-type': settings.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
     };
-    const tls = settings.endpoint.startsWith('https:');
-    this.request = tls ? https.request : http.request;
     const options = { keepAlive: true, maxSockets: 1, lookup };
-    this.agent = tls
-      ? new https.Agent({ ...options, ...(secureContext && { secureContext }) })
-      : new http.Agent(options);
+    if (settings.endpoint.startsWith('https:')) {
+      const https = require('node:https') as typeof Https;
+      this.request = https.request;
+      this.agent = new https.Agent({ ...options, ...(secureContext && { secureContext }) });
+    } else {
+      const http = require('node:http') as typeof Http;
+      this.request = http.request;
+      this.agent = new http.Agent(options);
+    }
   }
 
   send(body: Uint8Array, { timeoutMillis, keepAlive }: SendOptions): Promise<Outcome> {
@@ -83,7 +87,7 @@ export class HttpTransport implements Transport {
   }
 }
 
-function judge(response: http.IncomingMessage): Outcome {
+function judge(response: Http.IncomingMessage): Outcome {
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return { ok: true };
   const reason = `HTTP ${status}`;
