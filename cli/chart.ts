@@ -4,7 +4,9 @@ import type { DefaultPolicy } from '../injector/resolve.ts';
 export const CHART: { agentImage: string; agentImagePullPolicy: string; defaultPolicy: DefaultPolicy } = {
   agentImage: 'tracing-acme/agent:0.1.0',
   agentImagePullPolicy: 'IfNotPresent',
-  defaultPolicy: { sampling: { ratio: 1 } },
+  defaultPolicy: {
+    sampling: { ratio: 1, rules: [{ paths: ['/healthz', '/readyz', '/livez', '/metrics'], drop: true }] },
+  },
 };
 
 /** Namespaces whose pods the webhook never looks at, besides the operator's own. */

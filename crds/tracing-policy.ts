@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { exporter } from './exporter.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
+import { sampling } from './sampling.ts';
 
 /**
  * The one source of TracingPolicy and ClusterTracingPolicy: types, validation, the CRDs' YAML (crds/generate.ts) and their
@@ -88,19 +89,7 @@ const shared = {
       'x-kubernetes-list-type': 'set',
     })
     .optional(),
-  sampling: z
-    .object({
-      ratio: z
-        .number()
-        .min(0)
-        .max(1)
-        .describe(
-          'Share of new traces that are recorded, from 0 (none) to 1 (all); 0.1 is one in ten. Decided once, by the trace id, where a trace starts; a request that arrives with a sampling decision keeps it.',
-        )
-        .optional(),
-    })
-    .describe('Which traces are recorded. Changes reach running pods within seconds, without a restart.')
-    .optional(),
+  sampling: sampling.optional(),
   exporters: z
     .array(exporter)
     .max(8)

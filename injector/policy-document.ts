@@ -1,4 +1,5 @@
 import type { Exporter } from '../crds/exporter.ts';
+import type { SamplingRule } from '../crds/sampling.ts';
 import type { Propagator } from '../crds/tracing-policy.ts';
 
 /**
@@ -17,11 +18,18 @@ export interface PolicyDocument {
 
 /** The part of a policy that a process acts on, with nothing left to default. */
 export interface PolicyDocumentSpec {
-  sampling: { ratio: number };
+  sampling: DocumentSampling;
   /** Empty: nothing is recorded. */
   exporters: DocumentExporter[];
   propagators: Propagator[];
   resource: { attributes: Record<string, string> };
+}
+
+/** Absent: `parentBased` is true, and there are no rules. */
+export interface DocumentSampling {
+  ratio: number;
+  parentBased?: false;
+  rules?: SamplingRule[];
 }
 
 /** A destination. A `file` is a path below the pod's credentials directory (injector/credentials.ts). */

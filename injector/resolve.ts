@@ -5,7 +5,7 @@ import type { TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { NO_POLICY, POLICY } from './names.ts';
-import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
+import type { DocumentSampling, PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
 
 export type Policy = TracingPolicy | ClusterTracingPolicy;
@@ -221,7 +221,7 @@ function makeDocument(key: string, source: string, spec: PolicyDocumentSpec): Po
 
 function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentSpec {
   return {
-    sampling: { ratio: spec.sampling?.ratio ?? defaults.sampling?.ratio ?? 1 },
+    sampling: completeSampling({ ...defaults.sampling, ...spec.sampling }),
     exporters: (spec.exporters ?? defaults.exporters ?? []).map((exporter) => ({
       name: exporter.name,
       protocol: exporter.protocol ?? 'http/protobuf',
@@ -231,6 +231,14 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
     propagators: spec.propagators ?? defaults.propagators ?? ['tracecontext', 'baggage'],
     resource: { attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes } },
   };
+}
+
+function completeSampling({
+  ratio = 1,
+  parentBased,
+  rules = [],
+}: NonNullable<DefaultPolicy['sampling']>): DocumentSampling {
+  return { ratio, ...(parentBased === false && { parentBased }), ...(rules.length > 0 && { rules }) };
 }
 
 /** JSON with sorted keys: two equal values give one text, whatever order the API server kept. */

@@ -31,6 +31,8 @@ import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { redactStatement } from './redact.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
+import type { SamplingRule } from '../../crds/sampling.ts';
+import { unknownField } from './sampling-rules.ts';
 import { LiveSampler } from './sampler.ts';
 import { resolveSettings, type ExporterSettings, type PolicyState, type Settings } from './settings.ts';
 import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
@@ -181,7 +183,8 @@ export class Agent implements SpanSink {
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
     this.settings = settings;
-    this.state.sampler.set(settings.ratio, settings.rule);
+    this.state.sampler.set(settings.ratio, settings.rule, settings.rules);
+    this.checkRules(settings.rules, before?.rules);
     if (before === undefined || !same(before.propagators, settings.propagators))
       this.setPropagators(settings.propagators);
     if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
@@ -225,6 +228,16 @@ export class Agent implements SpanSink {
   private prepareExport(): void {
     for (const { endpoint } of this.settings?.exporters ?? [])
       if (URL.canParse(endpoint)) this.untraced(() => this.addresses.prepare(hostOf(new URL(endpoint))));
+  }
+
+  /** Says which rules cannot be followed here. */
+  private checkRules(rules: SamplingRule[], before: SamplingRule[] = []): void {
+    for (let i = 0; i < Math.max(rules.length, before.length); i++) {
+      const unknown = rules[i] && unknownField(rules[i]!);
+      const name = `sampling.rules[${i}]`;
+      if (unknown === undefined) this.problems.clear(name);
+      else this.problems.set(name, `${unknown} is not known to this version of the agent: the rule is left out`);
+    }
   }
 
   /** Says which exporters wait for a Secret or ConfigMap; they are tried again with each batch. */

@@ -2,6 +2,7 @@ import { readFileSync, readlink, readlinkSync, stat, statSync, type Stats } from
 import type { PolicyDocument } from '../policy-document.ts';
 import { isCredentialPath } from './credentials.ts';
 import { failed, sayOnce } from './report.ts';
+import { checkRules } from './sampling-rules.ts';
 import type { PolicyState } from './settings.ts';
 
 const NO_POLICY = 'none';
@@ -112,6 +113,8 @@ export function parsePolicyDocument(text: string): PolicyDocument {
   const ratio = field(field(spec, 'sampling'), 'ratio');
   if (typeof ratio !== 'number' || !(ratio >= 0 && ratio <= 1))
     throw new Error('spec.sampling.ratio is not a number from 0 to 1');
+  const rules = field(field(spec, 'sampling'), 'rules');
+  if (rules !== undefined) checkRules(rules);
   const exporters = field(spec, 'exporters');
   if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
   for (const exporter of exporters as unknown[]) {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { SpanKind, type SpanContext } from '@opentelemetry/api';
+import type { SamplingRule } from '../../crds/sampling.ts';
 import { LiveSampler } from './sampler.ts';
+import type { SpanStart } from './sampling-rules.ts';
 import { randomHex } from './tracer.ts';
 
 function sampler(ratio: number, rule?: 'parent' | 'ignore-parent'): LiveSampler {
@@ -12,30 +15,84 @@ describe('LiveSampler', () => {
   const ids = Array.from({ length: 20_000 }, () => randomHex(16));
 
   it.each([0, 0.01, 0.25, 0.5, 1])('keeps a share of %d', (ratio) => {
-    const kept = ids.filter((id) => sampler(ratio).keeps(id, undefined)).length / ids.length;
+    const kept = ids.filter((id) => sampler(ratio).keeps(id, undefined, undefined)).length / ids.length;
     expect(Math.abs(kept - ratio)).toBeLessThan(0.015);
   });
 
   it('decides by the trace id: a higher ratio keeps all that a lower one keeps', () => {
     const low = sampler(0.2);
     const high = sampler(0.6);
-    for (const id of ids) if (low.keeps(id, undefined)) expect(high.keeps(id, undefined)).toBe(true);
+    for (const id of ids)
+      if (low.keeps(id, undefined, undefined)) expect(high.keeps(id, undefined, undefined)).toBe(true);
   });
 
   it('uses the randomness that the W3C defines: the last 56 bits', () => {
-    expect(sampler(0.5).keeps('ffffffffffffffffff7fffffffffffff', undefined)).toBe(false);
-    expect(sampler(0.5).keeps('00000000000000000080000000000000', undefined)).toBe(true);
+    expect(sampler(0.5).keeps('ffffffffffffffffff7fffffffffffff', undefined, undefined)).toBe(false);
+    expect(sampler(0.5).keeps('00000000000000000080000000000000', undefined, undefined)).toBe(true);
   });
 
-  it('follows the parent, unless told not to', () => {
-    expect(sampler(0).keeps(ids[0]!, true)).toBe(true);
-    expect(sampler(1).keeps(ids[0]!, false)).toBe(false);
-    expect(sampler(1, 'ignore-parent').keeps(ids[0]!, false)).toBe(true);
+  const parent = (sampled: boolean, isRemote: boolean): SpanContext => {
+    return { traceId: ids[0]!, spanId: randomHex(8), traceFlags: Number(sampled), isRemote };
+  };
+
+  it('follows the parent, unless it is elsewhere and does not count', () => {
+    expect(sampler(0).keeps(ids[0]!, parent(true, true), undefined)).toBe(true);
+    expect(sampler(1).keeps(ids[0]!, parent(false, true), undefined)).toBe(false);
+    expect(sampler(1, 'ignore-parent').keeps(ids[0]!, parent(false, true), undefined)).toBe(true);
+    expect(sampler(0, 'ignore-parent').keeps(ids[0]!, parent(true, true), undefined)).toBe(false);
+    expect(sampler(1, 'ignore-parent').keeps(ids[0]!, parent(false, false), undefined)).toBe(false);
+    expect(sampler(0, 'ignore-parent').keeps(ids[0]!, parent(true, false), undefined)).toBe(true);
+  });
+
+  describe('with rules', () => {
+    const rules: SamplingRule[] = [
+      { paths: ['/checkout'], ratio: 1 },
+      { paths: ['/healthz', '/checkout'], drop: true },
+      { paths: ['/never'], ratio: 0 },
+      { paths: ['/seldom'], maxPerSecond: 1 },
+    ];
+    const at = (path: string): SpanStart => ({
+      name: 'GET',
+      kind: SpanKind.SERVER,
+      attribute: (name) => (name === 'url.path' ? path : undefined),
+    });
+    const made = (ratio: number, rule?: 'parent' | 'ignore-parent', now?: () => number) => {
+      const result = new LiveSampler(now);
+      result.set(ratio, rule, rules);
+      return result;
+    };
+
+    it('has the first that matches decide where nobody has, else the ratio', () => {
+      expect(made(0).keeps(ids[0]!, undefined, at('/checkout'))).toBe(true);
+      expect(made(1).keeps(ids[0]!, undefined, at('/healthz'))).toBe(false);
+      expect(made(1).keeps(ids[0]!, undefined, at('/never'))).toBe(false);
+      expect(made(1).keeps(ids[0]!, undefined, at('/other'))).toBe(true);
+      expect(made(0).keeps(ids[0]!, undefined, at('/other'))).toBe(false);
+    });
+
+    it('lets only what is dropped count where a parent has decided', () => {
+      for (const remote of [true, false]) {
+        expect(made(1).keeps(ids[0]!, parent(true, remote), at('/healthz'))).toBe(false);
+        expect(made(1).keeps(ids[0]!, parent(true, remote), at('/never'))).toBe(true);
+        expect(made(1).keeps(ids[0]!, parent(false, remote), at('/checkout'))).toBe(false);
+      }
+      expect(made(0, 'ignore-parent').keeps(ids[0]!, parent(false, true), at('/checkout'))).toBe(true);
+      expect(made(1, 'ignore-parent').keeps(ids[0]!, parent(true, true), at('/never'))).toBe(false);
+    });
+
+    it('goes on counting when rules are set that are the same', () => {
+      const live = made(1, 'parent', () => 0);
+      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(true);
+      live.set(0.5, 'parent', structuredClone(rules));
+      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(false);
+      live.set(0.5, 'parent', [{ paths: ['/seldom'], maxPerSecond: 2 }]);
+      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(true);
+    });
   });
 
   it('takes the nearest ratio for one out of range, and none for NaN', () => {
-    expect(sampler(7).keeps(ids[0]!, undefined)).toBe(true);
-    expect(sampler(-1).keeps(ids[0]!, undefined)).toBe(false);
-    expect(sampler(NaN).keeps(ids[0]!, undefined)).toBe(false);
+    expect(sampler(7).keeps(ids[0]!, undefined, undefined)).toBe(true);
+    expect(sampler(-1).keeps(ids[0]!, undefined, undefined)).toBe(false);
+    expect(sampler(NaN).keeps(ids[0]!, undefined, undefined)).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
-import type { DocumentExporter, PolicyDocumentSpec } from '../policy-document.ts';
+import type { SamplingRule } from '../../crds/sampling.ts';
+import type { DocumentExporter, DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
 import type { CredentialFiles } from './credentials.ts';
 import { grpcEndpoint, httpEndpoint } from './endpoint.ts';
 import { count, flag, list, pairs, text, type Environment } from './environment.ts';
@@ -23,6 +24,7 @@ export interface Settings {
   on: boolean;
   ratio: number;
   rule: ParentRule;
+  rules: SamplingRule[];
   exporters: ExporterSettings[];
   propagators: string[];
   resource: Record<string, string>;
@@ -37,6 +39,7 @@ const OFF: Settings = {
   on: false,
   ratio: 0,
   rule: 'parent',
+  rules: [],
   exporters: [],
   propagators: DEFAULT_PROPAGATORS,
   resource: {},
@@ -55,13 +58,13 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     const exporters = ownEndpoint ?? [];
     return {
       on: exporters.length > 0,
-      ...(own ?? { ratio: 1, rule: 'parent' }),
+      ...(own ?? { ratio: 1, rule: 'parent', rules: [] }),
       exporters,
       propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
       resource: {},
     };
   }
-  if (own) debugOnce('OTEL_TRACES_SAMPLER is set on this process: the ratio of the policy is not used');
+  if (own) debugOnce('OTEL_TRACES_SAMPLER is set on this process: the sampling of the policy is not used');
   if (ownEndpoint)
     debugOnce('OTEL_* exporter variables are set on this process: the exporters of the policy are not used');
   if (policy.kind === 'unknown' && !(own && ownEndpoint)) return OFF;
@@ -69,25 +72,32 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
   const exporters = ownEndpoint ?? policyExporters(spec, env);
   return {
     on: exporters.length > 0,
-    ...(own ?? { ratio: spec?.sampling.ratio ?? 0, rule: 'parent' }),
+    ...(own ?? policySampling(spec)),
     exporters,
     propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
     resource: spec?.resource?.attributes ?? {},
   };
 }
 
-function ownSampling(env: Environment): Pick<Settings, 'ratio' | 'rule'> | undefined {
+type Sampling = Pick<Settings, 'ratio' | 'rule' | 'rules'>;
+
+function policySampling(spec: PolicyDocumentSpec | undefined): Sampling {
+  const { ratio = 0, parentBased, rules = [] }: Partial<DocumentSampling> = spec?.sampling ?? {};
+  return { ratio, rule: parentBased === false ? 'ignore-parent' : 'parent', rules };
+}
+
+function ownSampling(env: Environment): Sampling | undefined {
   const name = text(env, 'OTEL_TRACES_SAMPLER')?.toLowerCase();
   if (name === undefined) return undefined;
   const rule: ParentRule = name.startsWith('parentbased_') ? 'parent' : 'ignore-parent';
   switch (name.replace('parentbased_', '')) {
     case 'always_on':
-      return { ratio: 1, rule };
+      return { ratio: 1, rule, rules: [] };
     case 'always_off':
-      return { ratio: 0, rule };
+      return { ratio: 0, rule, rules: [] };
     case 'traceidratio': {
       const ratio = count(env, 1, 0, 'OTEL_TRACES_SAMPLER_ARG');
-      return { ratio: Math.min(1, ratio), rule };
+      return { ratio: Math.min(1, ratio), rule, rules: [] };
     }
     default:
       sayOnce(`OTEL_TRACES_SAMPLER: "${name}" is not known here and is not used`);

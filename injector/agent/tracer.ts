@@ -6,6 +6,7 @@ import {
   createContextKey,
   isSpanContextValid,
   trace,
+  type Attributes,
   type Context,
   type Span,
   type SpanContext,
@@ -15,6 +16,7 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 import type { LiveSampler } from './sampler.ts';
+import type { SpanStart } from './sampling-rules.ts';
 import { RecordingSpan, type Scope, type SpanSink } from './span.ts';
 
 // The same key as in @opentelemetry/core: keys of equal description are equal.
@@ -63,35 +65,25 @@ export class LiveTracer implements Tracer {
     this.scope = scope;
   }
 
-  startSpan(name: string, options?: SpanOptions, ctx: Context = context.active()): Span {
+  /** `start` is what `options` does not say because it is rarely needed. */
+  startSpan(name: string, options?: SpanOptions, ctx: Context = context.active(), start?: SpanStart): Span {
     if (!this.state.on || ctx.getValue(SUPPRESS_TRACING) === true) return NO_SPAN;
     const above = options?.root ? undefined : trace.getSpan(ctx);
     const parent = above?.spanContext();
     const { sampler, counts } = this.state;
-    let traceId: string;
-    let local: SpanContext | undefined;
-    if (parent !== undefined && isSpanContextValid(parent)) {
-      const sampled = (parent.traceFlags & TraceFlags.SAMPLED) !== 0;
-      // Nothing will be recorded under this parent: its own span stands for all that is below.
-      if (!sampler.keeps(parent.traceId, sampled)) {
-        if (parent.isRemote) counts.started += 1;
-        return above ?? NO_SPAN;
-      }
-      traceId = parent.traceId;
-      local = parent;
-    } else {
-      traceId = randomHex(16);
-      if (!sampler.keeps(traceId, undefined)) {
-        counts.started += 1;
-        return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: TraceFlags.NONE });
-      }
+    const kind = options?.kind ?? SpanKind.INTERNAL;
+    const local = parent !== undefined && isSpanContextValid(parent) ? parent : undefined;
+    const traceId = local?.traceId ?? randomHex(16);
+    const known = sampler.hasRules ? (start ?? new OptionsStart(name, kind, options?.attributes)) : undefined;
+    if (!sampler.keeps(traceId, local, known)) {
+      if (local === undefined || local.isRemote) counts.started += 1;
+      return unrecorded(traceId, above, local);
     }
     counts.started += 1;
     if (counts.sampled++ === 0) this.state.sink.begun();
     const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: TraceFlags.SAMPLED };
     if (local?.traceState) identity.traceState = local.traceState;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
-    const kind = options?.kind ?? SpanKind.INTERNAL;
     const span = new RecordingSpan(this.state.sink, this.scope, name, kind, identity, local, clock, options?.startTime);
     if (options?.attributes) span.setAttributes(options.attributes);
     if (options?.links) span.addLinks(options.links);
@@ -119,6 +111,34 @@ export class LiveTracer implements Tracer {
     const span = this.startSpan(name, options, parent);
     return context.with(trace.setSpan(parent, span), () => fn(span) as ReturnType<F>);
   }
+}
+
+/** What the caller of startSpan() says. */
+class OptionsStart implements SpanStart {
+  readonly name: string;
+  readonly kind: SpanKind;
+  private readonly attributes: Attributes | undefined;
+
+  constructor(name: string, kind: SpanKind, attributes: Attributes | undefined) {
+    this.name = name;
+    this.kind = kind;
+    this.attributes = attributes;
+  }
+
+  attribute(name: string): unknown {
+    return this.attributes?.[name];
+  }
+}
+
+/** Stands for a span that is not recorded. */
+function unrecorded(traceId: string, above: Span | undefined, parent: SpanContext | undefined): Span {
+  if (parent === undefined)
+    return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: TraceFlags.NONE });
+  // Nothing will be recorded under this parent: its own span stands for all that is below.
+  if ((parent.traceFlags & TraceFlags.SAMPLED) === 0) return above ?? NO_SPAN;
+  // A rule has dropped it. With a request that arrives goes all that is done for it; else what is below goes on under the
+  // parent, whose own span must not be ended by whoever ends this one.
+  return trace.wrapSpanContext(parent.isRemote ? { ...parent, isRemote: false, traceFlags: TraceFlags.NONE } : parent);
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

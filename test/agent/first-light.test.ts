@@ -178,13 +178,14 @@ describe('with a policy directory', () => {
       symlinkSync(`..data/${name}`, join(directory, name));
     }
   }
-  const document = (ratio: unknown, endpoint = sink.url): string =>
+  const document = (ratio: unknown, endpoint = sink.url): string => documentOf({ ratio }, endpoint);
+  const documentOf = (sampling: object, endpoint = sink.url): string =>
     JSON.stringify({
       key: 'policy.shop.json',
       revision: 'r1',
       source: 'TracingPolicy shop/shop',
       spec: {
-        sampling: { ratio },
+        sampling,
         exporters: [{ name: 'default', protocol: 'http/protobuf', endpoint }],
         propagators: ['tracecontext', 'baggage'],
         resource: { attributes: { 'deployment.environment.name': 'demo', 'service.name': 'weaker' } },
@@ -235,6 +236,56 @@ describe('with a policy directory', () => {
     await second.stop();
     expect(server.output()).not.toContain('tracing-operator');
   });
+
+  it('follows rules, which change while it runs, and leaves out what only a later version knows', async () => {
+    const directory = policyDirectory();
+    const follow = async (sampling: object) => {
+      write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': documentOf(sampling) });
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    };
+    const sampled = { headers: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } };
+    const seen = async (...requests: [path: string, init?: object][]) => {
+      const before = sink.spans.length;
+      for (const [path, init] of requests) await fetch(server.url + path, init);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return sink.spans
+        .slice(before)
+        .map((span) => `${span.kind} ${String(span.attributes['url.path'] ?? span.attributes['server.address'])}`)
+        .sort();
+    };
+    await follow({ ratio: 1, rules: [{ paths: ['/http', '/healthz'], drop: true }] });
+    const server = await serve('http-server.cjs', '24', env(directory));
+    // What is dropped takes along what is done for it, also in the service that it calls, and where the trace began before.
+    expect(await seen(['/http'], ['/healthz?full'], ['/http', sampled], ['/body'])).toEqual([
+      'client 127.0.0.1',
+      'server /body',
+      'server /leaf',
+    ]);
+    // A span that is dropped by itself leaves the others their place in the trace.
+    await follow({
+      ratio: 0,
+      rules: [
+        { spanKinds: ['Client'], drop: true },
+        { paths: ['/h*p'], ratio: 1 },
+      ],
+    });
+    expect(await seen(['/http'], ['/body'])).toEqual(['server /http', 'server /leaf']);
+    const [leaf, entry] = ['/leaf', '/http'].map((path) =>
+      sink.spans.findLast((span) => span.attributes['url.path'] === path),
+    );
+    expect(leaf?.parentSpanId).toBe(entry?.spanId);
+    await follow({
+      ratio: 0,
+      rules: [
+        { paths: ['/other'], moonPhase: 'full', ratio: 1 },
+        { methods: ['GET'], maxPerSecond: 0.01 },
+      ],
+    });
+    expect(await seen(['/other'], ['/other'], ['/other'])).toEqual(['server /other']);
+    await follow({ ratio: 0, parentBased: false });
+    expect(await seen(['/other', sampled])).toEqual([]);
+    expect(server.output()).not.toContain('tracing-operator');
+  }, 30_000);
 
   it('starts with the embedded document, and traces nothing when there is none yet', async () => {
     const directory = policyDirectory();

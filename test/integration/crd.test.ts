@@ -50,7 +50,15 @@ describe('the API server', () => {
           { key: 'beta', operator: 'DoesNotExist' },
         ],
       },
-      sampling: { ratio: 0.1 },
+      sampling: {
+        ratio: 0.1,
+        parentBased: false,
+        rules: [
+          { spanKinds: ['Server'], methods: ['GET', 'HEAD'], paths: ['/healthz', '/static/*'], drop: true },
+          { spanNames: ['orders process'], attributes: { 'messaging.system': 'kafka' }, maxPerSecond: 0.5 },
+          { paths: ['*'], ratio: 0.5 },
+        ],
+      },
       exporters: [
         { ...exporter, protocol: 'http/protobuf', headers: [{ name: 'x-api-key', value: 'abc' }] },
         {
@@ -79,6 +87,19 @@ describe('the API server', () => {
     ['a ratio above 1', { sampling: { ratio: 1.5 } }, /spec\.sampling\.ratio.* less than or equal to 1/],
     ['a ratio below 0', { sampling: { ratio: -1 } }, /spec\.sampling\.ratio.* greater than or equal to 0/],
     ['a ratio as text', { sampling: { ratio: '0.5' } }, /spec\.sampling\.ratio.* must be of type number/],
+    ['a rule that decides nothing', { sampling: { rules: [{ paths: ['/a'] }] } }, /paths: \["\/healthz"\], drop: true/],
+    ['a rule that decides twice', { sampling: { rules: [{ paths: ['/a'], ratio: 1, drop: true }] } }, /says one of/],
+    ['a rule that drops not', { sampling: { rules: [{ paths: ['/a'], drop: false }] } }, /drop: true/],
+    ['a rule for everything', { sampling: { rules: [{ ratio: 1 }] } }, /what it is for/],
+    ['a path with a host', { sampling: { rules: [{ paths: ['shop/a'], ratio: 1 }] } }, /begins with a slash/],
+    ['a path with a query', { sampling: { rules: [{ paths: ['/a?b'], ratio: 1 }] } }, /without host and query/],
+    ['a method in small letters', { sampling: { rules: [{ methods: ['get'], ratio: 1 }] } }, /in capitals, e\.g\. GET/],
+    [
+      'an attribute that comes too late',
+      { sampling: { rules: [{ attributes: { 'http.route': '/a' }, ratio: 1 }] } },
+      /not known yet when a span starts.* take paths/,
+    ],
+    ['no traces a second', { sampling: { rules: [{ paths: ['/a'], maxPerSecond: 0 }] } }, /greater than 0/],
     [
       'an endpoint without a scheme',
       { exporters: [{ name: 'a', endpoint: 'collector:4318' }] },

@@ -33,7 +33,7 @@ describe('serverRequestAttributes', () => {
     }) as unknown as IncomingMessage;
 
   it('describes a plain request', () => {
-    expect(serverRequestAttributes(request({ host: 'shop:80', 'user-agent': 'curl' }), 'http')).toEqual({
+    expect(serverRequestAttributes(request({ host: 'shop:80', 'user-agent': 'curl' }))).toEqual({
       'http.request.method': 'GET',
       'url.scheme': 'http',
       'url.path': '/a',
@@ -55,13 +55,13 @@ describe('serverRequestAttributes', () => {
       'x-forwarded-host': 'shop.example',
       'x-forwarded-proto': 'https',
     });
-    expect(serverRequestAttributes(byHeaders, 'http')).toMatchObject({
+    expect(serverRequestAttributes(byHeaders)).toMatchObject({
       'client.address': '1.2.3.4',
       'server.address': 'shop.example',
       'server.port': 443,
     });
     const standard = request({ host: 'pod', forwarded: 'for="[2001:db8::1]:99";host=shop;proto=http, for=x' });
-    expect(serverRequestAttributes(standard, 'http')).toMatchObject({
+    expect(serverRequestAttributes(standard)).toMatchObject({
       'client.address': '2001:db8::1',
       'server.address': 'shop',
       'server.port': 80,
@@ -69,7 +69,7 @@ describe('serverRequestAttributes', () => {
   });
 
   it('survives requests without a host and with a strange URL', () => {
-    expect(serverRequestAttributes(request({}, '//?', 'BREW'), 'http')).toMatchObject({
+    expect(serverRequestAttributes(request({}, '//?', 'BREW'))).toMatchObject({
       'url.path': '//',
       'http.request.method': '_OTHER',
       'http.request.method_original': 'BREW',

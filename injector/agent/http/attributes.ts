@@ -26,8 +26,15 @@ export function splitHost(host: string): { address: string; port?: number } {
   return Number.isInteger(port) ? { address: address.replace(/^\[|\]$/g, ''), port } : { address };
 }
 
+/** A request's target without its query. */
+export function pathOf(url = '/'): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
 /** Attributes of a request a server received, by the stable HTTP conventions. */
-export function serverRequestAttributes(request: IncomingMessage, scheme: 'http' | 'https'): Attributes {
+export function serverRequestAttributes(request: IncomingMessage): Attributes {
+  const scheme = (request.socket as { encrypted?: boolean }).encrypted ? 'https' : 'http';
   const headers = request.headers;
   const url = request.url ?? '/';
   const query = url.indexOf('?');
@@ -36,7 +43,7 @@ export function serverRequestAttributes(request: IncomingMessage, scheme: 'http'
   const attributes: Attributes = {
     'http.request.method': known,
     'url.scheme': scheme,
-    'url.path': query === -1 ? url : url.slice(0, query),
+    'url.path': pathOf(url),
     'network.protocol.version': request.httpVersion,
   };
   if (known !== method) attributes['http.request.method_original'] = method;

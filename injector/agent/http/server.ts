@@ -1,8 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, propagation, trace, type Context } from '@opentelemetry/api';
+import {
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  propagation,
+  trace,
+  type Attributes,
+  type Context,
+} from '@opentelemetry/api';
 import { EMPTY_CONTEXT, type LiveContextManager } from '../context.ts';
+import type { SpanStart } from '../sampling-rules.ts';
 import type { LiveTracer, TracingState } from '../tracer.ts';
-import { serverRequestAttributes } from './attributes.ts';
+import { knownMethod, pathOf, serverRequestAttributes } from './attributes.ts';
 import { setExchange, type Exchange } from './exchange.ts';
 import { RPC_METADATA, type RpcMetadata } from './route.ts';
 
@@ -21,19 +30,44 @@ export function beginServerExchange(request: IncomingMessage, response: ServerRe
     ? propagation.extract(ROOT_CONTEXT, request.headers)
     : ROOT_CONTEXT;
   const method = request.method ?? 'GET';
-  const span = tracing.tracer.startSpan(method, { kind: SpanKind.SERVER }, parent);
+  const start = tracing.state.sampler.hasRules ? new RequestStart(method, request) : undefined;
+  const span = tracing.tracer.startSpan(method, SERVER, parent, start);
   const base = trace.setSpan(parent === ROOT_CONTEXT ? EMPTY_CONTEXT : parent, span);
   if (!span.isRecording()) {
     setExchange(request, new UnrecordedExchange(base));
     return base;
   }
-  const scheme = (request.socket as { encrypted?: boolean }).encrypted ? 'https' : 'http';
-  span.setAttributes(serverRequestAttributes(request, scheme));
+  span.setAttributes(start?.attributes ?? serverRequestAttributes(request));
   const metadata: RpcMetadata = { type: 'http', span };
   const entered = base.setValue(RPC_METADATA, metadata);
   setExchange(request, new UnrecordedExchange(entered));
   setExchange(response, new ServerExchange(entered, method, metadata, response));
   return entered;
+}
+
+const SERVER = { kind: SpanKind.SERVER };
+
+/** What sampling rules ask of a request; most ask for its path alone. */
+class RequestStart implements SpanStart {
+  readonly name: string;
+  readonly kind = SpanKind.SERVER;
+  private readonly request: IncomingMessage;
+  private all: Attributes | undefined;
+
+  constructor(method: string, request: IncomingMessage) {
+    this.name = method;
+    this.request = request;
+  }
+
+  get attributes(): Attributes {
+    return (this.all ??= serverRequestAttributes(this.request));
+  }
+
+  attribute(name: string): unknown {
+    if (name === 'url.path') return pathOf(this.request.url);
+    if (name === 'http.request.method') return knownMethod(this.name);
+    return this.attributes[name];
+  }
 }
 
 /** Keeps the context for the app's listeners; there is nothing to record. */
