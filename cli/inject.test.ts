@@ -44,6 +44,7 @@ describe('injectManifest', () => {
       {
         subject: `web.yaml, document 1, line 1: ${kind} shop/web`,
         what: 'injected: app (asked by annotation; no policy yet)',
+        asked: true,
         changed: true,
         refused: false,
       },

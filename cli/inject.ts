@@ -32,7 +32,9 @@ export interface Verdict {
   what: string;
   /** Whether the object comes out other than it went in. */
   changed: boolean;
-  /** Whether it asked for the agent and does not get it. */
+  /** Whether it asks for the agent. */
+  asked: boolean;
+  /** Whether it asks for the agent and does not get it. */
   refused: boolean;
 }
 
@@ -93,7 +95,7 @@ function verdict(item: Item, namespace: string, outcome: Outcome | false | undef
   const subject = `${item.position()}: ${item.object.kind} ${place}${name ?? generateName ?? '(no name)'}`;
   if (!outcome) {
     const why = outcome === false ? `pods of ${namespace} are never looked at` : 'it makes no pods';
-    return { subject, what: `unchanged: ${why}`, changed: false, refused: false };
+    return { subject, what: `unchanged: ${why}`, asked: false, changed: false, refused: false };
   }
   const { decisions, resolution, asked } = outcome;
   const changed = outcome.object !== item.object;
@@ -107,14 +109,14 @@ function verdict(item: Item, namespace: string, outcome: Outcome | false | undef
       : changed
         ? `changed: ${INJECT} is not asked for by the workload any more`
         : 'unchanged';
-    return { subject, what: [state, others.join('; ')].join(': '), changed, refused };
+    return { subject, what: [state, others.join('; ')].join(': '), asked: asked.asked !== false, changed, refused };
   }
   const by = asked.by === 'pod' ? 'annotation' : asked.by;
   const policy = resolution.policy
     ? describePolicy(resolution.policy)
     : (resolution.document?.source ?? 'no policy yet');
   const what = [`injected: ${injected.join(', ')} (asked by ${by}; ${policy})`, ...others].join('; ');
-  return { subject, what, changed, refused: false };
+  return { subject, what, asked: true, changed, refused: false };
 }
 
 export function describe({ container, reason, message }: Decision): string {

@@ -1,9 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { INJECT } from '../injector/names.ts';
+import { KubeClient } from '../operator/kube/client.ts';
 import { CHART } from './chart.ts';
+import { explain } from './explain/explanation.ts';
+import { gather } from './explain/facts.ts';
+import { parseWorkload } from './explain/kinds.ts';
 import { injectManifest } from './inject.ts';
 import { InputError } from './input-error.ts';
 import { parseManifest } from './manifest/manifest.ts';
+import { migrateManifest } from './migrate/migrate.ts';
 import { policiesOf } from './policy-file.ts';
 
 const EXIT_CODES = `Exit codes:
@@ -15,7 +21,9 @@ const EXIT_CODES = `Exit codes:
 const HELP = `Traces Node.js services of a Kubernetes cluster without a code change.
 
 Usage:
+  kubectl tracing explain WORKLOAD   whether a workload is traced, why or why not, and what to do
   kubectl tracing inject -f FILE     what the webhook would do, offline
+  kubectl tracing migrate -f FILE    opentelemetry-operator's Instrumentation and annotations become ours
   kubectl tracing VERB --help        options and examples of a verb
 
 ${EXIT_CODES}`;
@@ -44,12 +52,52 @@ Examples:
 
 ${EXIT_CODES}`;
 
+const EXPLAIN_HELP = `Says of a workload whether it is traced: who asks for it, which policy is in force and why, what each container gets,
+how its pods are, what their agents report; and for each problem the command to type next.
+
+Usage:
+  kubectl tracing explain KIND/NAME [-n NAMESPACE]
+
+KIND is deployment, statefulset, daemonset, replicaset, cronjob, job or pod, or their short names. It only reads, with your own
+rights: the role view in the namespace is enough, and what you may not read is said.
+
+Options:
+  -n, --namespace NAME   Left out: that of your kubeconfig's context
+
+Examples:
+  kubectl tracing explain deployment/web
+  kubectl tracing explain pod/web-6d4cf56db6-xk2bp -n shop
+
+${EXIT_CODES}`;
+
+const MIGRATE_HELP = `Turns a file for opentelemetry-operator into one for this operator: Instrumentations become TracingPolicies, and annotations
+for Node.js become ours. Everything else in the file keeps every byte.
+
+Usage:
+  kubectl tracing migrate -f FILE
+
+The result is written to standard output; standard error has a line for each field: what it has become, or why it has not and
+what to do instead. Pods with both annotations are left alone by us: apply the result only where you want to take over.
+
+Options:
+  -f, --filename FILE    YAML or JSON; - for standard input
+
+Examples:
+  kubectl tracing migrate -f instrumentation.yaml | kubectl apply -f -
+  kubectl -n shop get instrumentation,deployment -o yaml | kubectl tracing migrate -f - > migrated.yaml
+
+${EXIT_CODES}`;
+
 interface Verb {
   help: string;
   run(args: string[]): Promise<number> | number;
 }
 
-const VERBS: Record<string, Verb> = { inject: { help: INJECT_HELP, run: inject } };
+const VERBS: Record<string, Verb> = {
+  explain: { help: EXPLAIN_HELP, run: explainWorkload },
+  inject: { help: INJECT_HELP, run: inject },
+  migrate: { help: MIGRATE_HELP, run: migrate },
+};
 
 const HELP_OPTION = { help: { type: 'boolean', short: 'h' } } as const;
 
@@ -81,6 +129,8 @@ function inject(args: string[]): number {
     options: { agentImage: values['agent-image'], agentImagePullPolicy: CHART.agentImagePullPolicy },
   });
   for (const { subject, what } of verdicts) process.stderr.write(`${subject}: ${what}\n`);
+  if (!verdicts.some(({ asked }) => asked))
+    process.stderr.write(`nothing in it asks for tracing, as would metadata: {annotations: {${INJECT}: "true"}}\n`);
   if (!check) {
     process.stdout.write(text);
     return 0;
@@ -92,12 +142,56 @@ function inject(args: string[]): number {
   return wrong === 0 ? 0 : 1;
 }
 
+function migrate(args: string[]): number {
+  const { values } = parse(() =>
+    parseArgs({ args, options: { ...HELP_OPTION, filename: { type: 'string', short: 'f', multiple: true } } }),
+  );
+  const file = one(values.filename, '-f', '-f instrumentation.yaml');
+  const { text, lines } = migrateManifest(read(file), shown(file));
+  for (const line of lines) process.stderr.write(`${line}\n`);
+  process.stdout.write(text);
+  return 0;
+}
+
+function connect(): KubeClient {
+  try {
+    return KubeClient.fromDefault();
+  } catch (error) {
+    throw new InputError(`the kubeconfig cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function explainWorkload(args: string[]): Promise<number> {
+  const { values, positionals } = parse(() =>
+    parseArgs({ args, allowPositionals: true, options: { ...HELP_OPTION, namespace: { type: 'string', short: 'n' } } }),
+  );
+  const { kind, name } = parseWorkload(positionals);
+  const client = connect();
+  try {
+    const facts = await gather(client, kind, name, values.namespace ?? client.namespace ?? 'default');
+    const { text, problems } = explain(facts);
+    process.stdout.write(text);
+    return problems.length > 0 ? 1 : 0;
+  } catch (error) {
+    if (error instanceof InputError || error instanceof TypeError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new InputError(
+      `the cluster cannot be asked: ${message}\nIs your kubeconfig right? Try: kubectl get namespaces`,
+    );
+  } finally {
+    client.close();
+  }
+}
+
 /** @throws InputError for what node:util says of the arguments. */
 function parse<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new InputError(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    throw new InputError(
+      `${message.replace(/\\.$/, '')}. Options and examples: kubectl tracing ${process.argv[2]} --help`,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
 import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
-import { InputError } from './input-error.ts';
+import { firstIssue, InputError } from './input-error.ts';
 import type { ManifestDocument } from './manifest/manifest.ts';
 import type { Item } from './manifest/items.ts';
 import { itemsOf } from './manifest/items.ts';
@@ -54,7 +54,7 @@ function readSpec(item: Item, kind: keyof typeof KINDS) {
     const field = ['spec', ...path.map(String)].join('.');
     return new InputError(`${item.position(['spec', ...path])}: ${kind} ${name}: ${field}: ${message}`);
   };
-  const issue = result.error?.issues[0];
+  const issue = firstIssue(result);
   if (issue) throw refuse(issue.path, issue.message);
   const unknown = unknownField(given, result.data);
   if (unknown) {

@@ -5,6 +5,7 @@ import { injectPod, isAsked } from '../injector/inject.ts';
 import type { Pod } from '../injector/pod.ts';
 import type { Policies, Resolution } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
+import { firstIssue } from './input-error.ts';
 import type { Workload } from '../injector/workload.ts';
 import { propagateInject, WORKLOAD_KINDS } from '../injector/workload.ts';
 
@@ -96,8 +97,8 @@ export function problemOf(
 ): { path: PropertyKey[]; message: string } | undefined {
   const own = z.looseObject({ metadata }).safeParse(object);
   const checked = own.success ? template.safeParse(at(object, path) ?? {}) : own;
-  const issue = checked.error?.issues[0];
-  return issue && { path: own.success ? [...path, ...issue.path] : issue.path, message: issue.message };
+  const issue = firstIssue(checked);
+  return issue && { ...issue, path: own.success ? [...path, ...issue.path] : issue.path };
 }
 
 /**
@@ -140,12 +141,13 @@ function podOf(object: Record<string, unknown>, path: string[]): Pod {
   return { ...made, metadata: { ...made.metadata, ...(own?.name && { ownerReferences }) } };
 }
 
-function at(object: unknown, path: readonly string[]): unknown {
+/** What an object has at a path. */
+export function at(object: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object);
 }
 
 /** A copy with something else at a path; what is beside the path is not copied. */
-function put(
+export function put(
   object: Record<string, unknown>,
   [key, ...rest]: readonly string[],
   value: object,

@@ -7,6 +7,7 @@ export interface Item {
   /** Its place in the list; undefined where the document is no list. */
   index?: number;
   position(path?: readonly PropertyKey[]): string;
+  line(path?: readonly PropertyKey[]): number;
 }
 
 /** The objects of a document. */
@@ -15,9 +16,10 @@ export function itemsOf(document: ManifestDocument): Item[] {
   if (!isList(object)) return [document];
   return object.items.map((item: unknown, index) => {
     const position = (path: readonly PropertyKey[] = []) => document.position(['items', index, ...path]);
+    const line = (path: readonly PropertyKey[] = []) => document.line(['items', index, ...path]);
     if (typeof item !== 'object' || item === null || typeof (item as ManifestObject).kind !== 'string')
       throw new InputError(`${position()}: item ${index + 1} of the list does not say its kind, e.g. {kind: Pod, …}`);
-    return { object: item as ManifestObject, index, position };
+    return { object: item as ManifestObject, index, position, line };
   });
 }
 

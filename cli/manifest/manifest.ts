@@ -20,6 +20,8 @@ export interface ManifestDocument {
   node: ParsedNode;
   /** Where something of the document stands: `web.yaml, document 2, line 14`. */
   position(path?: readonly PropertyKey[]): string;
+  /** The line of that, from 1. */
+  line(path?: readonly PropertyKey[]): number;
 }
 
 const EXAMPLE =
@@ -44,13 +46,15 @@ export function parseManifest(text: string, file: string): ManifestDocument[] {
       () => at(node?.range[0] ?? 0),
     );
     if (node === null || object === null) return [];
-    const position = (path: readonly PropertyKey[] = []) => at(startOf(document, path) ?? node.range[0]);
+    const start = (path: readonly PropertyKey[] = []) => startOf(document, path) ?? node.range[0];
+    const position = (path?: readonly PropertyKey[]) => at(start(path));
+    const line = (path?: readonly PropertyKey[]) => lines.linePos(start(path)).line;
     if (typeof object !== 'object' || Array.isArray(object))
       throw new InputError(`${position()}: an object is expected, ${EXAMPLE}`);
     const { kind } = object as { kind?: unknown };
     if (typeof kind !== 'string' || kind === '')
       throw new InputError(`${position(['kind'])}: the object does not say its kind, ${EXAMPLE}${hint(text)}`);
-    return [{ file, number, object: object as ManifestObject, node, position }];
+    return [{ file, number, object: object as ManifestObject, node, position, line }];
   });
 }
 

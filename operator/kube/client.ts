@@ -62,6 +62,11 @@ export class KubeClient {
     return new KubeClient(config);
   }
 
+  /** The namespace of the current context of the kubeconfig, if it says one. */
+  get namespace(): string | undefined {
+    return this.#config.getContextObject(this.#config.getCurrentContext())?.namespace;
+  }
+
   /**
    * This client over the same connections, but each write is preceded by `check`, and not sent when that throws. Nothing
    * comes between the check and the sending.

@@ -1,0 +1,302 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PolicyStatus, TracingPolicy, TracingPolicySpec } from '../../crds/tracing-policy.ts';
+import { InputError } from '../input-error.ts';
+import { explain } from './explanation.ts';
+import type { Facts, LivePod } from './facts.ts';
+import { parseWorkload } from './kinds.ts';
+
+const exporters = [{ name: 'default', endpoint: 'http://collector:4318' }];
+const policy = (name: string, spec: TracingPolicySpec, status?: PolicyStatus): TracingPolicy => ({
+  kind: 'TracingPolicy',
+  metadata: { name, namespace: 'shop', uid: name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+  spec,
+  ...(status && { status }),
+});
+const pod = (
+  name: string,
+  more: { annotations?: Record<string, string>; injected?: boolean; created?: string; status?: LivePod['status'] } = {},
+): LivePod => ({
+  metadata: {
+    name,
+    creationTimestamp: more.created ?? '2026-01-01T00:00:00Z',
+    labels: { app: 'web', ...(more.injected && { 'tracing.acme/injected': 'true' }) },
+    annotations: more.annotations ?? {},
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', controller: true }],
+  },
+  spec: { containers: [{ name: 'app' }], initContainers: [{ name: 'tracing-acme-agent', image: 'agent:1' }] },
+  status: more.status ?? { phase: 'Running', containerStatuses: [{ name: 'app', ready: true }] },
+});
+
+const INSTALLATION = {
+  namespace: 'tracing-system',
+  name: 'op',
+  excluded: ['kube-system'],
+  takenOver: [] as string[],
+  readyReplicas: 2,
+  defaults: {},
+};
+
+/** A StatefulSet whose template asks for the agent, and a cluster of which everything can be read. */
+function facts(more: Partial<Facts> = {}, template: Record<string, string> = { 'tracing.acme/inject': 'true' }): Facts {
+  return {
+    kind: parseWorkload(['statefulset/web']).kind,
+    workload: {
+      kind: 'StatefulSet',
+      apiVersion: 'apps/v1',
+      metadata: { name: 'web' },
+      spec: {
+        template: {
+          metadata: { labels: { app: 'web' }, annotations: template },
+          spec: { containers: [{ name: 'app' }] },
+        },
+      },
+    },
+    namespace: 'shop',
+    namespaceLabels: {},
+    namespaced: [policy('default', { exporters })],
+    cluster: [],
+    unreadable: [],
+    installation: INSTALLATION,
+    outages: [],
+    pods: [],
+    warnings: new Map(),
+    closed: [],
+    ...more,
+  };
+}
+const problems = (given: Facts) => explain(given).problems.map(({ text, next }) => `${text} -> ${next}`);
+
+describe('explain', () => {
+  it('finds nothing wrong where nothing is', () => {
+    const { text, problems } = explain(facts());
+    expect(problems).toEqual([]);
+    expect(text).toContain('yes, by the annotation tracing.acme/inject: "true" on its pod template');
+    expect(text).toMatch(/No problem found\.\n$/);
+  });
+
+  it.each<[string, Partial<Facts>, string | RegExp]>([
+    [
+      'no definitions',
+      { namespaced: undefined as never },
+      'the cluster has no TracingPolicies: the operator is not installed -> helm list -A',
+    ],
+    ['no operator', { installation: 'absent' }, /^the operator is not installed/],
+    [
+      'no replica that is ready',
+      { installation: { ...INSTALLATION, readyReplicas: 0 } },
+      /^no replica of the operator in tracing-system is ready: .* -> kubectl -n tracing-system describe pods -l /,
+    ],
+    [
+      'an excluded namespace',
+      { installation: { ...INSTALLATION, excluded: ['shop'] } },
+      /^pods of namespace shop are never looked at/,
+    ],
+    [
+      'no policy',
+      { namespaced: [] },
+      /^no policy applies, so nothing is recorded -> kubectl -n shop apply -f - <<< '\{"apiVersion":"tracing\.acme/,
+    ],
+    [
+      'no exporter',
+      { namespaced: [policy('p', {})] },
+      /^TracingPolicy shop\/p has no exporter, .* -> kubectl -n shop edit tracingpolicy p$/,
+    ],
+    ['a switch', { namespaced: [policy('p', { enabled: false })] }, /^TracingPolicy shop\/p is switched off/],
+    [
+      'a policy that cannot be read',
+      { unreadable: ['TracingPolicy x: why'] },
+      /^TracingPolicy x: why: the operator ignores it/,
+    ],
+    [
+      'a pod from before',
+      { pods: [pod('web-0')] },
+      'pod web-0 has no agent: it was made before tracing was asked for, or while the operator was away -> kubectl -n shop rollout restart statefulset/web',
+    ],
+    [
+      'many such pods',
+      { pods: [pod('web-0'), pod('web-1'), pod('web-2')] },
+      /^pod web-0 has no agent: .* \(and 2 more of its pods\)/,
+    ],
+    [
+      'a pod under another policy',
+      {
+        pods: [
+          pod('web-0', {
+            injected: true,
+            annotations: { 'tracing.acme/policy-key': 'x.json', 'tracing.acme/policy-revision': '1' },
+          }),
+        ],
+      },
+      /^pod web-0 was not told of the newest policy: x\.json 1, not policy\.default\.json \w+ -> kubectl -n tracing-system logs deployment\/op$/,
+    ],
+    [
+      'an agent that cannot be had',
+      {
+        outages: [
+          { agent: 'a IfNotPresent', since: 0, until: 1, failures: 1, reason: 'ErrImagePull', message: 'gone' },
+        ],
+        pods: [pod('web-0', { annotations: { 'tracing.acme/status': '{"injected":[],"reason":"AgentUnavailable"}' } })],
+      },
+      /^new pods of the namespace start without the agent \(a IfNotPresent\), .*: ErrImagePull: gone -> kubectl -n shop get events --field-selector reason=AgentUnavailable$/,
+    ],
+    [
+      'a pod from when it could not be had',
+      {
+        pods: [pod('web-0', { annotations: { 'tracing.acme/status': '{"injected":[],"reason":"AgentUnavailable"}' } })],
+      },
+      'pod web-0 started without the agent, which could not be had then -> kubectl -n shop rollout restart statefulset/web',
+    ],
+    [
+      'what agents report',
+      {
+        namespaced: [
+          policy(
+            'default',
+            { exporters },
+            {
+              pods: { matched: 1 },
+              workloads: [
+                {
+                  namespace: 'shop',
+                  kind: 'StatefulSet',
+                  name: 'web',
+                  reason: 'ExportFailing',
+                  pods: 1,
+                  message: 'exporter default: refused',
+                },
+                { namespace: 'shop', kind: 'StatefulSet', name: 'web', reason: 'NotInstrumented', pods: 1 },
+                { namespace: 'shop', kind: 'StatefulSet', name: 'another', reason: 'AgentFailed', pods: 1 },
+              ],
+            },
+          ),
+        ],
+      },
+      'agents report ExportFailing in 1 pod: exporter default: refused -> kubectl -n shop logs statefulset/web | grep tracing-operator:',
+    ],
+  ])('names %s, and what to type', (_what, more, expected) => {
+    const found = problems(facts(more));
+    expect(found).toHaveLength(1);
+    if (typeof expected === 'string') expect(found[0]).toBe(expected);
+    else expect(found[0]).toMatch(expected);
+  });
+
+  it('names what admission decides against', () => {
+    const asked = { 'tracing.acme/inject': 'true' };
+    expect(problems(facts({}, { ...asked, 'oneagent.dynatrace.com/inject': 'true' }))).toEqual([
+      expect.stringMatching(/^OtherTracer: .*Dynatrace.* -> kubectl -n shop edit statefulset\/web # OtherTracer/),
+    ]);
+    expect(problems(facts({}, { ...asked, 'tracing.acme/policy': 'gone' }))).toEqual([
+      expect.stringMatching(/names gone.* -> kubectl -n shop get tracingpolicy$/),
+    ]);
+  });
+
+  it('knows of namespaces that are taken over from opentelemetry-operator', () => {
+    const theirs = { 'instrumentation.opentelemetry.io/inject-nodejs': 'true' };
+    const { text, problems } = explain(facts({ installation: { ...INSTALLATION, takenOver: ['shop'] } }, theirs));
+    expect(problems).toEqual([]);
+    expect(text).toContain('inject-nodejs asks for it, and the namespace is taken over');
+    expect(text).toContain('app: gets the agent');
+    expect(explain(facts({}, theirs)).text).toContain('no: neither the workload nor its namespace nor a policy does');
+  });
+
+  it('names a copy of the annotation that does not follow its workload', () => {
+    const mark = { 'tracing.acme/inject': 'true', 'tracing.acme/inject-from-workload': 'true' };
+    expect(problems(facts({}, mark))).toEqual([
+      expect.stringMatching(
+        /^the annotation is gone from the StatefulSet, .* -> kubectl -n shop rollout restart statefulset\/web$/,
+      ),
+    ]);
+    const written = facts({}, {});
+    written.workload.metadata.annotations = { 'tracing.acme/inject': 'true' };
+    expect(problems(written)).toEqual([expect.stringMatching(/^the annotation was not copied to the pod template/)]);
+  });
+
+  it('says of an init container that cannot run why, and whose image it is', () => {
+    const waiting = { reason: 'ImagePullBackOff', message: 'x'.repeat(300) };
+    const stuck = pod('web-1', {
+      injected: true,
+      created: '2026-01-02T00:00:00Z',
+      annotations: { 'tracing.acme/policy-key': 'none', 'tracing.acme/policy-revision': 'none' },
+      status: { phase: 'Pending', initContainerStatuses: [{ name: 'tracing-acme-agent', state: { waiting } }] },
+    });
+    const { text, problems: found } = explain(facts({ pods: [pod('web-0'), stuck] }));
+    expect(text).toContain('web-0: Running, 1 of 1 ready; no agent; new pods take its place');
+    expect(found).toEqual([
+      {
+        text: `pod web-1 cannot start: the init container tracing-acme-agent (image agent:1, from the chart) says ImagePullBackOff (${'x'.repeat(160)}…)`,
+        next: 'kubectl -n shop describe pod web-1',
+      },
+    ]);
+  });
+
+  it('says why each policy is in force or is not', () => {
+    const namespaced = [
+      policy('a', { exporters }),
+      policy('b', { exporters }),
+      policy('c', { exporters, priority: 1 }),
+      policy('d', { selector: { matchLabels: { app: 'x' } } }),
+    ];
+    namespaced[1]!.metadata.creationTimestamp = '2025-01-01T00:00:00Z';
+    const wide = (name: string, spec: object) => ({ ...policy(name, {}), kind: 'ClusterTracingPolicy' as const, spec });
+    const cluster = [wide('all', {}), wide('else', { namespaceSelector: { matchLabels: { team: 'x' } } })];
+    const lines = (given: Facts) =>
+      explain(given)
+        .text.split('\n')
+        .map((line) => line.replace(/^Candidates:/, '').trim());
+    const text = lines(facts({ namespaced, cluster }));
+    expect(text).toEqual(
+      expect.arrayContaining([
+        'TracingPolicy shop/c: in force: a TracingPolicy of the namespace selects the pods',
+        'TracingPolicy shop/b: does not come into force: TracingPolicy shop/c has the higher priority (1 over 0)',
+        'ClusterTracingPolicy all: does not come into force: TracingPolicy shop/c comes before it, as a TracingPolicy of the namespace selects the pods',
+        'ClusterTracingPolicy else: does not match: its namespaceSelector is not met by the labels of the namespace (none)',
+        'TracingPolicy shop/d: does not match: its selector is not met by the labels of the pods (app=web)',
+      ]),
+    );
+    const older = lines(facts({ namespaced: namespaced.slice(0, 2) }));
+    expect(older).toContain(
+      'TracingPolicy shop/a: does not come into force: TracingPolicy shop/b is older (of 2025-01-01T00:00:00Z, this one of 2026-01-01T00:00:00Z)',
+    );
+  });
+
+  it('claims nothing that it could not read', () => {
+    const {
+      cluster: _,
+      installation: __,
+      ...some
+    } = facts({ namespaced: [policy('p', {})], closed: ['ClusterTracingPolicies: x'] });
+    const told = pod('web-0', {
+      injected: true,
+      annotations: { 'tracing.acme/policy-key': 'a.json', 'tracing.acme/policy-revision': '1' },
+    });
+    const { text, problems } = explain({ ...some, pods: [told] });
+    expect(problems).toEqual([]);
+    expect(text).toContain("nowhere, unless the chart's default says where");
+    expect(text).toContain('You may not read:');
+  });
+});
+
+describe('the name of a workload', () => {
+  it.each([
+    [['deployment/web'], 'Deployment'],
+    [['deploy', 'web'], 'Deployment'],
+    [['deployments.apps/web'], 'Deployment'],
+    [['sts/web'], 'StatefulSet'],
+    [['CronJob/web'], 'CronJob'],
+    [['po/web'], 'Pod'],
+  ])('%j', (words, kind) => {
+    expect(parseWorkload(words)).toMatchObject({ kind: { kind }, name: 'web' });
+  });
+
+  it.each([
+    [[], /one workload is expected, e\.g\. kubectl tracing explain deployment\/web/],
+    [['web'], /"web" does not say kind and name/],
+    [['deployment/'], /does not say kind and name/],
+    [['deployment/a/b'], /one workload is expected/],
+    [['deployment', 'a', 'b'], /one workload is expected/],
+    [['rollout/web'], /"rollout" is none of deployment, .* look at one of its pods: kubectl tracing explain pod\/NAME/],
+  ])('not %j', (words, message) => {
+    expect(() => parseWorkload(words)).toThrow(message);
+    expect(() => parseWorkload(words)).toThrow(InputError);
+  });
+});

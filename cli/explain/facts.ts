@@ -1,0 +1,295 @@
+import { load } from 'js-yaml';
+import type * as z from 'zod';
+import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
+import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
+import { AGENT_OUTAGES, POLICY_CONFIG_MAP } from '../../injector/names.ts';
+import type { ObjectMeta, Pod } from '../../injector/pod.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
+import { owner } from '../../injector/resource.ts';
+import type { Outage } from '../../operator/breaker/outage.ts';
+import { isOpen, readOutages } from '../../operator/breaker/outage.ts';
+import type { KubeClient } from '../../operator/kube/client.ts';
+import { ApiError } from '../../operator/kube/client.ts';
+import { InputError } from '../input-error.ts';
+import type { Kind } from './kinds.ts';
+
+export interface ContainerStatus {
+  name: string;
+  ready?: boolean;
+  restartCount?: number;
+  state?: {
+    waiting?: { reason?: string; message?: string };
+    terminated?: { reason?: string; exitCode?: number; message?: string };
+  };
+}
+
+/** A pod with its status, as the API server gives it. */
+export interface LivePod extends Pod {
+  metadata: ObjectMeta & { name: string; creationTimestamp?: string; deletionTimestamp?: string };
+  status?: {
+    phase?: string;
+    reason?: string;
+    conditions?: { type: string; status: string; reason?: string; message?: string }[];
+    initContainerStatuses?: ContainerStatus[];
+    containerStatuses?: ContainerStatus[];
+  };
+}
+
+export interface WorkloadObject extends Record<string, unknown> {
+  kind: string;
+  metadata: ObjectMeta & { name: string };
+}
+
+/** What the installed operator says of itself. */
+export interface Installation {
+  namespace: string;
+  name: string;
+  /** Namespaces whose pods it does not look at. */
+  excluded: string[];
+  /** Namespaces in which pods that ask opentelemetry-operator are traced. */
+  takenOver: string[];
+  /** Undefined where its Deployment cannot be read. */
+  readyReplicas?: number;
+  defaults?: DefaultPolicy;
+  agentImage?: string;
+}
+
+/** All that is known about one workload. */
+export interface Facts {
+  kind: Kind;
+  workload: WorkloadObject;
+  namespace: string;
+  /** Undefined where they cannot be read. */
+  namespaceLabels?: Record<string, string>;
+  namespaceAnnotations?: Record<string, string>;
+  namespaced?: TracingPolicy[];
+  cluster?: ClusterTracingPolicy[];
+  /** Policies that this version cannot read, with why. */
+  unreadable: string[];
+  /** `absent`: it can be seen that there is none. Undefined: it cannot be seen. */
+  installation?: Installation | 'absent';
+  /** The documents that the operator wrote for pods of the namespace, by key. */
+  delivered?: Map<string, PolicyDocument>;
+  /** Agents that new pods of the namespace are not given for now, as they would keep them from starting. */
+  outages: Outage[];
+  pods: LivePod[];
+  /** The last warning about a pod, by its name. */
+  warnings: Map<string, string>;
+  /** What could not be read, and what that leaves open. */
+  closed: string[];
+}
+
+interface List<T> {
+  items: T[];
+  metadata: { continue?: string };
+}
+
+const OPERATOR = 'app.kubernetes.io/name=tracing-operator';
+/** A page of pods; a warning is looked for of as many. */
+const PAGE = 500;
+const WARNED = 5;
+
+/**
+ * Reads what there is to know about a workload, as far as whoever asks may read it.
+ * @throws InputError where there is no such workload, or it may not be read.
+ */
+export async function gather(client: KubeClient, kind: Kind, name: string, namespace: string): Promise<Facts> {
+  const closed: string[] = [];
+  /** Undefined where the thing is not there; said where it may not be read. */
+  const read = async <T>(path: string, leavesOpen: string, query = {}): Promise<T | undefined> => {
+    try {
+      return await client.request<T>('GET', path, { query });
+    } catch (error) {
+      if (!(error instanceof ApiError) || ![401, 403, 404].includes(error.status)) throw error;
+      if (error.status !== 404) closed.push(leavesOpen);
+      return undefined;
+    }
+  };
+  const own = `${kind.api}/namespaces/${namespace}/${kind.plural}`;
+  const workload = await find(client, kind, own, name, namespace);
+  const policies = `/apis/${GROUP}/${VERSION}`;
+  const [meta, namespaced, cluster, documents, installation, pods] = await Promise.all([
+    read<{ metadata: ObjectMeta }>(
+      `/api/v1/namespaces/${namespace}`,
+      `namespace ${namespace}: its labels may ask for tracing`,
+    ),
+    read<List<TracingPolicy>>(
+      `${policies}/namespaces/${namespace}/tracingpolicies`,
+      'TracingPolicies of the namespace',
+    ),
+    read<List<ClusterTracingPolicy>>(
+      `${policies}/clustertracingpolicies`,
+      'ClusterTracingPolicies: one may apply that is not named here',
+    ),
+    read<{ metadata: ObjectMeta; data?: Record<string, string> }>(
+      `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`,
+      'the policies that the operator delivered to the namespace',
+    ),
+    findInstallation(read),
+    kind.kind === 'Pod' ? [workload as unknown as LivePod] : podsOf(read, workload, namespace),
+  ]);
+  const unreadable: string[] = [];
+  const readable = <P extends Policy>(list: List<P> | undefined, kind: P['kind'], schema: z.ZodType<P['spec']>) =>
+    list?.items.flatMap((policy): P[] => {
+      const spec = schema.safeParse(policy.spec);
+      if (spec.success) return [{ ...policy, kind, spec: spec.data }];
+      const why = spec.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+      unreadable.push(`${kind} ${policy.metadata.name}: ${why}`);
+      return [];
+    });
+  const warnings = new Map<string, string>();
+  for (const pod of pods.filter((pod) => !isWell(pod)).slice(0, WARNED)) {
+    const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${pod.metadata.name},type=Warning`;
+    const events = await read<List<{ message?: string; lastTimestamp?: string | null; eventTime?: string | null }>>(
+      `/api/v1/namespaces/${namespace}/events`,
+      'events of the pods',
+      { fieldSelector },
+    );
+    const at = (event: { lastTimestamp?: string | null; eventTime?: string | null }) =>
+      event.lastTimestamp ?? event.eventTime ?? '';
+    const last = events?.items.sort((a, b) => at(a).localeCompare(at(b))).at(-1)?.message;
+    if (last) warnings.set(pod.metadata.name, last);
+  }
+  const here = readable(namespaced, 'TracingPolicy', tracingPolicySpec);
+  const wide = readable(cluster, 'ClusterTracingPolicy', clusterTracingPolicySpec);
+  const found = installation;
+  return {
+    kind,
+    workload,
+    namespace,
+    ...(meta && {
+      namespaceLabels: meta.metadata.labels ?? {},
+      namespaceAnnotations: meta.metadata.annotations ?? {},
+    }),
+    ...(here && { namespaced: here }),
+    ...(wide && { cluster: wide }),
+    unreadable,
+    ...(found && { installation: found }),
+    ...(documents && { delivered: documentsOf(documents.data ?? {}) }),
+    outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
+    pods,
+    warnings,
+    closed: [...new Set(closed)],
+  };
+}
+
+/** Whether a pod runs, or has run to its end, as it should. */
+export function isWell({ status }: LivePod): boolean {
+  if (status?.phase === 'Succeeded') return true;
+  return status?.phase === 'Running' && (status.containerStatuses ?? []).every(({ ready }) => ready);
+}
+
+async function find(
+  client: KubeClient,
+  { kind }: Kind,
+  path: string,
+  name: string,
+  namespace: string,
+): Promise<WorkloadObject> {
+  try {
+    const found = await client.request<WorkloadObject>('GET', `${path}/${name}`);
+    return { ...found, kind };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401 || error.status === 403)
+      throw new InputError(
+        `you may not read ${kind} ${name} in namespace ${namespace}: ${error.message}\nThe role view is enough, e.g. kubectl -n ${namespace} create rolebinding me-view --clusterrole=view --user=ME`,
+      );
+    if (error.status !== 404) throw error;
+    const others = await client
+      .request<List<WorkloadObject>>('GET', path, { query: { limit: 20 } })
+      .catch(() => undefined);
+    const names = others?.items.map(({ metadata }) => metadata.name) ?? [];
+    const there =
+      names.length > 0
+        ? `There ${names.length > 1 ? 'are' : 'is'} ${names.join(', ')}`
+        : `There is none in it. Another namespace: -n NAME`;
+    throw new InputError(`there is no ${kind} ${name} in namespace ${namespace}. ${there}`);
+  }
+}
+
+type Read = <T>(path: string, leavesOpen: string, query?: object) => Promise<T | undefined>;
+
+interface Webhook {
+  name: string;
+  clientConfig: { service?: { name: string; namespace: string } };
+  namespaceSelector?: { matchExpressions?: { key: string; operator: string; values?: string[] }[] };
+}
+
+function selected(webhook: Webhook | undefined, wanted: 'In' | 'NotIn'): string[] {
+  const expressions = webhook?.namespaceSelector?.matchExpressions ?? [];
+  return expressions.flatMap(({ operator, values = [] }) => (operator === wanted ? values : []));
+}
+
+async function findInstallation(read: Read): Promise<Installation | 'absent' | undefined> {
+  const open = "the operator's installation: whether it runs, and the chart's default policy";
+  const configurations = await read<List<{ webhooks?: Webhook[] }>>(
+    '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations',
+    open,
+    { labelSelector: OPERATOR },
+  );
+  if (!configurations) return undefined;
+  const webhooks = configurations.items.flatMap(({ webhooks = [] }) => webhooks);
+  const webhook = webhooks.find((each) => each.name === 'pods.tracing.acme');
+  const service = webhook?.clientConfig.service;
+  if (!service) return 'absent';
+  const { name, namespace } = service;
+  const [deployment, configMap] = await Promise.all([
+    read<{ status?: { readyReplicas?: number } }>(`/apis/apps/v1/namespaces/${namespace}/deployments/${name}`, open),
+    read<{ data?: Record<string, string> }>(`/api/v1/namespaces/${namespace}/configmaps/${name}`, open),
+  ]);
+  const config = load(configMap?.data?.['config.yaml'] ?? '{}') as {
+    defaultPolicy?: DefaultPolicy;
+    agent?: { image?: string };
+  };
+  return {
+    name,
+    namespace,
+    excluded: selected(webhook, 'NotIn'),
+    takenOver: selected(
+      webhooks.find((each) => each.name === 'take-over.tracing.acme'),
+      'In',
+    ),
+    ...(deployment && { readyReplicas: deployment.status?.readyReplicas ?? 0 }),
+    ...(configMap && { defaults: config.defaultPolicy ?? {} }),
+    ...(config.agent?.image !== undefined && { agentImage: config.agent.image }),
+  };
+}
+
+/** The pods that a workload has made, as they say themselves. */
+async function podsOf(read: Read, { kind, metadata, spec }: WorkloadObject, namespace: string): Promise<LivePod[]> {
+  const labels =
+    (spec as { selector?: { matchLabels?: Record<string, string> } } | undefined)?.selector?.matchLabels ?? {};
+  const labelSelector = Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const pods: LivePod[] = [];
+  let token: string | undefined;
+  do {
+    const query = { limit: PAGE, ...(labelSelector && { labelSelector }), ...(token && { continue: token }) };
+    const page: List<LivePod> | undefined = await read(`/api/v1/namespaces/${namespace}/pods`, 'its pods', query);
+    pods.push(...(page?.items ?? []));
+    token = page?.metadata.continue || undefined;
+  } while (token !== undefined);
+  return pods.filter((pod) => {
+    const direct = pod.metadata.ownerReferences?.some(
+      (reference) => reference.kind === kind && reference.name === metadata.name,
+    );
+    const maker = owner(pod);
+    return direct || (maker?.kind === kind && maker.name === metadata.name);
+  });
+}
+
+function documentsOf(data: Record<string, string>): Map<string, PolicyDocument> {
+  const documents = new Map<string, PolicyDocument>();
+  for (const [key, text] of Object.entries(data)) {
+    try {
+      const document = JSON.parse(text) as Partial<PolicyDocument>;
+      if (document.spec && document.revision !== undefined) documents.set(key, document as PolicyDocument);
+    } catch {
+      // Somebody else's writing: the operator puts it right.
+    }
+  }
+  return documents;
+}

@@ -1,0 +1,159 @@
+import type { InjectionStatus } from '../../injector/decision.ts';
+import * as names from '../../injector/names.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
+import { NO_POLICY } from '../../injector/names.ts';
+import { isWell } from './facts.ts';
+import type { ContainerStatus, Facts, LivePod } from './facts.ts';
+import type { Problem } from './problem.ts';
+
+/** Characters of what a container runtime says. */
+const LONGEST = 160;
+
+/** What there is to say about one pod. */
+export interface PodFinding {
+  /** `Running, ready; agent in app; under policy.shop.json 1a2b3c` */
+  text: string;
+  problems: Problem[];
+}
+
+interface Expected {
+  /** What the workload wants for new pods. */
+  asked: boolean;
+  /** The policy in force as resolved from what can be read; undefined where that is not sure. */
+  mark: { key: string; revision: string } | undefined;
+  /** Who says which image of the agent new pods get, e.g. `ClusterTracingPolicy base`. */
+  imageFrom: string;
+  /** Makes new pods, e.g. `kubectl -n shop rollout restart deployment/web`. */
+  restart: string;
+}
+
+/** Looks at a pod: whether it has the agent, whether that could be delivered, and which policy it was told. */
+export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFinding {
+  const { name, annotations = {}, deletionTimestamp } = pod.metadata;
+  const { status } = pod;
+  const problems: Problem[] = [];
+  const injected = isInjected(pod);
+  const parts = [deletionTimestamp ? 'on its way out' : stateOf(pod)];
+  const kubectl = `kubectl -n ${facts.namespace}`;
+
+  if (!injected) {
+    const decided = statusOf(annotations);
+    parts.push(decided?.reason ? `no agent: ${decided.reason}` : 'no agent');
+    const isReplaced = facts.pods.some((other) => isInjected(other) && isNewer(other, pod));
+    if (isReplaced) parts.push('new pods take its place');
+    else if (expected.asked && !deletionTimestamp && !decided)
+      problems.push({
+        text: `pod ${name} has no agent: it was made before tracing was asked for, or while the operator was away`,
+        next: expected.restart,
+      });
+    else if (decided?.reason === 'AgentUnavailable' && facts.outages.length === 0)
+      problems.push({
+        text: `pod ${name} started without the agent, which could not be had then`,
+        next: expected.restart,
+      });
+  } else {
+    const decided = statusOf(annotations);
+    const skipped = Object.entries(decided?.skipped ?? {}).map(
+      ([container, reason]) => `${container} without: ${reason}`,
+    );
+    parts.push([`agent in ${decided?.injected.join(', ') ?? '?'}`, ...skipped].join(', '));
+    const init = [...(status?.initContainerStatuses ?? [])].find((each) => each.name === names.INIT_CONTAINER);
+    const stuck = init && trouble(init);
+    if (stuck) {
+      parts.push(`agent not delivered: ${stuck.split(' ')[0]}`);
+      const image = pod.spec.initContainers?.find((each) => each.name === names.INIT_CONTAINER)?.image;
+      problems.push({
+        text: `pod ${name} cannot start: the init container ${names.INIT_CONTAINER} (image ${image}, from ${expected.imageFrom}) says ${stuck}`,
+        next: /image/i.test(stuck)
+          ? `${kubectl} describe pod ${name}`
+          : `${kubectl} logs ${name} -c ${names.INIT_CONTAINER}`,
+      });
+    }
+    const late = behind(annotations, facts.delivered, expected.mark);
+    parts.push(told(annotations, late === undefined && (expected.mark ?? facts.delivered) !== undefined));
+    if (late && !deletionTimestamp && !stuck)
+      problems.push({ text: `pod ${name} was not told of the newest policy: ${late}`, next: operatorLogs(facts) });
+  }
+  const warning = facts.warnings.get(name);
+  if (warning !== undefined && !isWell(pod) && problems.length === 0) parts.push(`last warning: ${warning}`);
+  for (const container of status?.containerStatuses ?? []) {
+    const wrong = trouble(container);
+    if (wrong && !deletionTimestamp && wrong !== 'PodInitializing')
+      problems.push({
+        text: `pod ${name}: container ${container.name} says ${wrong}`,
+        next: `${kubectl} logs ${name} -c ${container.name} --previous`,
+      });
+  }
+  return { text: parts.join('; '), problems };
+}
+
+function stateOf({ status }: LivePod): string {
+  const { phase = 'Unknown', reason, containerStatuses = [] } = status ?? {};
+  if (phase !== 'Running') return reason ? `${phase} (${reason})` : phase;
+  const ready = containerStatuses.filter((each) => each.ready).length;
+  const restarts = containerStatuses.reduce((sum, { restartCount = 0 }) => sum + restartCount, 0);
+  return [
+    phase,
+    `${ready} of ${containerStatuses.length} ready`,
+    ...(restarts > 0 ? [`${restarts} restarts`] : []),
+  ].join(', ');
+}
+
+/** What keeps a container from running; undefined while nothing does. */
+function trouble({ state }: ContainerStatus): string | undefined {
+  const { waiting, terminated } = state ?? {};
+  if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing')
+    return waiting.message ? `${waiting.reason} (${cut(waiting.message)})` : waiting.reason;
+  if (terminated && terminated.exitCode !== 0)
+    return `${terminated.reason ?? 'ended'} with exit code ${terminated.exitCode}`;
+  return undefined;
+}
+
+/** Container runtimes tell the whole way to an error. */
+function cut(message: string): string {
+  return message.length > LONGEST ? `${message.slice(0, LONGEST)}…` : message;
+}
+
+function told(annotations: Record<string, string>, isNewest: boolean): string {
+  const [key, revision] = [annotations[names.POLICY_KEY], annotations[names.POLICY_REVISION]];
+  if (key === undefined || key === NO_POLICY) return 'told that no policy applies';
+  return `told ${key} ${revision}${isNewest ? ', the newest' : ''}`;
+}
+
+export function isInjected({ metadata }: LivePod): boolean {
+  return metadata.labels?.[names.INJECTED_LABEL] === 'true';
+}
+
+function isNewer(a: LivePod, b: LivePod): boolean {
+  return (a.metadata.creationTimestamp ?? '') > (b.metadata.creationTimestamp ?? '');
+}
+
+/** By what a pod is behind its policy; undefined where it is not, or nobody can tell. */
+function behind(
+  annotations: Record<string, string>,
+  delivered: Map<string, PolicyDocument> | undefined,
+  mark: Expected['mark'],
+): string | undefined {
+  const [key = NO_POLICY, revision = NO_POLICY] = [annotations[names.POLICY_KEY], annotations[names.POLICY_REVISION]];
+  if (mark)
+    return key === mark.key && revision === mark.revision
+      ? undefined
+      : `${key} ${revision}, not ${mark.key} ${mark.revision}`;
+  const document = delivered?.get(key);
+  return document && document.revision !== revision ? `${key} ${revision}, not ${document.revision}` : undefined;
+}
+
+/** What admission decided about a pod, as it says itself. */
+export function statusOf(annotations: Record<string, string>): InjectionStatus | undefined {
+  try {
+    return JSON.parse(annotations[names.STATUS] ?? '') as InjectionStatus;
+  } catch {
+    return undefined;
+  }
+}
+
+export function operatorLogs({ installation }: Facts): string {
+  const { namespace, name } =
+    typeof installation === 'object' ? installation : { namespace: 'tracing-system', name: 'tracing-operator' };
+  return `kubectl -n ${namespace} logs deployment/${name}`;
+}

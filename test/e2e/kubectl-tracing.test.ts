@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Cluster } from '../cluster/cluster.ts';
+import { run } from '../cluster/command.ts';
+import { until } from '../cluster/progress.ts';
+import type { Images } from '../demo/prepare.ts';
+import { withOperator } from './installation.ts';
+import { nodePod } from './node-pod.ts';
+
+const CHECKOUT = resolve(import.meta.dirname, '../..');
+const SCRIPT = 'PATH="$0:$PATH"; kubectl tracing "$@" 2>&1; echo "exit code $?"';
+
+/** The plug-in as it is delivered, called by kubectl, on a cluster with the operator. */
+describe('kubectl tracing', () => {
+  const namespace = `cli-${randomBytes(3).toString('hex')}`;
+  const directory = mkdtempSync(join(tmpdir(), 'kubectl-tracing-'));
+  let cluster: Cluster;
+  let images: Images;
+
+  const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
+  const apply = (item: unknown) =>
+    cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+  /** What it prints, on either output, and its exit code as the last line. */
+  const tracing = (args: string[], environment: string[] = []) =>
+    cluster.run('env', [...environment, 'sh', '-c', SCRIPT, join(CHECKOUT, 'dist'), ...args]);
+  const explain = (...args: string[]) => tracing(['explain', ...args, '-n', namespace]);
+  /** Explains again and again until the text is as it should be, and says what it was if it never is. */
+  const becomes = async (args: string[], ...expected: (string | RegExp)[]) => {
+    let text = '';
+    const isThere = (each: string | RegExp) => (typeof each === 'string' ? text.includes(each) : each.test(text));
+    try {
+      await until('the explanation', 90_000, async () => {
+        text = await explain(...args);
+        return expected.every(isThere);
+      });
+    } catch {
+      throw new Error(`${expected.filter((each) => !isThere(each)).join(' and ')} not in\n${text}`);
+    }
+    return text;
+  };
+  const deployment = (name: string, annotations: Record<string, string> = {}) => {
+    const { metadata, spec } = nodePod(images.shop.ref, name);
+    return {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name, annotations },
+      spec: {
+        selector: { matchLabels: { app: name } },
+        template: { metadata: { labels: metadata.labels }, spec },
+      },
+    };
+  };
+  const policy = {
+    apiVersion: 'tracing.acme/v1alpha1',
+    kind: 'TracingPolicy',
+    metadata: { name: 'default' },
+    spec: {
+      sampling: { ratio: 0.5 },
+      exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }],
+    },
+  };
+
+  beforeAll(async () => {
+    ({ cluster, images } = await withOperator());
+    await run(process.execPath, ['cli/build.ts'], { cwd: CHECKOUT });
+    await cluster.run('kubectl', ['create', 'namespace', namespace]);
+    await apply(policy);
+    await apply({ ...policy, metadata: { name: 'other' }, spec: { selector: { matchLabels: { app: 'other' } } } });
+    await apply(deployment('traced', { 'tracing.acme/inject': 'true' }));
+    await apply(deployment('plain'));
+    await apply(deployment('excluded', { 'tracing.acme/inject': 'false' }));
+    await apply(deployment('odd', { 'tracing.acme/inject': 'yes' }));
+    await kubectl('rollout', 'status', 'deployment/traced', '--timeout=120s');
+  }, 300_000);
+
+  afterAll(async () => {
+    rmSync(directory, { recursive: true, force: true });
+    await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
+  }, 30_000);
+
+  it('explains a workload that is traced: by whose word, under which policy, and what its agents say', async () => {
+    const text = await becomes(['deployment/traced'], /matched, .* current/, 'No problem found.\nexit code 0\n');
+    expect(text).toContain(`Deployment ${namespace}/traced`);
+    expect(text).toContain('yes, by the annotation tracing.acme/inject: "true" on the Deployment');
+    expect(text).toContain(
+      `TracingPolicy ${namespace}/default: ratio 0.5, to default http://collector.observability:4318`,
+    );
+    expect(text).toContain(`TracingPolicy ${namespace}/default: in force: a TracingPolicy of the namespace`);
+    expect(text).toContain(`TracingPolicy ${namespace}/other: does not match: its selector is not met`);
+    expect(text).toContain('app: gets the agent');
+    expect(text).toMatch(/traced-\S+: Running, 1 of 1 ready; agent in app; told policy\.default\.json \S+, the newest/);
+    const [pod] = (await kubectl('get', 'pods', '--selector', 'app=traced', '--output', 'name')).split('\n');
+    expect(await explain(pod!)).toMatch(/app: has the agent[^]*exit code 0\n$/);
+  }, 120_000);
+
+  it('explains one that nobody asked for, and how to ask', async () => {
+    const text = await explain('deploy', 'plain');
+    expect(text).toContain('no: neither the workload nor its namespace nor a policy does');
+    expect(text).toMatch(/plain-\S+: .*; no agent/);
+    expect(text).toContain(
+      `No problem found.\nTo have it traced: kubectl -n ${namespace} annotate --overwrite deployment/plain tracing.acme/inject=true\nexit code 0\n`,
+    );
+  }, 60_000);
+
+  it('explains one that is excluded', async () => {
+    expect(await explain('deployment/excluded')).toMatch(
+      /no, by the annotation tracing\.acme\/inject: "false" on the Deployment[^]*exit code 0\n$/,
+    );
+  }, 60_000);
+
+  it('names a problem with the command that solves it', async () => {
+    const text = await explain('deployment/odd');
+    expect(text).toMatch(/annotation tracing\.acme\/inject: "yes" is neither "true" nor "false"[^]*exit code 1\n$/);
+    const command = /^ +(kubectl .*inject=true)$/m.exec(text)?.[1];
+    await cluster.run('sh', ['-c', command!]);
+    await becomes(['deployment/odd'], 'agent in app', /current/, 'No problem found.\nexit code 0\n');
+  }, 120_000);
+
+  it('says of a name that is not there which are', async () => {
+    expect(await explain('deployment/trace')).toBe(
+      `kubectl tracing: there is no Deployment trace in namespace ${namespace}. There are excluded, odd, plain, traced\nexit code 2\n`,
+    );
+  }, 60_000);
+
+  it('works for somebody who may only view the namespace, and says what that leaves open', async () => {
+    await kubectl('create', 'serviceaccount', 'viewer');
+    await kubectl('create', 'rolebinding', 'viewer', '--clusterrole=view', `--serviceaccount=${namespace}:viewer`);
+    const token = (await kubectl('create', 'token', 'viewer')).trim();
+    const config = JSON.parse(await kubectl('config', 'view', '--raw', '--minify', '--output', 'json')) as {
+      users: { user: object }[];
+      contexts: { context: { namespace?: string } }[];
+    };
+    config.users[0]!.user = { token };
+    config.contexts[0]!.context.namespace = namespace;
+    const file = join(directory, 'kubeconfig');
+    writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    // The namespace is that of the kubeconfig.
+    const text = await tracing(['explain', 'deployment/traced'], [`KUBECONFIG=${file}`]);
+    expect(text).toContain(
+      `TracingPolicy ${namespace}/default, as the operator delivered it: ratio 0.5, to default http`,
+    );
+    expect(text).toMatch(/You may not read: +ClusterTracingPolicies: one may apply that is not named here/);
+    expect(text).toMatch(/agent in app; told policy\.default\.json \S+, the newest[^]*exit code 0\n$/);
+    expect(await tracing(['explain', 'deployment/x', '-n', 'kube-system'], [`KUBECONFIG=${file}`])).toMatch(
+      /you may not read Deployment x in namespace kube-system[^]*exit code 2\n$/,
+    );
+  }, 60_000);
+
+  it('injects a file: the pod made from it is traced as any other', async () => {
+    const pod = join(directory, 'offline.yaml');
+    const policies = join(directory, 'policies.yaml');
+    const made = nodePod(images.shop.ref, 'offline', { annotations: { 'tracing.acme/inject': 'true' } });
+    writeFileSync(pod, `${JSON.stringify(made)}\n`);
+    writeFileSync(policies, await kubectl('get', 'tracingpolicies', '--output', 'yaml'));
+    const args = ['-n', namespace, '-f', pod, '--policy', policies, '--agent-image', images.agent.ref];
+    const injected = (await tracing(['inject', ...args])).split('\n').find((line) => line.startsWith('{'))!;
+    await apply(JSON.parse(injected));
+    const text = await becomes(['pod/offline'], 'agent in app', /, the newest/, 'No problem found.\nexit code 0\n');
+    expect(text).toContain('app: has the agent');
+    await becomes(['pod/offline'], /3 matched, 3 injected, 3 reporting, 3 current/);
+    expect(await tracing(['inject', '--check', ...args])).toMatch(/1 of 1 would change[^]*exit code 1\n$/);
+  }, 240_000);
+});
