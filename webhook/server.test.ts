@@ -9,11 +9,16 @@ const failures: string[] = [];
 const told: unknown[] = [];
 const answers: string[] = [];
 let time = 0;
+/** Called when the head of a request has come. */
+let onRequest = () => {};
 const options = {
   logger,
   onFailure: ({ uid }: { uid: string }) => void told.push(uid),
   metrics: {
-    request: (path: string) => (code: number) => void answers.push(`${path} ${code}`),
+    request: (path: string) => {
+      onRequest();
+      return (code: number) => void answers.push(`${path} ${code}`);
+    },
     decision() {},
     failure: () => void failures.push('failure'),
   },
@@ -91,11 +96,13 @@ describe('the AdmissionReview endpoint', () => {
         start(controller) {
           const bytes = Buffer.from(review({}));
           controller.enqueue(bytes.subarray(0, 10));
-          setTimeout(() => {
+          // Its time begins when it comes, however long that takes.
+          onRequest = () => {
             time += waited;
+            onRequest = () => {};
             controller.enqueue(bytes.subarray(10));
             controller.close();
-          }, 50);
+          };
         },
       });
       const query = timeout === undefined ? '' : `?timeout=${timeout}`;
