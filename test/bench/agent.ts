@@ -1,15 +1,16 @@
 // What the agent costs a process, beside the stock auto-instrumentation, in pairs within one run:
-//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24] [--only startup,cpu,size]
+//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24,26] [--only startup,cpu,size]
 // Start-up and memory are what is ADDED to the bare app, from spawn to `listening`. Writes test/bench/results.json.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, get, createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installedApp } from '../agent/app.ts';
+import { benchDelivery } from './delivery.ts';
 import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
 import { median, result, writeResults, type Result } from './results.ts';
 
@@ -22,7 +23,7 @@ const CONNECTIONS = 8;
 const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '15' },
-    nodes: { type: 'string', default: '20,22,24' },
+    nodes: { type: 'string', default: '20,22,24,26' },
     only: { type: 'string', default: 'startup,cpu,size' },
   },
 });
@@ -95,8 +96,9 @@ async function benchStartup(line: string, app: 'small' | 'large', sink: Server):
   ];
   const millis = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
   const memory = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  const turns = [...variants];
   for (let run = -1; run < runs; run++) {
-    for (const { name, env } of variants) {
+    for (const { name, env } of turns.reverse()) {
       const started = await start(node, program, env);
       await new Promise((resolve) => setTimeout(resolve, 250));
       const resident = residentMegabytes(started.child.pid ?? 0);
@@ -148,19 +150,25 @@ async function cpuMicros(port: number): Promise<number> {
   return user + system;
 }
 
-/** A policy directory that says on, then off: tracing switched off in a running process. */
+/** A policy directory, as the kubelet makes it, that says on, then off: tracing switched off in a running process. */
 function policyDirectory(sink: Server): { path: string; switchOff(): void } {
   const path = mkdtempSync(join(tmpdir(), 'bench-policy-'));
-  mkdirSync(join(path, 'pod'));
   const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
   const spec = {
     sampling: { ratio: 1 },
     exporters: [{ name: 'd', protocol: 'http/protobuf', endpoint }],
     propagators: ['tracecontext'],
   };
-  writeFileSync(join(path, 'pod/key'), 'p');
-  writeFileSync(join(path, 'p'), JSON.stringify({ key: 'p', revision: '1', source: 'bench', spec }));
-  return { path, switchOff: () => writeFileSync(join(path, 'pod/key'), 'none') };
+  const write = (version: string, key: string): void => {
+    mkdirSync(join(path, version, 'pod'), { recursive: true });
+    writeFileSync(join(path, version, 'pod/key'), key);
+    writeFileSync(join(path, version, 'p'), JSON.stringify({ key: 'p', revision: '1', source: 'bench', spec }));
+    symlinkSync(version, join(path, '..next'));
+    renameSync(join(path, '..next'), join(path, '..data'));
+  };
+  write('..1', 'p');
+  for (const name of ['pod', 'p']) symlinkSync(`..data/${name}`, join(path, name));
+  return { path, switchOff: () => write('..2', 'none') };
 }
 
 async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
@@ -184,8 +192,10 @@ async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Pro
   policy.switchOff();
   await new Promise((resolve) => setTimeout(resolve, 2500));
   const micros = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
+  // Each of them is as often early in a round as late: a busy machine is busier at times.
+  const turns = [...started];
   for (let run = -1; run < runs; run++) {
-    for (const [name, { port }] of started) {
+    for (const [name, { port }] of turns.reverse()) {
       const before = await cpuMicros(port);
       await load(port, '/', REQUESTS);
       const after = await cpuMicros(port);
@@ -211,27 +221,6 @@ async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Pro
   ];
 }
 
-function folderSize(folder: string): { files: number; bytes: number } {
-  let files = 0;
-  let bytes = 0;
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    files += 1;
-    bytes += statSync(join(entry.parentPath, entry.name)).size;
-  }
-  return { files, bytes };
-}
-
-/** What an init container copies: our folder, and a folder with nothing but the stock package and what it needs. */
-function benchSize(): Result[] {
-  const ours = folderSize(join(ROOT, 'dist/agent'));
-  const stock = folderSize(join(installedApp(join(ROOT, 'test/bench/apps/stock')), 'node_modules'));
-  return [
-    result('agent.size', 'MB', ours.bytes / 2 ** 20, stock.bytes / 2 ** 20, 1),
-    result('agent.files', 'files', ours.files, stock.files, 1),
-  ];
-}
-
 function report(results: Result[]): void {
   for (const { name, unit, ours, reference, ratio } of results) {
     console.log(
@@ -242,7 +231,7 @@ function report(results: Result[]): void {
 }
 
 const sink = await startSink();
-if (options.only.includes('size')) report(benchSize());
+if (options.only.includes('size')) report(await benchDelivery(runs));
 for (const line of options.nodes.split(',')) {
   if (options.only.includes('startup'))
     for (const app of ['small', 'large'] as const) report(await benchStartup(line, app, sink));
