@@ -9,6 +9,7 @@ export type Interest = (filename: string) => Patch | undefined;
 
 interface LoaderInternals {
   _findPath(request: string, paths: string[] | null, isMain?: boolean): string | false;
+  _resolveFilename(...values: unknown[]): string;
   _cache: Record<string, { loaded: boolean } | undefined>;
   prototype: { load: Load };
 }
@@ -25,9 +26,23 @@ export function watchLibraries(interest: Interest): void {
   const findPath = loader._findPath;
   loader._findPath = function _findPath(request, paths, isMain) {
     const filename = findPath.call(this, request, paths, isMain);
-    if (filename !== false && filename.includes('node_modules')) notice(filename, interest);
+    if (filename === false) return filename;
+    if (filename.includes('node_modules')) notice(filename, interest);
+    else if (filename.endsWith('.pnp.cjs')) notice(filename, () => (exports) => watchPlugnplay(interest, exports));
     return filename;
   };
+  if (process.versions['pnp'] !== undefined) watchPlugnplay(interest);
+}
+
+/** Yarn's Plug'n'Play looks no path up: what it finds is what it makes of a request. */
+function watchPlugnplay(interest: Interest, exports?: unknown): unknown {
+  const resolve = loader._resolveFilename;
+  loader._resolveFilename = function _resolveFilename(...values) {
+    const filename = Reflect.apply(resolve, this, values);
+    if (filename.includes('node_modules')) notice(filename, interest);
+    return filename;
+  };
+  return exports;
 }
 
 const awaited = new Map<string, Patch>();

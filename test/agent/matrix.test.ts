@@ -8,7 +8,7 @@ import { Sink } from './sink.ts';
 
 const FRAMEWORKS = ['http', 'express', 'fastify', 'fastify-5', 'koa', 'nest', 'hono'] as const;
 const CLIENTS = ['none', 'pg', 'mysql2', 'ioredis', 'redis', 'mongodb', 'grpc', 'http', 'fetch'] as const;
-const MODES = ['cjs', 'esm', 'cluster', 'worker'] as const;
+const MODES = ['cjs', 'esm', 'cluster', 'fork', 'worker'] as const;
 
 interface Combination {
   line: string;

@@ -95,7 +95,8 @@ export async function startServer(start: Start): Promise<RunningServer> {
     child.stdout?.setEncoding('utf8').on('data', take);
     child.stderr?.setEncoding('utf8').on('data', take);
     child.once('exit', (code) => reject(new Error(`ended with ${code} before it listened:\n${output}`)));
-    setTimeout(() => reject(new Error(`does not listen after 20 s:\n${output}`)), 20_000).unref();
+    const patience = start.timeoutMillis ?? 20_000;
+    setTimeout(() => reject(new Error(`does not listen after ${patience} ms:\n${output}`)), patience).unref();
   });
   try {
     const port = await listening;

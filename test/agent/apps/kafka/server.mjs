@@ -1,0 +1,2 @@
+// The same from an ES module.
+import './server.cjs';
