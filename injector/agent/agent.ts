@@ -8,7 +8,7 @@ import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { CredentialDirectory } from './credentials.ts';
 import { hostOf } from './endpoint.ts';
-import { count, text, type Environment } from './environment.ts';
+import { count, list, text, type Environment } from './environment.ts';
 import { encodeSpan } from './encode.ts';
 import type { Addresses } from './export/address.ts';
 import type { ExportServices } from './export/destination.ts';
@@ -21,6 +21,7 @@ import { watchFastify } from './http/route.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush } from './lifecycle.ts';
 import { watchLibraries } from './module-hook.ts';
+import type { AddOldNames } from './old-names.ts';
 import { loadedTracer } from './other-tracers.ts';
 import { PolicyDirectory } from './policy.ts';
 import { Problems } from './problems.ts';
@@ -70,6 +71,7 @@ export class Agent implements SpanSink {
   private muted = false;
   private stopped: string | undefined;
   private reporter: Reporter | undefined;
+  private readonly addOldNames: AddOldNames | undefined;
   private policy: PolicyState | undefined;
 
   constructor(host: Host, env: Environment) {
@@ -108,6 +110,11 @@ export class Agent implements SpanSink {
       { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
     );
     this.exitFlush = new ExitFlush(this.queues);
+    const optIn = list(text(env, 'OTEL_SEMCONV_STABILITY_OPT_IN'));
+    if (optIn.some((each) => each.endsWith('/dup'))) {
+      const { oldNames } = this.libraries.piece('old-names') as { oldNames: (optIn: string[]) => AddOldNames };
+      this.addOldNames = oldNames(optIn);
+    }
   }
 
   /** Takes up work: reads the policy, then watches what the app loads. */
@@ -168,6 +175,7 @@ export class Agent implements SpanSink {
 
   finished(span: RecordingSpan): void {
     try {
+      this.addOldNames?.(span.attributes, span.kind);
       redactStatement(span.attributes);
       this.queues.add(encodeSpan(span), span.instrumentationScope);
     } catch (error) {

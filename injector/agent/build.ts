@@ -101,11 +101,11 @@ const UNCOMPILED = [
   'cucumber',
   'last',
   'modules',
+  'old-names',
   'openai',
   'oracledb',
   'propagators',
   'restify',
-  'tedious',
 ];
 
 /** Gives our copy of the API a place of its own for what is registered with it (api-global.ts says why). */
@@ -175,8 +175,10 @@ async function buildPieces(): Promise<Map<string, string>> {
     await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')], minifyIdentifiers: true }, []),
   );
   // Of an exporter, what a process needs before its first batch, and what one that is ending needs; and what few need.
-  for (const file of ['export/address', 'export/last', 'modules'])
-    pieces.set(basename(file), await bundle({ entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true }, []));
+  for (const file of ['export/address', 'export/last', 'modules', 'old-names']) {
+    const entry = { entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true };
+    pieces.set(basename(file), await bundle(entry, ['@opentelemetry/api']));
+  }
   pieces.set(
     'propagators',
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),

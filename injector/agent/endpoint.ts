@@ -8,9 +8,14 @@ export function httpEndpoint(base: string): string {
   return url.href;
 }
 
+/** An endpoint without a scheme is plaintext. */
+export function withScheme(endpoint: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(endpoint) ? endpoint : `http://${endpoint}`;
+}
+
 /** Scheme, host and port to call: `http` is plaintext, `https` is TLS; a bare host:port is plaintext. */
 export function grpcEndpoint(endpoint: string): string {
-  const url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(endpoint) ? endpoint : `http://${endpoint}`);
+  const url = new URL(withScheme(endpoint));
   const port = url.port || (url.protocol === 'https:' ? '443' : '4317');
   return `${url.protocol}//${url.hostname}:${port}`;
 }

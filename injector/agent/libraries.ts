@@ -11,7 +11,7 @@ import type { Patch } from './module-hook.ts';
 import type { WatchModules } from './modules.ts';
 import { isTracer } from './other-tracers.ts';
 import { packageOf, readManifest, type Manifest } from './packages.ts';
-import { debugOnce, failed } from './report.ts';
+import { debugOnce, failed, sayOnce } from './report.ts';
 import { SeenLibraries, type Definition, type LibraryFacts } from './seen-libraries.ts';
 
 /** Compiles a piece of the agent; `provide` is its `require`. */
@@ -267,10 +267,20 @@ function isInstalled(name: string, file: string): boolean {
   return false;
 }
 
+// Of the same list: done by the agent itself, or of no use for traces.
+const OTHERS = ['http', 'host-metrics', 'runtime-node'];
+
 /** Which instrumentations run: the owner's OTEL_NODE_*_INSTRUMENTATIONS, else all but the noisy ones. */
 export function instrumentationFilter(env: Environment, table: LibraryTable): (name: string) => boolean {
-  const only = list(text(env, 'OTEL_NODE_ENABLED_INSTRUMENTATIONS'));
-  const never = new Set(list(text(env, 'OTEL_NODE_DISABLED_INSTRUMENTATIONS')));
+  const names = (variable: string): string[] => {
+    const named = list(text(env, variable));
+    for (const name of named)
+      if (!Object.hasOwn(table.classes, name) && !OTHERS.includes(name))
+        sayOnce(`${variable}: "${name}" is not known here and is not used`);
+    return named;
+  };
+  const only = names('OTEL_NODE_ENABLED_INSTRUMENTATIONS');
+  const never = new Set(names('OTEL_NODE_DISABLED_INSTRUMENTATIONS'));
   const chosen = only.length > 0 ? new Set(only) : undefined;
   return (name) => !never.has(name) && (chosen ? chosen.has(name) : !table.offByDefault.includes(name));
 }

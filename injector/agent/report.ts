@@ -24,7 +24,7 @@ export function sayOnce(line: string): void {
 
 /** Says a line once if `OTEL_LOG_LEVEL` is debug or more. */
 export function debugOnce(line: string): void {
-  const level = LEVELS.indexOf((process.env['OTEL_LOG_LEVEL'] ?? '').toLowerCase() as (typeof LEVELS)[number]);
+  const level = LEVELS.indexOf((process.env['OTEL_LOG_LEVEL'] ?? '').trim().toLowerCase() as (typeof LEVELS)[number]);
   if (level >= LEVELS.indexOf('debug')) sayOnce(line);
 }
 

@@ -1,7 +1,7 @@
 import type { SamplingRule } from '../../crds/sampling.ts';
 import type { DocumentExporter, DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
 import type { CredentialFiles } from './credentials.ts';
-import { grpcEndpoint, httpEndpoint } from './endpoint.ts';
+import { grpcEndpoint, httpEndpoint, withScheme } from './endpoint.ts';
 import { count, flag, list, pairs, text, type Environment } from './environment.ts';
 import { debugOnce, sayOnce } from './report.ts';
 import type { ParentRule } from './sampler.ts';
@@ -34,6 +34,7 @@ export interface Settings {
 export type PolicyState =
   { kind: 'policy'; key: string; revision: string; spec: PolicyDocumentSpec } | { kind: 'none' } | { kind: 'unknown' };
 
+const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 const DEFAULT_PROPAGATORS = ['tracecontext', 'baggage'];
 const OFF: Settings = {
   on: false,
@@ -97,6 +98,7 @@ function ownSampling(env: Environment): Sampling | undefined {
       return { ratio: 0, rule, rules: [] };
     case 'traceidratio': {
       const ratio = count(env, 1, 0, 'OTEL_TRACES_SAMPLER_ARG');
+      if (ratio > 1) sayOnce(`OTEL_TRACES_SAMPLER_ARG: "${ratio}" is more than 1: using 1`);
       return { ratio: Math.min(1, ratio), rule, rules: [] };
     }
     default:
@@ -108,7 +110,7 @@ function ownSampling(env: Environment): Sampling | undefined {
 /** What the owner says about exporters: with a policy only when said outright, else with the usual defaults. */
 function ownExporters(env: Environment, hasPolicy: boolean): ExporterSettings[] | undefined {
   const kinds = list(text(env, 'OTEL_TRACES_EXPORTER'));
-  const endpoint = text(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  const endpoint = ownEndpoint(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? ownEndpoint(env, BASE_ENDPOINT);
   if (hasPolicy && endpoint === undefined && kinds.length === 0) return undefined;
   if (hasPolicy && endpoint === undefined && kinds.every((kind) => kind === 'otlp')) return undefined;
   const result: ExporterSettings[] = [];
@@ -121,9 +123,19 @@ function ownExporters(env: Environment, hasPolicy: boolean): ExporterSettings[] 
   return result;
 }
 
+/** An endpoint with its scheme; one that is no URL is said once and counts as not set. */
+function ownEndpoint(env: Environment, variable: string): string | undefined {
+  const value = text(env, variable);
+  if (value === undefined) return undefined;
+  const url = withScheme(value);
+  if (URL.canParse(url) && /^https?:/i.test(url)) return url;
+  sayOnce(`${variable}: "${value}" is no URL and is not used. An example: http://collector:4318`);
+  return undefined;
+}
+
 function ownOtlp(env: Environment): ExporterSettings {
-  const traces = text(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
-  const base = text(env, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  const traces = ownEndpoint(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
+  const base = ownEndpoint(env, BASE_ENDPOINT);
   const asked = text(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL');
   const headers = {
     ...pairs(text(env, 'OTEL_EXPORTER_OTLP_HEADERS')),
