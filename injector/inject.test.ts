@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TracingPolicySpec } from '../crds/tracing-policy.ts';
 import { injectPod, isAsked } from './inject.ts';
-import type { Pod } from './pod.ts';
+import type { Container, Pod } from './pod.ts';
 import type { Resolution } from './resolve.ts';
 
 const under = (spec?: TracingPolicySpec): Resolution => ({
@@ -134,4 +134,51 @@ describe('annotations that would not fit', () => {
     expect(same).toBe(full);
     expect(decisions).toMatchObject([{ reason: 'AnnotationsFull', warn: true }]);
   });
+});
+
+describe('a pod that has the agent already', () => {
+  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent' };
+  const again = (pod: Pod) => injectPod(pod, { name: 'n', labels: {} }, under({}), options).pod;
+  const annotations = { 'tracing.acme/inject': 'true', 'tracing.acme/containers': 'migrate,sidecar,app' };
+  const spec = {
+    initContainers: [{ name: 'migrate' }, { name: 'sidecar', restartPolicy: 'Always' }],
+    containers: [{ name: 'app' }],
+  };
+  const injected = again({ metadata: { annotations }, spec });
+  const [agent, migrate, sidecar] = injected.spec.initContainers!;
+  const mesh = { name: 'istio-proxy', restartPolicy: 'Always' };
+  const ordered = (...initContainers: Container[]) => {
+    const pod = { ...injected, spec: { ...injected.spec, initContainers } };
+    return { pod, after: again(pod) };
+  };
+
+  it('has it before every container that loads it', () => {
+    expect([agent, migrate, sidecar].map((container) => container?.name)).toEqual([
+      'tracing-acme-agent',
+      'migrate',
+      'sidecar',
+    ]);
+  });
+
+  it('is left as it is where others have put before it what does not load it', () => {
+    const { pod, after } = ordered(mesh, agent!, migrate!, sidecar!);
+    expect(after).toBe(pod);
+  });
+
+  it('gets it moved to before what loads it: Node ends where the file is not there yet', () => {
+    const names = (...list: Container[]) => ordered(...list).after.spec.initContainers?.map(({ name }) => name);
+    const right = ['istio-proxy', 'tracing-acme-agent', 'migrate', 'sidecar'];
+    expect(names(mesh, migrate!, agent!, sidecar!)).toEqual(right);
+    expect(names(mesh, migrate!, sidecar!, agent!)).toEqual(right);
+  });
+});
+
+it('refers to pull secrets for the agent where the pod does not yet', () => {
+  const options = { agentImage: 'agent:1', agentImagePullPolicy: 'IfNotPresent', agentImagePullSecrets: ['a', 'b'] };
+  const pod: Pod = {
+    metadata: { annotations: { 'tracing.acme/inject': 'true' } },
+    spec: { containers: [{ name: 'app' }], imagePullSecrets: [{ name: 'own' }, { name: 'a' }] },
+  };
+  const { pod: injected } = injectPod(pod, { name: 'n', labels: {} }, under({}), options);
+  expect(injected.spec.imagePullSecrets).toEqual([{ name: 'own' }, { name: 'a' }, { name: 'b' }]);
 });

@@ -70,7 +70,7 @@ export function invalidAnnotation(where: string, value: string | undefined): Dec
 
 /**
  * Adds the agent to a pod. Pure: the same pod, resolution and options always give the same result, and a pod that has the
- * agent already comes back as it is.
+ * agent already comes back as it is, unless others have moved a container that loads the agent before the one that brings it.
  *
  * @param namespace the namespace the pod is created in (the pod itself may not say), with its labels.
  * @param resolution what applies to the pod. Where that is nothing yet the pod is made ready all the same, and tracing
@@ -83,6 +83,7 @@ export function injectPod(
   options: InjectOptions,
 ): Injection {
   const refusal = refuse(pod, namespace.labels, resolution);
+  if (refusal?.reason === 'AlreadyInjected') return { pod: inOrder(pod), decisions: [refusal] };
   if (refusal) return { pod: LEFT_ALONE.has(refusal.reason) ? withStatus(pod, [refusal]) : pod, decisions: [refusal] };
 
   const decisions: Decision[] = resolution.problems.map((message) => ({
@@ -256,6 +257,23 @@ function isForWindows({ os, nodeSelector, securityContext, affinity }: PodSpec):
       ),
     )
   );
+}
+
+/**
+ * Others may since have moved a container that loads the agent before the one that brings it: Node would end there, as
+ * the file that it is to load first is missing. The very pod where that is not so.
+ */
+function inOrder(pod: Pod): Pod {
+  const { initContainers = [] } = pod.spec;
+  const own = initContainers.findIndex(({ name }) => name === names.INIT_CONTAINER);
+  const first = initContainers.findIndex(({ volumeMounts }) => volumeMounts?.some(isAgentMount));
+  if (own === first) return pod;
+  const others = initContainers.toSpliced(own, 1);
+  return { ...pod, spec: { ...pod.spec, initContainers: others.toSpliced(first, 0, initContainers[own]!) } };
+}
+
+function isAgentMount({ name }: { name: string }): boolean {
+  return name === names.AGENT_VOLUME;
 }
 
 /** A name of ours that the pod uses for something else: the API server refuses a pod that has one twice. */

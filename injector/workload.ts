@@ -18,30 +18,57 @@ export interface Workload {
   };
 }
 
+/** What a workload and its pod template say of injection. */
+export interface InjectAnnotations {
+  /** `tracing.acme/inject` of the workload itself. */
+  own?: string | undefined;
+  /** `tracing.acme/inject` of its pod template. */
+  copy?: string | undefined;
+  /** `tracing.acme/inject-from-workload` of its pod template. */
+  mark?: string | undefined;
+}
+
+export function injectAnnotations(workload: Workload): InjectAnnotations {
+  const current = template(workload)?.metadata?.annotations;
+  return {
+    own: workload.metadata.annotations?.[INJECT],
+    copy: current?.[INJECT],
+    mark: current?.[INJECT_FROM_WORKLOAD],
+  };
+}
+
+/**
+ * What has to become of the copy on the pod template, and of the mark beside it, which holds its value: while both are
+ * equal the copy is ours and goes, or changes, with the annotation it came from. An annotation that the owner wrote on the
+ * template, before or since, is never touched, and decides.
+ *
+ * @returns the value that both must have; null where both must go; undefined where nothing has to change.
+ */
+export function wantedCopy({ own, copy, mark }: InjectAnnotations): string | null | undefined {
+  const valid = own === 'true' || own === 'false' ? own : undefined;
+  // What differs from our copy has been written by the owner since, and is theirs.
+  const ours = mark !== undefined && mark === copy;
+  if (copy !== undefined && !ours) return undefined;
+  if (valid === undefined ? mark === undefined : ours && mark === valid) return undefined;
+  return valid ?? null;
+}
+
 /**
  * Copies `tracing.acme/inject` from the workload's own metadata to its pod template, so that
- * `kubectl annotate deployment web tracing.acme/inject=true` alone starts the rollout that makes its pods traced. A
- * mark beside the copy holds its value: while both are equal the copy is ours and goes, or changes, with the annotation
- * it came from. An annotation that the owner wrote on the template, before or since, is never touched, and decides.
+ * `kubectl annotate deployment web tracing.acme/inject=true` alone starts the rollout that makes its pods traced.
  *
  * @returns the very workload that was given where nothing changes.
  */
 export function propagateInject(workload: Workload): { workload: Workload; decisions: Decision[] } {
-  const wanted = workload.metadata.annotations?.[INJECT];
   const where = `${workload.kind} ${workload.metadata.name ?? workload.metadata.generateName ?? ''}`;
-  const decisions: Decision[] =
-    inject(workload.metadata.annotations) === 'invalid' ? [invalidAnnotation(where, wanted)] : [];
-  const valid = decisions.length === 0 ? wanted : undefined;
+  const { annotations: own } = workload.metadata;
+  const decisions: Decision[] = inject(own) === 'invalid' ? [invalidAnnotation(where, own?.[INJECT])] : [];
+  const wanted = wantedCopy(injectAnnotations(workload));
+  if (wanted === undefined) return { workload, decisions };
 
   const current = template(workload)?.metadata?.annotations ?? {};
-  // What differs from our copy has been written by the owner since, and is theirs.
-  const mark = current[INJECT_FROM_WORKLOAD];
-  const ours = mark !== undefined && mark === current[INJECT];
-  if (current[INJECT] !== undefined && !ours) return { workload, decisions };
-  if (valid === undefined ? mark === undefined : ours && mark === valid) return { workload, decisions };
-
   const { [INJECT]: _inject, [INJECT_FROM_WORKLOAD]: _mark, ...others } = current;
-  const annotations = valid === undefined ? others : { ...others, [INJECT]: valid, [INJECT_FROM_WORKLOAD]: valid };
+  const annotations = wanted === null ? others : { ...others, [INJECT]: wanted, [INJECT_FROM_WORKLOAD]: wanted };
   return { workload: withAnnotations(workload, annotations), decisions };
 }
 

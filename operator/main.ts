@@ -49,6 +49,7 @@ import { ServingController } from './serving/controller.ts';
 import { MountedCertificate } from './serving/mounted-certificate.ts';
 import { CONFIGURATIONS, WebhookConfigurationKeeper } from './serving/webhook-configuration.ts';
 import { StatusController } from './status/controller.ts';
+import { WorkloadController } from './workload/controller.ts';
 
 const HELP = `tracing-operator: traces every Node.js service of a Kubernetes cluster without a code change
 
@@ -67,6 +68,8 @@ Example:
 const NUDGES = { burst: 200, perSecond: 100 };
 /** Pods made anew because their agent cannot be had: each is one more for scheduler and kubelets. */
 const REPLACEMENTS = { burst: 20, perSecond: 5 };
+/** Workloads set right because the webhook was away: each is a rollout. */
+const REPAIRS = { burst: 20, perSecond: 2 };
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -152,6 +155,20 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('breaker'),
     onError,
   });
+  const workloads: WorkloadController = new WorkloadController(leading, {
+    excluded: webhook.excludedNamespaces,
+    logger,
+    now: Date.now,
+    onWrong: (key) => workloadQueue.add(key),
+  });
+  const workloadQueue = new WorkQueue((key, signal) => workloads.reconcile(key, signal), {
+    pace: REPAIRS,
+    // The webhook may have to be waited for: it begins to be found when this process is ready.
+    baseDelay: 1_000,
+    maxDelay: 60_000,
+    observer: queueMetrics('workload'),
+    onError,
+  });
   const gate = new Gate(view, Date.now);
   observeOutages(() =>
     [...view.namespaces()].flatMap(({ metadata: { name } }) =>
@@ -224,7 +241,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     injection: rescope,
   });
 
-  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue, breakerQueue, replacementQueue];
+  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue, breakerQueue, replacementQueue, workloadQueue];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
     client,
@@ -236,9 +253,10 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     onStartedLeading: () => {
       for (const queue of queues) queue.start();
       rescope();
+      workloads.start();
     },
     onStoppedLeading: async (why) => {
-      await Promise.all(queues.map((queue) => queue.stop()));
+      await Promise.all([workloads.stop(), ...queues.map((queue) => queue.stop())]);
       if (why === 'lost') onLost();
     },
   });

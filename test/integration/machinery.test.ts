@@ -129,8 +129,8 @@ describe('the operator', () => {
     const expiredBefore = expired();
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     expect(made.relay.writes(from)).toEqual([]);
-    // That it was not idle: eight watches, most of them several times, and the certificate twice.
-    expect(watches.size).toBe(8);
+    // That it was not idle: twelve watches, most of them several times, and the certificate twice.
+    expect(watches.size).toBe(12);
     const since = requests.slice(from);
     expect(since.filter(({ query }) => query.get('watch') !== null).length).toBeGreaterThan(18);
     expect(expired() - expiredBefore).toBeGreaterThan(6);

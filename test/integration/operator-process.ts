@@ -2,9 +2,12 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type http from 'node:http';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { json } from 'node:stream/consumers';
 import { REPORT_AUDIENCE } from '../../injector/names.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { CONFIGURATIONS } from '../../operator/serving/webhook-configuration.ts';
@@ -74,6 +77,7 @@ export class OperatorProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'operator-'));
   #process: ChildProcess | undefined;
   #probes = '';
+  #webhook = 0;
 
   /** @param certificateDirectory where somebody else keeps its certificate; without one it makes its own. */
   constructor(installation: Installation, certificateDirectory?: string) {
@@ -124,6 +128,7 @@ export class OperatorProcess {
         probePort,
       }),
     );
+    this.#webhook = webhookPort;
     this.#probes = `http://127.0.0.1:${probePort}`;
     this.#process = spawn(process.execPath, [...nodeArgs, MAIN, '--config', config], {
       env: { ...process.env, KUBECONFIG: kubeconfig },
@@ -144,6 +149,29 @@ export class OperatorProcess {
       return Promise.resolve(line() !== undefined);
     });
     return line()!.at;
+  }
+
+  /** Whether its webhook gives a pod the agent that asks for it now. */
+  async isInjected(namespace: string): Promise<boolean> {
+    const pod = {
+      metadata: { name: 'asks', annotations: { 'tracing.acme/inject': 'true' } },
+      spec: { containers: [{ name: 'app', image: 'app:1' }] },
+    };
+    const kind = { group: '', version: 'v1', kind: 'Pod' };
+    const review = {
+      apiVersion: 'admission.k8s.io/v1',
+      kind: 'AdmissionReview',
+      request: { uid: 'u', kind, namespace, operation: 'CREATE', object: pod },
+    };
+    // That its certificate is right is a matter of other tests.
+    const request = https.request(`https://127.0.0.1:${this.#webhook}/mutate`, {
+      ...{ method: 'POST', rejectUnauthorized: false, agent: false },
+      headers: { 'content-type': 'application/json' },
+    });
+    request.end(JSON.stringify(review));
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const { patch = '' } = ((await json(response)) as { response: { patch?: string } }).response;
+    return Buffer.from(patch, 'base64').toString().includes('"tracing-acme-agent"');
   }
 
   /** Sum of a metric over those of its series whose labels contain this text. */
