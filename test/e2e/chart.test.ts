@@ -43,6 +43,7 @@ describe('the chart', () => {
   it.each([
     ['replicas=0', /\/replicas.*minimum: got 0, want 1/],
     ['replica=2', /additional properties 'replica' not allowed/],
+    ['agent.image.digest=sha256:1', /\/agent\/image\/digest.*does not match pattern/],
     ['logLevel=loud', /\/logLevel.*value must be one of/],
     ['defaultPolicy.sampling.ratio=2', /\/defaultPolicy\/sampling\/ratio.*maximum: got 2, want 1/],
     ['defaultPolicy.sampling.rate=1', /\/defaultPolicy\/sampling.*additional properties 'rate' not allowed/],
@@ -106,6 +107,37 @@ describe('the chart', () => {
     expect(issuer).toContain('kind: ClusterIssuer\n    name: ours');
     expect(issuer).not.toContain('selfSigned');
   });
+
+  it('takes images by digest, and tells the operator with which Secrets of their namespaces pods pull the agent', async () => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const values = ['image.digest', 'agent.image.digest'].map((name) => `${name}=${digest}`);
+    const text = await helm(
+      ...['template', 'x', CHART, '--set', values.join(',')],
+      ...['--set', 'agent.imagePullSecrets[0].name=of-the-agent,imagePullSecrets[0].name=of-the-operator'],
+    );
+    expect(text).toMatch(new RegExp(`image: tracing-acme/operator:[0-9.]+@${digest}\n`));
+    expect(text).toMatch(
+      new RegExp(
+        `image: tracing-acme/agent:[0-9.]+@${digest}\n +imagePullPolicy: \\w+\n +imagePullSecrets:\n +- "of-the-agent"\n`,
+      ),
+    );
+    expect(text).toMatch(/imagePullSecrets:\n +- name: of-the-operator\n/);
+    expect(text).not.toContain('kind: DaemonSet');
+  });
+
+  it("keeps the agent's image on every node when told to, under the restricted Pod Security Standard", async () => {
+    const { ref } = images.agent;
+    const text = await helm(
+      ...['template', 'x', CHART, '--namespace', namespace, '--show-only', 'templates/pre-pull.yaml'],
+      ...['--set', 'agent.prePull.enabled=true', '--set', `agent.image.repository=${ref.split(':')[0]}`],
+      ...['--set', `agent.image.tag=${ref.split(':')[1]}`],
+    );
+    await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted');
+    await cluster.run('kubectl', ['apply', '-f', '-'], { input: text });
+    await kubectl('rollout', 'status', 'daemonset/x-agent-image', '--timeout=60s');
+    await kubectl('delete', 'daemonset', 'x-agent-image');
+    await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce-');
+  }, 90_000);
 
   it('leaves policies and traced pods, and no webhook, when it is uninstalled; and takes up work again', async () => {
     await until('pods are not injected', 10_000, async () => {
