@@ -59,6 +59,8 @@ const NEWS = 300_000;
 const MESSAGE = 200;
 
 /** Waiting for the same thing again brings nothing: somebody has to change something. */
+/** Of pods that no node has taken yet there may be thousands. */
+const NOT_YET: AgentStart = {};
 const LASTING = new Set(['InvalidImageName', 'ErrImageNeverPull', 'CreateContainerConfigError']);
 const ON_ITS_WAY = new Set(['PodInitializing', 'ContainerCreating']);
 
@@ -80,6 +82,7 @@ export function agentStart(status: StartStatus = {}): AgentStart | undefined {
   const isItsTurn = statuses.slice(0, Math.max(index, 0)).every(hasMadeWay);
   const began = ready?.status === 'True' && isItsTurn ? time(ready.lastTransitionTime) : undefined;
   const trouble = own && waits(own);
+  if (began === undefined && !trouble) return NOT_YET;
   return { ...(began !== undefined && { began }), ...(trouble && { trouble }) };
 }
 
