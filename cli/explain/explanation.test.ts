@@ -190,6 +190,15 @@ describe('explain', () => {
     ]);
   });
 
+  it('says in short how a policy samples', () => {
+    const line = (sampling: NonNullable<TracingPolicySpec['sampling']>) =>
+      /^Policy: +(.*), to /m.exec(explain(facts({ namespaced: [policy('p', { exporters, sampling })] })).text)?.[1];
+    expect(line({ ratio: 0.1 })).toBe('TracingPolicy shop/p: ratio 0.1');
+    expect(line({ parentBased: false, rules: [{ paths: ['/health'], drop: true }] })).toBe(
+      'TracingPolicy shop/p: ratio 1 after 1 rule, whatever a caller decided',
+    );
+  });
+
   it('knows of namespaces that are taken over from opentelemetry-operator', () => {
     const theirs = { 'instrumentation.opentelemetry.io/inject-nodejs': 'true' };
     const { text, problems } = explain(facts({ installation: { ...INSTALLATION, takenOver: ['shop'] } }, theirs));

@@ -210,7 +210,12 @@ function policyLine(document: PolicyDocument | undefined, facts: Facts, sure: bo
   const to = exporters.map(({ name, endpoint, protocol }) => `${name} ${endpoint} (${protocol})`).join(', ');
   const missing = sure ? 'nowhere' : "nowhere, unless the chart's default says where";
   const from = !sure && deliveredTo(facts) === document ? ', as the operator delivered it' : '';
-  return `${document.source}${from}: ratio ${sampling.ratio}, to ${to || missing}, propagators ${propagators.join(', ')}`;
+  return `${document.source}${from}: ${samplingLine(sampling)}, to ${to || missing}, propagators ${propagators.join(', ')}`;
+}
+
+function samplingLine({ ratio, parentBased, rules = [] }: PolicyDocument['spec']['sampling']): string {
+  const ruled = rules.length > 0 ? ` after ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}` : '';
+  return `ratio ${ratio}${ruled}${parentBased === false ? ', whatever a caller decided' : ''}`;
 }
 
 /** The document that the operator wrote for the pods of the workload: what is in force, whoever asks. */

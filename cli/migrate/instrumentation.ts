@@ -146,11 +146,9 @@ function sampling(
     notes.push(kept(path, `${what}; say sampling.ratio, e.g. 0.1`));
     return {};
   }
-  const remark = type.startsWith('parentbased_')
-    ? ''
-    : '; unlike before, a request that comes with a decision keeps it';
-  notes.push(converted(path, `sampling.ratio: ${value}${remark}`));
-  return { sampling: { ratio: value } };
+  const isParentBased = type.startsWith('parentbased_');
+  notes.push(converted(path, `sampling.ratio: ${value}${isParentBased ? '' : ', sampling.parentBased: false'}`));
+  return { sampling: { ratio: value, ...(!isParentBased && { parentBased: false }) } };
 }
 
 function exporters(spec: InstrumentationSpec, env: Environment, notes: Note[]): Pick<TracingPolicySpec, 'exporters'> {

@@ -28,7 +28,12 @@ describe('an Instrumentation', () => {
       ['spec.sampler: converted to sampling.ratio: 0.25'],
     ],
     ['all', { sampler: { type: 'parentbased_always_on' } }, { sampling: { ratio: 1 } }, [/sampling\.ratio: 1$/]],
-    ['none', { sampler: { type: 'always_off' } }, { sampling: { ratio: 0 } }, [/ratio: 0; unlike before/]],
+    [
+      'none',
+      { sampler: { type: 'always_off' } },
+      { sampling: { ratio: 0, parentBased: false } },
+      [/sampling\.ratio: 0, sampling\.parentBased: false$/],
+    ],
     [
       'no such sampler',
       { sampler: { type: 'jaeger_remote' } },
