@@ -59,6 +59,12 @@ const PARTS: readonly Part[] = [
     usually: '10 min',
     figures: /^operator\./,
   },
+  {
+    name: 'webhook',
+    what: "a review's cost beside opentelemetry-operator's webhook, and what it adds to the creation of a pod",
+    usually: '6 min',
+    figures: /^webhook\./,
+  },
 ];
 
 let interrupted = false;

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { run, which } from './command.ts';
 import { outside } from './outside.ts';
 
@@ -24,6 +27,31 @@ export async function goBuild(build: GoBuild): Promise<void> {
   ];
   const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off', GOFLAGS: '' };
   await run(...outside('go', [...args, build.package]), { cwd: build.folder, log: build.log, env });
+}
+
+/**
+ * Builds a program of a Go module in a copy of it: as the main module, its own go.mod and go.sum decide what goes in.
+ * @param also does something with that copy before it is removed.
+ */
+export async function goBuildModule(
+  module: string,
+  build: Omit<GoBuild, 'folder'>,
+  also: (folder: string) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  await requireGo();
+  const folder = mkdtempSync(join(tmpdir(), 'tracing-go-'));
+  try {
+    const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' };
+    const { Dir } = JSON.parse(
+      await run(...outside('go', ['mod', 'download', '-json', module]), { env, cwd: folder }),
+    ) as { Dir: string };
+    await run('cp', ['-R', `${Dir}/.`, folder]);
+    await run('chmod', ['-R', 'u+w', folder]);
+    await goBuild({ ...build, folder });
+    await also(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Throws with what to do unless there is a Go. An older one says itself which version a module wants. */

@@ -1,11 +1,8 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached } from '../cache.ts';
-import { run } from '../command.ts';
-import { goBuild, requireGo } from '../go.ts';
+import { goBuildModule } from '../go.ts';
 import { writeImageArchive } from '../image-archive.ts';
-import { outside } from '../outside.ts';
 
 const MODULE = 'github.com/jaegertracing/jaeger';
 const VERSION = 'v1.76.0';
@@ -35,27 +32,18 @@ export async function jaegerArchive(ref: string): Promise<string> {
   return join(folder, 'image.tar');
 }
 
-/** The program, built in a copy of the module: as the main module, its own go.mod and go.sum decide what goes in. */
 async function jaegerFolder(): Promise<string> {
   return cached({
     name: `jaeger-${VERSION}`,
     recipe: [process.arch],
     title: `building Jaeger 2 (module ${VERSION}) from its Go module`,
     usually: '3 to 5 min on two cores, once',
-    make: async (dir, log) => {
-      await requireGo();
-      const work = mkdtempSync(join(tmpdir(), 'tracing-jaeger-'));
-      try {
-        const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' };
-        const { Dir } = JSON.parse(
-          await run(...outside('go', ['mod', 'download', '-json', `${MODULE}@${VERSION}`]), { env, cwd: work }),
-        ) as { Dir: string };
-        await run('cp', ['-R', `${Dir}/.`, work]);
-        await run('chmod', ['-R', 'u+w', work]);
-        await goBuild({ folder: work, package: './cmd/jaeger', output: join(dir, 'jaeger'), ldflags: '-s -w', log });
-      } finally {
-        rmSync(work, { recursive: true, force: true });
-      }
-    },
+    make: (dir, log) =>
+      goBuildModule(`${MODULE}@${VERSION}`, {
+        package: './cmd/jaeger',
+        output: join(dir, 'jaeger'),
+        ldflags: '-s -w',
+        log,
+      }),
   });
 }

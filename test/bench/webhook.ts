@@ -1,0 +1,80 @@
+// What a review costs, beside opentelemetry-operator. `--help` says more.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openCluster, type Cluster } from '../cluster/cluster.ts';
+import { announce } from '../cluster/progress.ts';
+import { prepareOwnImages } from '../demo/prepare.ts';
+import { peerFolder, PEER_VERSION } from './webhook/peer.ts';
+
+const HELP = `Measures the webhook beside that of opentelemetry-operator ${PEER_VERSION}, which is built from its Go module: processor time
+of a review, reviews a second, latency with 1, 8 and 32 requests in flight, memory, for pods of 4, 16 and 200 KB. Both are
+processes on the same single processor, sent the same reviews in turns by a client on another, with their caches filled from
+a real API server. Then pods are made at that API server, with neither webhook, ours and theirs in turns.
+Adds webhook.* to test/bench/results.json. The cluster is one of its own and is removed at the end. Needs two processors, and
+Go for the peer.
+
+Usage:
+  node test/bench/webhook.ts [options]
+
+Options:
+  --rounds N   (3) turns of each
+  --seconds N  (2) of each turn
+  --pods N     (200) made of each kind
+  --keep       leave the cluster up; TRACING_CLUSTER_PURPOSE=webhook node test/cluster/cli.ts down removes it
+
+Examples:
+  node test/bench/webhook.ts
+  node test/bench/webhook.ts --rounds 1 --seconds 1 --pods 20 --keep
+`;
+
+const DEFAULTS = { rounds: '3', seconds: '2', pods: '200' };
+/** The client is not to take time from what it measures. */
+const CLIENT_PROCESSOR = '0';
+
+async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
+  announce(cluster.why);
+  await peerFolder();
+  await cluster.up();
+  const images = await prepareOwnImages(cluster);
+  const program = join(import.meta.dirname, 'webhook/measure.ts');
+  const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const command = ['--cpu-list', CLIENT_PROCESSOR, process.execPath, program, ...options];
+  const child = spawn(...cluster.wrap('taskset', command), {
+    env: { ...cluster.environment(), TRACING_TEST_IMAGES: JSON.stringify(images) },
+    stdio: 'inherit',
+    signal,
+  });
+  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('exit', resolve));
+  if (code !== 0) throw new Error(`${program} ended with ${code}`);
+}
+
+const text = (value: string) => ({ type: 'string', default: value }) as const;
+const { values } = parseArgs({
+  options: {
+    rounds: text(DEFAULTS.rounds),
+    seconds: text(DEFAULTS.seconds),
+    pods: text(DEFAULTS.pods),
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+} else {
+  const { keep, help: _help, ...settings } = values;
+  // Beside the demo's and the tests' cluster, neither of which it disturbs.
+  process.env['TRACING_CLUSTER_PURPOSE'] = 'webhook';
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => interrupted.abort(new Error(signal)));
+  const cluster = await openCluster();
+  try {
+    await measure(cluster, settings, interrupted.signal);
+  } catch (error) {
+    announce(String(interrupted.signal.reason ?? error));
+    process.exitCode = 1;
+  } finally {
+    if (!keep) await cluster.down();
+  }
+}

@@ -1,0 +1,165 @@
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeClient } from '../../../operator/kube/client.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
+import { makeNamespace } from '../../integration/api-server.ts';
+import { median } from '../results.ts';
+import { INSTRUMENTATION } from './peer.ts';
+import type { Webhook } from './servers.ts';
+
+const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+const NAME = 'opentelemetry-operator-mutation';
+const THEIRS = 'instrumentation.opentelemetry.io/inject-nodejs';
+/** What a controller that rolls out a Deployment leaves between two pods. */
+const PAUSE_MS = 10;
+
+const ASKS = {
+  bare: {},
+  ours: { 'tracing.acme/inject': 'true' },
+  theirs: { [THEIRS]: 'true' },
+};
+type Kind = keyof typeof ASKS;
+
+interface Pod {
+  metadata: { annotations?: Record<string, string> };
+  spec: { initContainers?: { name: string }[] };
+}
+
+/** Pods made at the API server, with both operators there: what each adds to the time, and whose they are. */
+export class Creations {
+  readonly #client: KubeClient;
+  readonly #cluster: Cluster;
+  readonly #theirs: Webhook;
+  #count = 0;
+
+  constructor(client: KubeClient, cluster: Cluster, theirs: Webhook) {
+    this.#client = client;
+    this.#cluster = cluster;
+    this.#theirs = theirs;
+  }
+
+  /** Median milliseconds of a creation of each kind, taking turns. */
+  async measure(pods: number): Promise<Record<Kind, number>> {
+    // On a busy machine the pods' share of the processors is not to be less than that of theirs, which is no pod.
+    await this.#upgrade('resources.requests.cpu="500m"');
+    return this.#within(async (namespace) => {
+      const taken: Record<Kind, number[]> = { bare: [], ours: [], theirs: [] };
+      const kinds = Object.keys(ASKS) as Kind[];
+      for (let i = -20; i < pods; i++)
+        for (const kind of kinds) {
+          const began = performance.now();
+          const owner = whose(await this.#make(namespace, ASKS[kind]));
+          if (owner !== kind) throw new Error(`a pod that should be ${kind} is ${owner}`);
+          // The first ones open connections.
+          if (i >= 0) taken[kind].push(performance.now() - began);
+          await sleep(PAUSE_MS);
+        }
+      return { bare: median(taken.bare), ours: median(taken.ours), theirs: median(taken.theirs) };
+    });
+  }
+
+  /** @throws where a namespace is not taken over from the real opentelemetry-operator, or not given back. */
+  async takeOver(): Promise<void> {
+    await this.#within(async (namespace) => {
+      for (const [namespaces, owner] of [
+        [[namespace], 'ours'],
+        [[], 'theirs'],
+      ] as const) {
+        await this.#upgrade(`takeOver.namespaces=${JSON.stringify(namespaces)}`);
+        await until(`pods do not come to be ${owner}`, 30_000, async () => {
+          return whose(await this.#make(namespace, ASKS.theirs)) === owner;
+        });
+      }
+    });
+  }
+
+  async #upgrade(value: string): Promise<void> {
+    await this.#cluster.run('helm', [
+      ...['upgrade', OPERATOR.release, CHART, '--namespace', OPERATOR.namespace, '--reuse-values', '--wait'],
+      ...['--set-json', value],
+    ]);
+  }
+
+  async #make(namespace: string, annotations: Record<string, string>): Promise<Pod> {
+    const body = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `pod-${++this.#count}`, annotations },
+      spec: {
+        schedulerName: 'nobody',
+        terminationGracePeriodSeconds: 0,
+        containers: [{ name: 'app', image: 'app:1', env: [{ name: 'PORT', value: '8080' }] }],
+      },
+    };
+    return this.#client.request<Pod>('POST', `/api/v1/namespaces/${namespace}/pods`, { body });
+  }
+
+  /** Runs `work` in a namespace of its own, while the API server calls opentelemetry-operator's webhook. */
+  async #within<T>(work: (namespace: string) => Promise<T>): Promise<T> {
+    const { name, delete: remove } = await makeNamespace(this.#client);
+    const path = `/api/v1/namespaces/${name}`;
+    await until('the namespace has no service account', 30_000, () =>
+      this.#client.request('GET', `${path}/serviceaccounts/default`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await this.#client.request('POST', `/apis/opentelemetry.io/v1alpha1/namespaces/${name}/instrumentations`, {
+      body: {
+        apiVersion: 'opentelemetry.io/v1alpha1',
+        kind: 'Instrumentation',
+        metadata: { name: 'default' },
+        spec: INSTRUMENTATION,
+      },
+    });
+    await this.#client.request('POST', CONFIGURATIONS, {
+      body: {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'MutatingWebhookConfiguration',
+        metadata: { name: NAME },
+        webhooks: [
+          {
+            name: 'mpod.kb.io',
+            admissionReviewVersions: ['v1'],
+            sideEffects: 'None',
+            failurePolicy: 'Ignore',
+            reinvocationPolicy: 'Never',
+            clientConfig: {
+              url: `https://localhost:${this.#theirs.port}${this.#theirs.path}`,
+              caBundle: Buffer.from(this.#theirs.authority).toString('base64'),
+            },
+            rules: [{ apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] }],
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
+            // So that a pod that asks for nothing is one without any webhook: they would be sent it as well.
+            matchConditions: [
+              {
+                name: 'asks',
+                expression: `has(object.metadata.annotations) && '${THEIRS}' in object.metadata.annotations`,
+              },
+            ],
+          },
+        ],
+      },
+    });
+    try {
+      // The API server learns of it a moment later.
+      await until('opentelemetry-operator does not inject', 30_000, async () => {
+        return whose(await this.#make(name, ASKS.theirs)) === 'theirs';
+      });
+      return await work(name);
+    } finally {
+      await this.#client.request('DELETE', `${CONFIGURATIONS}/${NAME}`);
+      await remove();
+    }
+  }
+}
+
+function whose({ spec: { initContainers = [] } }: Pod): Kind {
+  const names = initContainers.map(({ name }) => name);
+  if (names.length === 0) return 'bare';
+  if (names.length > 1) throw new Error(`a pod has init containers of both: ${names.join(', ')}`);
+  return names[0] === 'tracing-acme-agent' ? 'ours' : 'theirs';
+}
