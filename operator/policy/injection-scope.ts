@@ -23,6 +23,7 @@ interface Webhook {
   name: string;
   clientConfig: { caBundle?: string };
   namespaceSelector?: { matchExpressions?: Requirement[] };
+  matchConditions?: { name: string; expression: string }[];
   [key: string]: unknown;
 }
 
@@ -37,6 +38,8 @@ const FIELD_MANAGER = 'tracing-operator-scope';
 /** The chart's webhook for pods, from which ours differs in the pods it is sent. */
 const LIKE = 'pods.tracing.acme';
 const WEBHOOK = 'policies.tracing.acme';
+/** Its condition that counts for ours as well. */
+const NOT_INJECTED = 'not-injected';
 const NAME = 'kubernetes.io/metadata.name';
 
 /**
@@ -78,6 +81,7 @@ export class InjectionScope {
           name: 'not-annotated',
           expression: `!has(object.metadata.annotations) || !('${NAMESPACE_LABEL}' in object.metadata.annotations)`,
         },
+        ...(like.matchConditions ?? []).filter(({ name: condition }) => condition === NOT_INJECTED),
       ],
       namespaceSelector: { matchExpressions: requirements },
     };

@@ -82,8 +82,10 @@ describe('injection', () => {
     await kubectl('delete', 'pods', '--field-selector', 'spec.schedulerName=nobody', '--wait=false');
   }, 150_000);
 
-  it('loads the agent into a pod that asks', async () => {
+  it('loads the agent into a pod that asks, and is asked about it once', async () => {
+    const before = await reviews();
     const { NODE_OPTIONS } = await started('asked', { annotations: asked });
+    expect(await reviews()).toBe(before + 1);
     expect(NODE_OPTIONS).toBe(`--require ${ENTRY}`);
     const { metadata, spec } = await read<PodObject>('pod', 'asked');
     expect(spec.initContainers?.map(({ name }) => name)).toEqual(['tracing-acme-agent']);
