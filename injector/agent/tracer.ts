@@ -17,6 +17,7 @@ import {
 } from '@opentelemetry/api';
 import type { LiveSampler } from './sampler.ts';
 import type { SpanStart } from './sampling-rules.ts';
+import { NEXT, noteNextRoute } from './http/route.ts';
 import { RecordingSpan, type Scope, type SpanSink } from './span.ts';
 
 // The same key as in @opentelemetry/core: keys of equal description are equal.
@@ -85,7 +86,10 @@ export class LiveTracer implements Tracer {
     if (local?.traceState) identity.traceState = local.traceState;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
     const span = new RecordingSpan(this.state.sink, this.scope, name, kind, identity, local, clock, options?.startTime);
-    if (options?.attributes) span.setAttributes(options.attributes);
+    if (options?.attributes) {
+      span.setAttributes(options.attributes);
+      if (this.scope.name === NEXT) noteNextRoute(options.attributes, ctx);
+    }
     if (options?.links) span.addLinks(options.links);
     return span;
   }

@@ -84,7 +84,8 @@ it.each(['20', '24'])(
     expect(bare.page).toContain('plenty');
     expect(await visit(line, true)).toEqual(bare);
     const [page, stock] = ['/items/7', '/api/stock'].map((path) => sink.spans.find(serves(path)));
-    expect(stock?.traceId).toBe(page?.traceId);
+    expect(page).toMatchObject({ name: 'GET /items/[id]', attributes: { 'http.route': '/items/[id]' } });
+    expect(stock).toMatchObject({ name: 'GET /api/stock', traceId: page?.traceId });
     const caller = sink.spans.find((span) => span.spanId === stock?.parentSpanId);
     expect(caller).toMatchObject({ kind: 'client', attributes: { 'http.response.status_code': 200 } });
     // What Next.js says through the API joins.

@@ -1,5 +1,5 @@
 import * as channels from 'node:diagnostics_channel';
-import { context, createContextKey, type Span } from '@opentelemetry/api';
+import { context, createContextKey, type Attributes, type Context, type Span } from '@opentelemetry/api';
 import { failed } from '../report.ts';
 
 /** Framework instrumentations write the route of a request here; same key and shape as in @opentelemetry/core. */
@@ -29,6 +29,16 @@ export function watchFastify(): void {
       failed('a Fastify server could not be instrumented', error);
     }
   });
+}
+
+/** The tracer of Next.js. */
+export const NEXT = 'next.js';
+
+/** Next.js, which has none in the list either, names the route of a request in spans of its own: a file's for an API's. */
+export function noteNextRoute(attributes: Attributes, ctx: Context): void {
+  const metadata = ctx.getValue(RPC_METADATA) as RpcMetadata | undefined;
+  const route = attributes['next.route'];
+  if (metadata !== undefined && typeof route === 'string') metadata.route = route.replace(/\/route$/, '') || '/';
 }
 
 function noteRoute(request: FastifyRequest, _reply: unknown, done: () => void): void {
