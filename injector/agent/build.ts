@@ -97,6 +97,7 @@ const COMPILED_LINES = SUPPORTED_LINES.filter((line) => Number(line) >= 20);
 const UNCOMPILED = [
   'address',
   'aws-lambda',
+  'aws-sdk',
   'cassandra-driver',
   'cucumber',
   'last',
