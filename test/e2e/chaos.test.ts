@@ -198,6 +198,8 @@ describe('while pods are made and the operator has a bad day', () => {
       ),
     );
     await withFastClock();
+    // A replica that is ready is not yet one to which the Service leads.
+    await sleep(FOLLOW_MS);
     stream = new PodStream(client, namespace, pod);
   }, 300_000);
 
