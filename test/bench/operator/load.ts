@@ -1,3 +1,4 @@
+import { CHART } from '../../../cli/chart.ts';
 import { GROUP, VERSION } from '../../../crds/tracing-policy.ts';
 import { injectPod } from '../../../injector/inject.ts';
 import { INJECT } from '../../../injector/names.ts';
@@ -147,7 +148,7 @@ function policiesOf(size: Size, namespaces: Namespace[]): Policies {
       exporters,
     },
   }));
-  return { namespaced, cluster, defaults: { sampling: { ratio: 1 } } };
+  return { namespaced, cluster, defaults: CHART.defaultPolicy };
 }
 
 /** A pod as it stands in the API server some time after its creation, injected by the injector itself. */
