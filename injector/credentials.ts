@@ -37,22 +37,16 @@ export function withPaths({ headers = [], tls }: Exporter): Pick<DocumentExporte
 
 /** The files that exporters need, each once, in the order of the exporters. */
 export function credentialPaths(exporters: readonly Exporter[]): CredentialPath[] {
-  const paths = new Set<CredentialPath>();
-  for (const exporter of exporters) {
-    if (!exporter.tls && !exporter.headers?.some(({ valueFrom }) => valueFrom)) continue;
-    const { headers, tls } = withPaths(exporter);
-    for (const header of headers) if ('file' in header) paths.add(header.file);
-    for (const path of Object.values(tls ?? {})) paths.add(path);
-  }
-  return [...paths].slice(0, MOST);
+  return [...new Set(exporters.flatMap((exporter) => filesOf(withPaths(exporter))))].slice(0, MOST);
 }
 
 /** The files that a policy as a process gets it needs. */
 export function documentFiles(document: PolicyDocument | undefined): CredentialPath[] {
-  return (document?.spec.exporters ?? []).flatMap(({ headers, tls }) => [
-    ...headers.flatMap((header) => ('file' in header ? [header.file] : [])),
-    ...Object.values(tls ?? {}),
-  ]);
+  return (document?.spec.exporters ?? []).flatMap(filesOf);
+}
+
+function filesOf({ headers, tls }: Pick<DocumentExporter, 'headers' | 'tls'>): CredentialPath[] {
+  return [...headers.flatMap((header) => ('file' in header ? [header.file] : [])), ...Object.values(tls ?? {})];
 }
 
 /** For people: `key token of Secret collector`. */

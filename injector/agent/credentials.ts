@@ -1,4 +1,5 @@
 import { readFileSync, readlink, readlinkSync } from 'node:fs';
+import { describeFile } from '../credentials.ts';
 
 /** What an exporter has to read before it can be used, by path below the credentials directory. */
 export interface CredentialFiles {
@@ -19,7 +20,7 @@ export interface Credentials {
 
 /** What a header may hold: https://www.rfc-editor.org/rfc/rfc9110#name-field-values */
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]+$/;
-const PATH = /^(?<kind>secret|config-map)\/(?<name>[^/]+)\/(?<key>[^/]+)$/;
+const PATH = /^(secret|config-map)\/[^/]+\/[^/]+$/;
 
 /**
  * Whether a document may name this file. It decides what a process reads and sends away, so it must not lead anywhere but
@@ -93,34 +94,30 @@ export class CredentialDirectory {
   }
 }
 
-function describe(path: string): string {
-  const { kind = '', name = '', key = '' } = PATH.exec(path)?.groups ?? {};
-  return `key ${key} of ${kind === 'secret' ? 'Secret' : 'ConfigMap'} ${name}`;
-}
-
 function text(base: string | undefined, path: string): string {
   if (base === undefined)
-    throw new Error(`it needs ${describe(path)}, which this pod was made without: restart the pod`);
+    throw new Error(`it needs ${describeFile(path)}, which this pod was made without: restart the pod`);
   try {
     return readFileSync(`${base}/${path}`, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new Error(
-        `it needs ${describe(path)}, which is not there: make it, and restart pods older than the policy`,
+        `it needs ${describeFile(path)}, which is not there: make it, and restart pods older than the policy`,
       );
-    throw new Error(`${describe(path)} cannot be read (${code ?? 'unknown'})`);
+    throw new Error(`${describeFile(path)} cannot be read (${code ?? 'unknown'})`);
   }
 }
 
 function header(base: string | undefined, path: string): string {
   const value = text(base, path).trim();
-  if (!HEADER_VALUE.test(value)) throw new Error(`${describe(path)} is no header value: one line of text is needed`);
+  if (!HEADER_VALUE.test(value))
+    throw new Error(`${describeFile(path)} is no header value: one line of text is needed`);
   return value;
 }
 
 function pem(base: string | undefined, path: string): string {
   const value = text(base, path);
-  if (!value.includes('-----BEGIN ')) throw new Error(`${describe(path)} is not PEM: -----BEGIN … is needed`);
+  if (!value.includes('-----BEGIN ')) throw new Error(`${describeFile(path)} is not PEM: -----BEGIN … is needed`);
   return value;
 }
