@@ -58,9 +58,9 @@ const HANGS = 120_000;
 const NEWS = 300_000;
 const MESSAGE = 200;
 
-/** Waiting for the same thing again brings nothing: somebody has to change something. */
 /** Of pods that no node has taken yet there may be thousands. */
 const NOT_YET: AgentStart = {};
+/** Waiting for the same thing again brings nothing: somebody has to change something. */
 const LASTING = new Set(['InvalidImageName', 'ErrImageNeverPull', 'CreateContainerConfigError']);
 const ON_ITS_WAY = new Set(['PodInitializing', 'ContainerCreating']);
 
