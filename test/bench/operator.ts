@@ -1,11 +1,11 @@
 // What the operator costs in a cluster of a thousand namespaces, and how fast it acts there. `--help` says more.
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openCluster, type Cluster } from '../cluster/cluster.ts';
-import { announce, step } from '../cluster/progress.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { step } from '../cluster/progress.ts';
 import { installOperator } from '../demo/deploy.ts';
 import { prepareOwnImages } from '../demo/prepare.ts';
+import { onOwnCluster, runThere } from './own-cluster.ts';
 
 const HELP = `Measures one replica of the operator, installed from the chart, on a real API server with thousands of objects: memory,
 start-up, a change that concerns every namespace and every traced pod, and what it costs at rest. Beside each figure, in
@@ -32,19 +32,11 @@ Examples:
 const DEFAULTS = { namespaces: '1000', pods: '10000', policies: '500', starts: '3', rest: '60' };
 
 async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
-  announce(cluster.why);
   await cluster.up();
   const images = await prepareOwnImages(cluster);
   await step('installing the operator', { usually: '10 s' }, () => installOperator(cluster, images));
   const program = join(import.meta.dirname, 'operator/measure.ts');
-  const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(...cluster.wrap(process.execPath, [program, ...options]), {
-    env: cluster.environment(),
-    stdio: 'inherit',
-    signal,
-  });
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('exit', resolve));
-  if (code !== 0) throw new Error(`${program} ended with ${code}`);
+  await runThere(cluster, [process.execPath, program], { settings, signal });
 }
 
 const text = (value: string) => ({ type: 'string', default: value }) as const;
@@ -63,18 +55,5 @@ if (values.help) {
   process.stdout.write(HELP);
 } else {
   const { keep, help: _help, ...settings } = values;
-  // Beside the demo's and the tests' cluster, neither of which it disturbs.
-  process.env['TRACING_CLUSTER_PURPOSE'] = 'scale';
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => interrupted.abort(new Error(signal)));
-  const cluster = await openCluster();
-  try {
-    await measure(cluster, settings, interrupted.signal);
-  } catch (error) {
-    announce(String(interrupted.signal.reason ?? error));
-    process.exitCode = 1;
-  } finally {
-    if (!keep) await cluster.down();
-  }
+  await onOwnCluster({ purpose: 'scale', keep }, (cluster, signal) => measure(cluster, settings, signal));
 }

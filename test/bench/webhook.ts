@@ -1,10 +1,9 @@
 // What a review costs, beside opentelemetry-operator. `--help` says more.
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openCluster, type Cluster } from '../cluster/cluster.ts';
-import { announce } from '../cluster/progress.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import { prepareOwnImages } from '../demo/prepare.ts';
+import { onOwnCluster, runThere } from './own-cluster.ts';
 import { peerFolder, PEER_VERSION } from './webhook/peer.ts';
 
 const HELP = `Measures the webhook beside that of opentelemetry-operator ${PEER_VERSION}, which is built from its Go module: processor time
@@ -33,20 +32,15 @@ const DEFAULTS = { rounds: '3', seconds: '2', pods: '200' };
 const CLIENT_PROCESSOR = '0';
 
 async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
-  announce(cluster.why);
   await peerFolder();
   await cluster.up();
   const images = await prepareOwnImages(cluster);
   const program = join(import.meta.dirname, 'webhook/measure.ts');
-  const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const command = ['--cpu-list', CLIENT_PROCESSOR, process.execPath, program, ...options];
-  const child = spawn(...cluster.wrap('taskset', command), {
-    env: { ...cluster.environment(), TRACING_TEST_IMAGES: JSON.stringify(images) },
-    stdio: 'inherit',
+  await runThere(cluster, ['taskset', '--cpu-list', CLIENT_PROCESSOR, process.execPath, program], {
+    settings,
+    env: { TRACING_TEST_IMAGES: JSON.stringify(images) },
     signal,
   });
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('exit', resolve));
-  if (code !== 0) throw new Error(`${program} ended with ${code}`);
 }
 
 const text = (value: string) => ({ type: 'string', default: value }) as const;
@@ -63,18 +57,5 @@ if (values.help) {
   process.stdout.write(HELP);
 } else {
   const { keep, help: _help, ...settings } = values;
-  // Beside the demo's and the tests' cluster, neither of which it disturbs.
-  process.env['TRACING_CLUSTER_PURPOSE'] = 'webhook';
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => interrupted.abort(new Error(signal)));
-  const cluster = await openCluster();
-  try {
-    await measure(cluster, settings, interrupted.signal);
-  } catch (error) {
-    announce(String(interrupted.signal.reason ?? error));
-    process.exitCode = 1;
-  } finally {
-    if (!keep) await cluster.down();
-  }
+  await onOwnCluster({ purpose: 'webhook', keep }, (cluster, signal) => measure(cluster, settings, signal));
 }
