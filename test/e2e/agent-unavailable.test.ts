@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { deriveImageArchive } from '../cluster/image-archive.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 const COPY_AGENT = 'bin/copy-agent';
@@ -56,12 +56,7 @@ describe('an agent that keeps pods from starting', () => {
 
     async setUp(agent: { image: string; imagePullPolicy?: string } | undefined) {
       await cluster.run('kubectl', ['create', 'namespace', this.name]);
-      await until('the namespace has no service account', 30_000, () =>
-        this.kubectl('get', 'serviceaccount', 'default').then(
-          () => true,
-          () => false,
-        ),
-      );
+      await untilUsable(cluster, this.name, 30_000);
       await this.give(agent);
     }
 

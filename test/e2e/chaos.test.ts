@@ -6,6 +6,7 @@ import { APPLY, JSON_PATCH, KubeClient } from '../../operator/kube/client.ts';
 import { issue } from '../../webhook/certificates.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { announce, until } from '../cluster/progress.ts';
+import { untilUsable } from '../integration/api-server.ts';
 import { OPERATOR } from '../demo/deploy.ts';
 import { withOperator } from './installation.ts';
 import type { Made } from './pod-stream.ts';
@@ -191,12 +192,7 @@ describe('while pods are made and the operator has a bad day', () => {
         spec: { exporters: [{ name: 'nowhere', endpoint: 'http://127.0.0.1:9' }] },
       },
     });
-    await until('the namespace has no service account', 30_000, () =>
-      client.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(client, namespace, 30_000);
     await withFastClock();
     // A replica that is ready is not yet one to which the Service leads.
     await sleep(FOLLOW_MS);

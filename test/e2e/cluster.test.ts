@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openCluster, type Cluster } from '../cluster/cluster.ts';
+import { untilUsable } from './installation.ts';
 import { buildImage } from '../cluster/images.ts';
-import { until } from '../cluster/progress.ts';
 
 const DOCKERFILE = `FROM node:24-slim
 WORKDIR /app
@@ -36,12 +36,7 @@ describe('a pod from an image that was built here', () => {
     writeFileSync(join(folder, 'server.js'), SERVER);
     await cluster.load(await buildImage({ ref, dockerfile: join(folder, 'Dockerfile'), context: folder }));
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
-    await until('the namespace has no service account', 20_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 20_000);
     await cluster.run('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(objects(namespace, ref)) });
     await kubectl('wait', 'pod/server', '--for=condition=Ready', '--timeout=60s');
   }, 120_000);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
-import { operatorMetric, withOperator, withoutOperator } from './installation.ts';
+import { operatorMetric, withOperator, withoutOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 import type { PodOptions } from './node-pod.ts';
 
@@ -57,12 +57,7 @@ describe('injection', () => {
     ({ cluster, images } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await cluster.run('kubectl', ['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=baseline']);
-    await until('the namespace has no service account', 20_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 20_000);
   }, 180_000);
 
   afterAll(async () => {

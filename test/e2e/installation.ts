@@ -1,5 +1,6 @@
 import { openCluster } from '../cluster/cluster.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/progress.ts';
 import { deployShop, installOperator, OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
 
@@ -10,6 +11,16 @@ export async function testCluster(): Promise<{ cluster: Cluster; images: Images 
   const images = process.env['TRACING_TEST_IMAGES'];
   if (images === undefined) throw new Error('run these tests by: node test/run.ts --only e2e --keep');
   return { cluster: await openCluster(), images: JSON.parse(images) as Images };
+}
+
+/** Resolves when pods can be made in a namespace: not before its service account is there. `timeout` in milliseconds. */
+export async function untilUsable(cluster: Cluster, namespace: string, timeout: number): Promise<void> {
+  await until('the namespace has no service account', timeout, () =>
+    cluster.run('kubectl', ['--namespace', namespace, 'get', 'serviceaccount', 'default']).then(
+      () => true,
+      () => false,
+    ),
+  );
 }
 
 /** The cluster with the operator installed from the chart. */

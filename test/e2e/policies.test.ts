@@ -5,7 +5,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import { installOperator, OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 const CHART = join(import.meta.dirname, '../../charts/tracing-operator');
@@ -77,13 +77,7 @@ describe('policies', () => {
   beforeAll(async () => {
     ({ cluster, images } = await withOperator());
     for (const name of [namespace, other]) await cluster.run('kubectl', ['create', 'namespace', name]);
-    for (const name of [namespace, other])
-      await until('the namespace has no service account', 20_000, () =>
-        cluster.run('kubectl', ['--namespace', name, 'get', 'serviceaccount', 'default']).then(
-          () => true,
-          () => false,
-        ),
-      );
+    for (const name of [namespace, other]) await untilUsable(cluster, name, 20_000);
     await apply(pod('web', { 'tracing.acme/inject': 'true' }));
     await kubectl('wait', 'pod/web', '--for=condition=Ready', '--timeout=60s');
   }, 180_000);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 /** Prints the authorization header of each export. */
@@ -44,12 +44,7 @@ describe('a header from a Secret', () => {
   beforeAll(async () => {
     ({ cluster, images } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
-    await until('the namespace has no service account', 20_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 20_000);
     await apply(nodePod(images.shop.ref, 'receiver', { container: { command: ['node', '-e', RECEIVER] } }));
     await apply({
       apiVersion: 'v1',

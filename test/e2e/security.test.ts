@@ -5,7 +5,7 @@ import { JSON_PATCH, KubeClient, MERGE_PATCH } from '../../operator/kube/client.
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import { OPERATOR } from '../demo/deploy.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 
 const ACCOUNT = `system:serviceaccount:${OPERATOR.namespace}:${OPERATOR.release}`;
 const OURS = { 'tracing.acme/test': 'x' };
@@ -59,12 +59,7 @@ describe("the operator's own ServiceAccount", () => {
     ({ cluster } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=baseline');
-    await until('the namespace has no service account', 20_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 20_000);
     await cluster.run('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(objects(namespace)) });
     const token = await cluster.run('kubectl', [
       'create',

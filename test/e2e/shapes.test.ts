@@ -5,7 +5,7 @@ import type { ReceivedSpan } from '../agent/otlp.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 /** Prints what it receives, a request a line. */
@@ -63,12 +63,7 @@ describe('spans arrive', () => {
   beforeAll(async () => {
     ({ cluster, images } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
-    await until('the namespace has no service account', 30_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 30_000);
     await apply(
       {
         apiVersion: 'tracing.acme/v1alpha1',

@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import { installOperator, OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
+import { withOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 const CHART = join(resolve(import.meta.dirname, '../..'), 'charts/tracing-operator');
@@ -63,13 +63,7 @@ describe("opentelemetry-operator's pods", () => {
   beforeAll(async () => {
     ({ cluster, images } = await withOperator());
     for (const name of [namespace, other, peer]) await kubectl('create', 'namespace', name);
-    for (const name of [namespace, other, peer])
-      await until('a namespace has no service account', 30_000, () =>
-        kubectl('-n', name, 'get', 'serviceaccount', 'default').then(
-          () => true,
-          () => false,
-        ),
-      );
+    for (const name of [namespace, other, peer]) await untilUsable(cluster, name, 30_000);
     const { ca, certificate, privateKey } = await issue([`peer.${peer}.svc`], Date.now());
     const volumes = [{ name: 'certificate', secret: { secretName: 'certificate' } }];
     const volumeMounts = [{ name: 'certificate', mountPath: '/certificate' }];

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
-import { withOperator, withoutOperator } from './installation.ts';
+import { withOperator, withoutOperator, untilUsable } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
 const INJECT = 'tracing.acme/inject';
@@ -63,12 +63,7 @@ describe('the annotation of a workload', () => {
   beforeAll(async () => {
     ({ cluster, images } = await withOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
-    await until('the namespace has no service account', 30_000, () =>
-      kubectl('get', 'serviceaccount', 'default').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(cluster, namespace, 30_000);
   }, 180_000);
 
   afterAll(async () => {

@@ -37,3 +37,13 @@ export async function makeNamespace(
   const path = `/api/v1/namespaces/${metadata.name}`;
   return { name: metadata.name, delete: () => client.request('DELETE', path).then(() => undefined) };
 }
+
+/** Resolves when pods can be made in a namespace: not before its service account is there. `timeout` in milliseconds. */
+export async function untilUsable(client: KubeClient, namespace: string, timeout: number): Promise<void> {
+  await until('the namespace has no service account', timeout, () =>
+    client.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`).then(
+      () => true,
+      () => false,
+    ),
+  );
+}

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { KubeClient, MERGE_PATCH } from '../../operator/kube/client.ts';
 import { until } from '../cluster/progress.ts';
 import { applyCrds, makeNamespace } from './api-server.ts';
-import { install, OperatorProcess } from './operator-process.ts';
+import { install, OperatorProcess, requireNoOperator } from './operator-process.ts';
 import type { Installation } from './operator-process.ts';
 
 const AGENT = 'agent:test IfNotPresent';
@@ -102,6 +102,7 @@ describe('the breaker', () => {
     });
 
   beforeAll(async () => {
+    await requireNoOperator(client);
     removeCrds = await applyCrds(client);
   }, 60_000);
   beforeEach(async () => {

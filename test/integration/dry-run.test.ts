@@ -6,9 +6,8 @@ import { injectPod } from '../../injector/inject.ts';
 import type { Pod } from '../../injector/pod.ts';
 import { resolve } from '../../injector/resolve.ts';
 import { ApiError, KubeClient } from '../../operator/kube/client.ts';
-import { until } from '../cluster/progress.ts';
 import { generatedPod } from '../generated-pod.ts';
-import { makeNamespace } from './api-server.ts';
+import { makeNamespace, untilUsable } from './api-server.ts';
 
 const DIRECTORY = new URL('../../injector/testdata/', import.meta.url);
 /** Fixtures that no API server takes from anybody but a kubelet, or on a cluster without such a node. */
@@ -22,13 +21,7 @@ let namespace: Awaited<ReturnType<typeof makeNamespace>>;
 
 beforeAll(async () => {
   namespace = await makeNamespace(client);
-  const account = `/api/v1/namespaces/${namespace.name}/serviceaccounts/default`;
-  await until('the namespace has no service account', 60_000, () =>
-    client.request('GET', account).then(
-      () => true,
-      () => false,
-    ),
-  );
+  await untilUsable(client, namespace.name, 60_000);
 });
 afterAll(async () => {
   await namespace.delete();

@@ -1,10 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { KubeClient, MERGE_PATCH } from '../../operator/kube/client.ts';
-import { CONFIGURATIONS } from '../../operator/serving/webhook-configuration.ts';
 import { until } from '../cluster/progress.ts';
-import { applyCrds, makeNamespace } from './api-server.ts';
+import { applyCrds, makeNamespace, untilUsable } from './api-server.ts';
 import type { Passed } from './counting-relay.ts';
-import { install, OperatorProcess } from './operator-process.ts';
+import { install, OperatorProcess, requireNoOperator } from './operator-process.ts';
 import type { Installation } from './operator-process.ts';
 
 const HURRY = ['--import', new URL('hurry.ts', import.meta.url).pathname];
@@ -28,12 +27,7 @@ describe('the operator', () => {
     const namespace = await makeNamespace(client, { 'example.com/machinery': 'true' });
     namespaces.push(namespace);
     const path = `/api/v1/namespaces/${namespace.name}`;
-    await until('the namespace has no service account', 30_000, () =>
-      client.request('GET', `${path}/serviceaccounts/default`).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(client, namespace.name, 30_000);
     const names = [...Array(pods).keys()].map((i) => `pod-${i}`);
     for (let i = 0; i < pods; i += 20)
       await Promise.all(
@@ -82,11 +76,7 @@ describe('the operator', () => {
   const nudges = (passed: Passed[]) => passed.filter(({ path }) => /\/pods\/[^/]+\/status$/.test(path));
 
   beforeAll(async () => {
-    const { items } = await client.request<{ items: { metadata: { name: string } }[] }>('GET', CONFIGURATIONS);
-    const others = items.map(({ metadata }) => metadata.name).filter((name) => name.includes('tracing'));
-    // Two operators would do each other's work.
-    if (others.length > 0)
-      throw new Error(`an operator is installed (${others.join()}): a cluster without one is needed`);
+    await requireNoOperator(client);
     removeCrds = await applyCrds(client);
   }, 60_000);
   beforeEach(async () => {

@@ -27,6 +27,14 @@ export interface Installation {
   remove: () => Promise<void>;
 }
 
+/** Throws where an operator is installed in the cluster: two would do each other's work. */
+export async function requireNoOperator(client: KubeClient): Promise<void> {
+  const { items } = await client.request<{ items: { metadata: { name: string } }[] }>('GET', CONFIGURATIONS);
+  const others = items.map(({ metadata }) => metadata.name).filter((name) => name.includes('tracing'));
+  if (others.length > 0)
+    throw new Error(`an operator is installed (${others.join()}): a cluster without one is needed`);
+}
+
 export async function install(client: KubeClient): Promise<Installation> {
   const namespace = await makeNamespace(client);
   const manifest = {

@@ -4,7 +4,7 @@ import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { until } from '../../cluster/progress.ts';
 import { OPERATOR } from '../../demo/deploy.ts';
-import { makeNamespace } from '../../integration/api-server.ts';
+import { makeNamespace, untilUsable } from '../../integration/api-server.ts';
 import { median } from '../results.ts';
 import { INSTRUMENTATION } from './peer.ts';
 import type { Webhook } from './servers.ts';
@@ -100,13 +100,7 @@ export class Creations {
   /** Runs `work` in a namespace of its own, while the API server calls opentelemetry-operator's webhook. */
   async #within<T>(work: (namespace: string) => Promise<T>): Promise<T> {
     const { name, delete: remove } = await makeNamespace(this.#client);
-    const path = `/api/v1/namespaces/${name}`;
-    await until('the namespace has no service account', 30_000, () =>
-      this.#client.request('GET', `${path}/serviceaccounts/default`).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await untilUsable(this.#client, name, 30_000);
     await this.#client.request('POST', `/apis/opentelemetry.io/v1alpha1/namespaces/${name}/instrumentations`, {
       body: {
         apiVersion: 'opentelemetry.io/v1alpha1',
