@@ -57,7 +57,7 @@ soak: build ## Half an hour at 500 requests a second with a collector that comes
 	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files e2e/chaos
 
 .PHONY: generate
-generate: install ## What is derived from the schemas: CRD YAML
+generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the reference of policies
 	@node crds/generate.ts
 
 .PHONY: format

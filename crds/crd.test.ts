@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { customResourceDefinitions } from './crd.ts';
-import { crdFiles, valuesSchema } from './generate.ts';
+import { crdFiles, referenceFile, valuesSchema } from './generate.ts';
+import { completeExamples, fieldsWithoutExample } from './reference.ts';
 import { clusterTracingPolicySpec, tracingPolicySpec } from './tracing-policy.ts';
 
 describe('the committed CRD', () => {
@@ -12,6 +13,23 @@ describe('the committed CRD', () => {
   it("and the chart's values.schema.json are of one mind about defaultPolicy", () => {
     const file = new URL('../charts/tracing-operator/values.schema.json', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(valuesSchema());
+  });
+});
+
+describe('docs/reference/tracingpolicy.md', () => {
+  it('is what the schema says (run "make generate")', () => {
+    const [path, text] = referenceFile();
+    expect(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')).toBe(text);
+  });
+
+  it('has an example for every field (what cannot be guessed stands in crds/example.ts, or as examples in its meta)', () => {
+    expect(fieldsWithoutExample()).toEqual([]);
+  });
+
+  it('shows examples that are valid, and in which nothing is unknown', () => {
+    const [namespaced, cluster] = completeExamples();
+    expect(tracingPolicySpec.parse(namespaced.spec)).toEqual(namespaced.spec);
+    expect(clusterTracingPolicySpec.parse(cluster.spec)).toEqual(cluster.spec);
   });
 });
 

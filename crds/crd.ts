@@ -4,6 +4,9 @@ import { clusterTracingPolicySpec, GROUP, policyStatus, tracingPolicySpec, VERSI
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
 
+/** What only docs/reference/tracingpolicy.md makes use of. */
+const FOR_THE_REFERENCE = new Set(['live', 'examples']);
+
 /**
  * Turns zod's JSON Schema into what the API server calls a structural schema: no `$schema`, no `$ref`, no
  * `additionalProperties: false` (unknown fields are pruned or refused by the API server itself), no `propertyNames`.
@@ -17,7 +20,7 @@ export function toStructural(schema: z.ZodType): JsonObject {
     const hasRule = 'x-kubernetes-validations' in node;
     const out: JsonObject = {};
     for (const [key, value] of Object.entries(node)) {
-      if (key === '$schema' || key === 'propertyNames') continue;
+      if (key === '$schema' || key === 'propertyNames' || FOR_THE_REFERENCE.has(key)) continue;
       if (key === 'pattern' && hasRule) continue;
       // A rule stands beside it (crds/rules.ts).
       if (key === 'oneOf') continue;

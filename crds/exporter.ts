@@ -45,6 +45,9 @@ const keyRef = (kind: 'Secret' | 'ConfigMap') =>
       `A key of a ${kind} in the namespace of the traced pod. It need not be there when a pod starts: the exporter waits for it.`,
     );
 
+/** For the reference: a pod's volumes are what they were when it was made. */
+const NEW_FILES = 'another Secret, ConfigMap or key: new pods';
+
 const headerMessage =
   'a header has a value or a valueFrom, not both, e.g. {name: x-api-key, valueFrom: {secretKeyRef: {name: collector-credentials, key: api-key}}}';
 const header = z
@@ -79,6 +82,7 @@ const header = z
       .describe(
         'Where the value is read from, instead of value. The operator never sees it: the Secret is mounted into the traced containers, and the process reads it there. A changed value is taken up within about two minutes, without a restart; another Secret or key reaches pods that are made later. Blanks around the value are dropped.',
       )
+      .meta({ live: NEW_FILES })
       .optional(),
   })
   .refine(hasOneOf('value', 'valueFrom'), headerMessage)
@@ -114,6 +118,7 @@ const tls = z
   .describe(
     'How an https endpoint is checked and what it is shown. Files come from the namespace of the traced pod; renewed ones are taken up within about two minutes, without a restart. While one is missing or broken nothing is sent to this exporter, and the status says so.',
   )
+  .meta({ live: NEW_FILES })
   .meta(cel({ rule: 'has(self.cert) == has(self.key)', message: pairMessage }));
 
 const tlsMessage = 'tls goes with https endpoints only, e.g. endpoint: https://otel-collector.observability:4318';

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
 import * as z from 'zod';
 import { customResourceDefinitions } from './crd.ts';
+import { reference } from './reference.ts';
 import { defaultPolicySpec } from './tracing-policy.ts';
 
 /**
@@ -22,6 +23,11 @@ export function crdFiles(): Map<string, string> {
 
 const VALUES_SCHEMA = new URL('../charts/tracing-operator/values.schema.json', import.meta.url);
 
+/** docs/reference/tracingpolicy.md, by its path. */
+export function referenceFile(): [string, string] {
+  return ['docs/reference/tracingpolicy.md', reference()];
+}
+
 /** The chart's values.schema.json, written by hand but for `defaultPolicy`, which is what a TracingPolicy's spec says. */
 export function valuesSchema(): string {
   const schema = JSON.parse(readFileSync(VALUES_SCHEMA, 'utf8')) as { properties: Record<string, unknown> };
@@ -35,11 +41,12 @@ export function valuesSchema(): string {
 function withoutCel(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(withoutCel);
   if (typeof node !== 'object' || node === null) return node;
-  const entries = Object.entries(node).filter(([key]) => !key.startsWith('x-kubernetes-'));
+  const entries = Object.entries(node).filter(([key]) => !key.startsWith('x-kubernetes-') && key !== 'live');
   return Object.fromEntries(entries.map(([key, value]) => [key, withoutCel(value)]));
 }
 
 if (import.meta.main) {
   writeFileSync(VALUES_SCHEMA, valuesSchema());
-  for (const [path, text] of crdFiles()) writeFileSync(new URL(`../${path}`, import.meta.url), text);
+  for (const [path, text] of [...crdFiles(), referenceFile()])
+    writeFileSync(new URL(`../${path}`, import.meta.url), text);
 }

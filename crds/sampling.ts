@@ -123,7 +123,7 @@ export const sampling = z
       .min(0)
       .max(1)
       .describe(
-        'Share of new traces that are recorded, from 0 (none) to 1 (all); 0.1 is one in ten. Decided once, by the trace id, where a trace starts; a request that arrives with a sampling decision keeps it.',
+        'Share of new traces that are recorded, from 0 (none) to 1 (all); 0.1 is one in ten. Decided once, by the trace id, where a trace starts; a request that arrives with a sampling decision keeps it. Left out: 1.',
       )
       .optional(),
     parentBased: z

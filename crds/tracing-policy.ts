@@ -20,6 +20,9 @@ export const VERSION = 'v1alpha1';
 const labelKey = z.string().min(1).max(317);
 const labelValue = z.string().max(63);
 
+const valuesMessage =
+  'values go with In and NotIn only, e.g. {key: tier, operator: In, values: [web]} or {key: tier, operator: Exists}';
+
 const labelSelector = z
   .object({
     matchLabels: z
@@ -37,13 +40,17 @@ const labelSelector = z
         }),
       )
       .max(16)
+      .refine(
+        (expressions) =>
+          expressions.every(({ operator, values = [] }) => ['In', 'NotIn'].includes(operator) === values.length > 0),
+        valuesMessage,
+      )
       .meta({
         description: 'Conditions that a pod must meet, all of them.',
         'x-kubernetes-list-type': 'atomic',
         ...cel({
           rule: "self.all(e, (e.operator in ['In', 'NotIn']) == (has(e.values) && size(e.values) > 0))",
-          message:
-            'values go with In and NotIn only, e.g. {key: tier, operator: In, values: [web]} or {key: tier, operator: Exists}',
+          message: valuesMessage,
         }),
       })
       .optional(),
@@ -78,6 +85,7 @@ const shared = {
     .describe(
       'OptIn: pods that ask for it by annotation, or by their namespace\'s label, get the agent. All: every new pod that this policy applies to does. The annotation or label tracing.acme/inject: "false" nearest the pod always wins. Left out: OptIn.',
     )
+    .meta({ live: false })
     .optional(),
   containers: z
     .array(z.string().min(1).max(63))
@@ -86,6 +94,7 @@ const shared = {
     .meta({
       description:
         'Names of the containers that get the agent, init containers and native sidecars included. The annotation tracing.acme/containers wins. Left out: all but init containers and mesh sidecars. Takes effect when a pod is created.',
+      live: false,
       'x-kubernetes-list-type': 'set',
     })
     .optional(),
@@ -162,7 +171,8 @@ const agent = z
   })
   .describe(
     "The agent that new pods get instead of the chart's. It counts for every pod that the policy selects, also where a TracingPolicy of the namespace decides the rest; of several cluster policies the one that comes first decides.",
-  );
+  )
+  .meta({ live: false });
 
 export const clusterTracingPolicySpec = z
   .object({

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { completeExamples } from '../../crds/reference.ts';
 import { ApiError, KubeClient } from '../../operator/kube/client.ts';
 import { applyCrds, makeNamespace } from './api-server.ts';
 
@@ -77,6 +78,17 @@ describe('the API server', () => {
       resource: { attributes: { 'deployment.environment.name': 'test' } },
     };
     expect((await create(spec)).spec).toEqual(spec);
+  });
+
+  it.each(completeExamples())('takes the complete example of the reference: a $kind', async (policy) => {
+    const where =
+      policy.kind === 'TracingPolicy' ? `namespaces/${namespace.name}/tracingpolicies` : 'clustertracingpolicies';
+    const metadata = { name: policy.metadata.name };
+    const created = await client.request<{ spec: unknown }>('POST', `/apis/tracing.acme/v1alpha1/${where}`, {
+      query: { dryRun: 'All', fieldValidation: 'Strict' },
+      body: { ...policy, metadata },
+    });
+    expect(created.spec).toEqual(policy.spec);
   });
 
   it('takes an empty spec', async () => {
