@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openCluster } from './cluster/cluster.ts';
 import { announce, formatDuration } from './cluster/progress.ts';
+import { provideServer } from './cluster/servers.ts';
 import { prepareImages } from './demo/prepare.ts';
 
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
@@ -89,6 +90,7 @@ async function onCluster(stages: string[], files: string[], keep: boolean, timed
   try {
     await cluster.up();
     const images = await prepareImages(cluster);
+    if (stages.includes('e2e')) await provideServer(cluster, 'collector');
     const env = { ...cluster.environment(), TRACING_TEST_IMAGES: JSON.stringify(images) };
     for (const stage of stages)
       await timed(stage, () => jest(stage, files, (command, args) => succeeds(...cluster.wrap(command, args), env)));

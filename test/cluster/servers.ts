@@ -1,4 +1,5 @@
 import type { Cluster } from './cluster.ts';
+import { collectorArchive } from './servers/collector.ts';
 import { jaegerArchive } from './servers/jaeger.ts';
 import { postgresArchive } from './servers/postgres.ts';
 
@@ -7,6 +8,7 @@ export const SERVERS = {
   postgres: { ref: 'postgres:15', archive: postgresArchive },
   // Jaeger 2.13.0 is the release that was made together with 1.76.0, whose Go module it is built from.
   jaeger: { ref: 'jaegertracing/jaeger:2.13.0', archive: jaegerArchive },
+  collector: { ref: 'otel/opentelemetry-collector-contrib:0.160.0', archive: collectorArchive },
 } as const;
 
 export type ServerName = keyof typeof SERVERS;

@@ -1,4 +1,5 @@
-import type { AttributeValue, Span, SpanKind } from './span.ts';
+import { readSpans, type OtlpTraces } from './otlp-json.ts';
+import type { Span } from './span.ts';
 
 /** Queries Jaeger's API v3, which answers in OTLP's JSON: https://github.com/jaegertracing/jaeger-idl/blob/main/proto/api_v3/query_service.proto */
 export class Jaeger {
@@ -41,80 +42,4 @@ export class Jaeger {
     if (!response.ok) throw new Error(`Jaeger answered ${response.status} to ${path}: ${await response.text()}`);
     return readSpans(((await response.json()) as { result: OtlpTraces }).result);
   }
-}
-
-/** OTLP's traces in JSON, as far as read here: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding */
-export interface OtlpTraces {
-  resourceSpans?: {
-    resource?: { attributes?: OtlpAttribute[] };
-    scopeSpans?: { spans?: OtlpSpan[] }[];
-  }[];
-}
-
-interface OtlpSpan {
-  traceId: string;
-  spanId: string;
-  parentSpanId?: string;
-  name: string;
-  kind?: number;
-  startTimeUnixNano: string;
-  endTimeUnixNano: string;
-  attributes?: OtlpAttribute[];
-  status?: { code?: number; message?: string };
-  events?: { name: string; attributes?: OtlpAttribute[] }[];
-}
-
-interface OtlpAttribute {
-  key: string;
-  value: OtlpValue;
-}
-
-interface OtlpValue {
-  stringValue?: string;
-  boolValue?: boolean;
-  intValue?: string | number;
-  doubleValue?: number;
-  arrayValue?: { values?: OtlpValue[] };
-}
-
-const KINDS: SpanKind[] = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'];
-const STATUS_ERROR = 2;
-
-/** Spans out of OTLP's JSON. */
-export function readSpans(traces: OtlpTraces): Span[] {
-  return (traces.resourceSpans ?? []).flatMap(({ resource, scopeSpans }) => {
-    const resourceAttributes = readAttributes(resource?.attributes);
-    return (scopeSpans ?? []).flatMap(({ spans }) => (spans ?? []).map((span) => readSpan(span, resourceAttributes)));
-  });
-}
-
-function readSpan(span: OtlpSpan, resource: Record<string, AttributeValue>): Span {
-  const start = BigInt(span.startTimeUnixNano);
-  const exception = span.events?.find((event) => event.name === 'exception');
-  const failed = span.status?.code === STATUS_ERROR;
-  return {
-    traceId: span.traceId,
-    spanId: span.spanId,
-    ...(span.parentSpanId ? { parentSpanId: span.parentSpanId } : {}),
-    service: String(resource['service.name'] ?? 'unknown'),
-    name: span.name,
-    kind: KINDS[span.kind ?? 0] ?? 'internal',
-    startUs: Number(start / 1_000n),
-    durationUs: Number(BigInt(span.endTimeUnixNano) - start) / 1_000,
-    attributes: readAttributes(span.attributes),
-    resource,
-    ...(failed
-      ? { error: span.status?.message || String(readAttributes(exception?.attributes)['exception.message'] ?? '') }
-      : {}),
-  };
-}
-
-function readAttributes(attributes: OtlpAttribute[] = []): Record<string, AttributeValue> {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, readValue(value)]));
-}
-
-function readValue(value: OtlpValue): AttributeValue {
-  if (value.intValue !== undefined) return Number(value.intValue);
-  if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(readValue);
-  return value.stringValue ?? value.boolValue ?? value.doubleValue ?? '';
 }
