@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { SpanKind, type SpanContext } from '@opentelemetry/api';
 import type { SamplingRule } from '../../crds/sampling.ts';
-import { LiveSampler } from './sampler.ts';
+import { LiveSampler, type Decision } from './sampler.ts';
 import type { SpanStart } from './sampling-rules.ts';
 import { randomHex } from './tracer.ts';
 
@@ -11,11 +11,14 @@ function sampler(ratio: number, rule?: 'parent' | 'ignore-parent'): LiveSampler 
   return made;
 }
 
+/** Whether a decision is to record. */
+const sampled = (decision: Decision): boolean => decision !== 'unsampled' && decision !== 'dropped';
+
 describe('LiveSampler', () => {
   const ids = Array.from({ length: 20_000 }, () => randomHex(16));
 
   it.each([0, 0.01, 0.25, 0.5, 1])('keeps a share of %d', (ratio) => {
-    const kept = ids.filter((id) => sampler(ratio).keeps(id, undefined, undefined)).length / ids.length;
+    const kept = ids.filter((id) => sampled(sampler(ratio).decide(id, undefined, undefined))).length / ids.length;
     expect(Math.abs(kept - ratio)).toBeLessThan(0.015);
   });
 
@@ -23,12 +26,13 @@ describe('LiveSampler', () => {
     const low = sampler(0.2);
     const high = sampler(0.6);
     for (const id of ids)
-      if (low.keeps(id, undefined, undefined)) expect(high.keeps(id, undefined, undefined)).toBe(true);
+      if (sampled(low.decide(id, undefined, undefined)))
+        expect(sampled(high.decide(id, undefined, undefined))).toBe(true);
   });
 
   it('uses the randomness that the W3C defines: the last 56 bits', () => {
-    expect(sampler(0.5).keeps('ffffffffffffffffff7fffffffffffff', undefined, undefined)).toBe(false);
-    expect(sampler(0.5).keeps('00000000000000000080000000000000', undefined, undefined)).toBe(true);
+    expect(sampled(sampler(0.5).decide('ffffffffffffffffff7fffffffffffff', undefined, undefined))).toBe(false);
+    expect(sampled(sampler(0.5).decide('00000000000000000080000000000000', undefined, undefined))).toBe(true);
   });
 
   const parent = (sampled: boolean, isRemote: boolean): SpanContext => {
@@ -36,12 +40,12 @@ describe('LiveSampler', () => {
   };
 
   it('follows the parent, unless it is elsewhere and does not count', () => {
-    expect(sampler(0).keeps(ids[0]!, parent(true, true), undefined)).toBe(true);
-    expect(sampler(1).keeps(ids[0]!, parent(false, true), undefined)).toBe(false);
-    expect(sampler(1, 'ignore-parent').keeps(ids[0]!, parent(false, true), undefined)).toBe(true);
-    expect(sampler(0, 'ignore-parent').keeps(ids[0]!, parent(true, true), undefined)).toBe(false);
-    expect(sampler(1, 'ignore-parent').keeps(ids[0]!, parent(false, false), undefined)).toBe(false);
-    expect(sampler(0, 'ignore-parent').keeps(ids[0]!, parent(true, false), undefined)).toBe(true);
+    expect(sampled(sampler(0).decide(ids[0]!, parent(true, true), undefined))).toBe(true);
+    expect(sampled(sampler(1).decide(ids[0]!, parent(false, true), undefined))).toBe(false);
+    expect(sampled(sampler(1, 'ignore-parent').decide(ids[0]!, parent(false, true), undefined))).toBe(true);
+    expect(sampled(sampler(0, 'ignore-parent').decide(ids[0]!, parent(true, true), undefined))).toBe(false);
+    expect(sampled(sampler(1, 'ignore-parent').decide(ids[0]!, parent(false, false), undefined))).toBe(false);
+    expect(sampled(sampler(0, 'ignore-parent').decide(ids[0]!, parent(true, false), undefined))).toBe(true);
   });
 
   describe('with rules', () => {
@@ -63,36 +67,43 @@ describe('LiveSampler', () => {
     };
 
     it('has the first that matches decide where nobody has, else the ratio', () => {
-      expect(made(0).keeps(ids[0]!, undefined, at('/checkout'))).toBe(true);
-      expect(made(1).keeps(ids[0]!, undefined, at('/healthz'))).toBe(false);
-      expect(made(1).keeps(ids[0]!, undefined, at('/never'))).toBe(false);
-      expect(made(1).keeps(ids[0]!, undefined, at('/other'))).toBe(true);
-      expect(made(0).keeps(ids[0]!, undefined, at('/other'))).toBe(false);
+      expect(sampled(made(0).decide(ids[0]!, undefined, at('/checkout')))).toBe(true);
+      expect(sampled(made(1).decide(ids[0]!, undefined, at('/healthz')))).toBe(false);
+      expect(sampled(made(1).decide(ids[0]!, undefined, at('/never')))).toBe(false);
+      expect(sampled(made(1).decide(ids[0]!, undefined, at('/other')))).toBe(true);
+      expect(sampled(made(0).decide(ids[0]!, undefined, at('/other')))).toBe(false);
     });
 
     it('lets only what is dropped count where a parent has decided', () => {
       for (const remote of [true, false]) {
-        expect(made(1).keeps(ids[0]!, parent(true, remote), at('/healthz'))).toBe(false);
-        expect(made(1).keeps(ids[0]!, parent(true, remote), at('/never'))).toBe(true);
-        expect(made(1).keeps(ids[0]!, parent(false, remote), at('/checkout'))).toBe(false);
+        expect(sampled(made(1).decide(ids[0]!, parent(true, remote), at('/healthz')))).toBe(false);
+        expect(sampled(made(1).decide(ids[0]!, parent(true, remote), at('/never')))).toBe(true);
+        expect(sampled(made(1).decide(ids[0]!, parent(false, remote), at('/checkout')))).toBe(false);
       }
-      expect(made(0, 'ignore-parent').keeps(ids[0]!, parent(false, true), at('/checkout'))).toBe(true);
-      expect(made(1, 'ignore-parent').keeps(ids[0]!, parent(true, true), at('/never'))).toBe(false);
+      expect(sampled(made(0, 'ignore-parent').decide(ids[0]!, parent(false, true), at('/checkout')))).toBe(true);
+      expect(sampled(made(1, 'ignore-parent').decide(ids[0]!, parent(true, true), at('/never')))).toBe(false);
+    });
+
+    it('says by which ratio, and not how probable what a rate lets through was', () => {
+      expect(made(0.1).decide('f'.repeat(32), undefined, at('/other'))).toMatchObject({ text: 'e666' });
+      expect(made(0).decide(ids[0]!, undefined, at('/checkout'))).toMatchObject({ text: '0' });
+      expect(made(1).decide(ids[0]!, undefined, at('/seldom'))).toBe('admitted');
+      expect(made(1).decide(ids[0]!, parent(true, true), at('/seldom'))).toBe('followed');
     });
 
     it('goes on counting when rules are set that are the same', () => {
       const live = made(1, 'parent', () => 0);
-      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(true);
+      expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(true);
       live.set(0.5, 'parent', structuredClone(rules));
-      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(false);
+      expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(false);
       live.set(0.5, 'parent', [{ paths: ['/seldom'], maxPerSecond: 2 }]);
-      expect(live.keeps(ids[0]!, undefined, at('/seldom'))).toBe(true);
+      expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(true);
     });
   });
 
   it('takes the nearest ratio for one out of range, and none for NaN', () => {
-    expect(sampler(7).keeps(ids[0]!, undefined, undefined)).toBe(true);
-    expect(sampler(-1).keeps(ids[0]!, undefined, undefined)).toBe(false);
-    expect(sampler(NaN).keeps(ids[0]!, undefined, undefined)).toBe(false);
+    expect(sampled(sampler(7).decide(ids[0]!, undefined, undefined))).toBe(true);
+    expect(sampled(sampler(-1).decide(ids[0]!, undefined, undefined))).toBe(false);
+    expect(sampled(sampler(NaN).decide(ids[0]!, undefined, undefined))).toBe(false);
   });
 });

@@ -1,21 +1,33 @@
 import type { SpanContext } from '@opentelemetry/api';
 import type { SamplingRule } from '../../crds/sampling.ts';
 import { CompiledRule, unknownField, type SpanStart } from './sampling-rules.ts';
+import { randomnessOf, Threshold } from './threshold.ts';
 
-const RANDOM_BITS = 2 ** 52;
 const SAMPLED = 1;
 
 /** Who decides about spans whose parent is another process's. */
 export type ParentRule = 'parent' | 'ignore-parent';
 
+/** What becomes of a span, and why: a closed list. */
+export type Decision =
+  /** A rule takes it out, whatever else is said. */
+  | 'dropped'
+  | 'unsampled'
+  /** Sampled, as its parent is. */
+  | 'followed'
+  /** Sampled because there were not too many lately: how probable that was nobody knows. */
+  | 'admitted'
+  /** Sampled by a ratio. */
+  | Threshold;
+
 /**
- * The sampling decision, changeable while it runs. The rightmost 56 bits of a trace id are its randomness (W3C Trace
- * Context level 2); a trace is kept when that number is not below (1 - ratio), so every process with the same ratio
- * keeps the same traces, and a higher ratio keeps a superset. 52 of the 56 bits are used: they fit a double.
+ * The sampling decision, changeable while it runs. It is made by a trace's randomness (threshold.ts), so every process
+ * with the same ratio samples the same traces, and a higher ratio samples a superset.
  */
 export class LiveSampler {
   private readonly now: () => number;
-  private threshold = 0;
+  private threshold = new Threshold(0);
+  private ratio = 0;
   private useParent = true;
   private rules: CompiledRule[] = [];
   private given = '[]';
@@ -27,7 +39,8 @@ export class LiveSampler {
 
   /** Takes a ratio between 0 and 1 (anything else counts as the nearest of the two), and rules, the first one first. */
   set(ratio: number, rule: ParentRule = 'parent', rules: readonly SamplingRule[] = []): void {
-    this.threshold = thresholdOf(ratio);
+    if (ratio !== this.ratio) this.threshold = new Threshold(ratio);
+    this.ratio = ratio;
     this.useParent = rule === 'parent';
     // Those that stay the same keep what they have counted.
     const given = JSON.stringify(rules);
@@ -44,29 +57,18 @@ export class LiveSampler {
   }
 
   /**
-   * Decides for a span. Within a process the parent decides, and so it does from elsewhere unless told otherwise; where
-   * nobody has decided it is the first rule that matches, else the trace id. A rule that drops counts everywhere. `start`
-   * is needed where there are rules.
+   * Decides about a span. Within a process the parent decides, and so it does from elsewhere unless told otherwise; where
+   * nobody has decided it is the first rule that matches, else the ratio. A rule that drops counts everywhere. `start` is
+   * needed where there are rules.
    */
-  keeps(traceId: string, parent: SpanContext | undefined, start: SpanStart | undefined): boolean {
+  decide(traceId: string, parent: SpanContext | undefined, start: SpanStart | undefined): Decision {
     const follows = parent !== undefined && (this.useParent || parent.isRemote !== true);
-    if (follows && (parent.traceFlags & SAMPLED) === 0) return false;
+    if (follows && (parent.traceFlags & SAMPLED) === 0) return 'unsampled';
     const rule = start && this.rules.find((each) => each.matches(start));
-    if (rule?.drop) return false;
-    if (follows) return true;
-    return rule === undefined
-      ? isAbove(traceId, this.threshold)
-      : isAbove(traceId, thresholdOf(rule.ratio)) && rule.admits();
+    if (rule?.drop) return 'dropped';
+    if (follows) return 'followed';
+    if (rule?.limit) return rule.limit.take() ? 'admitted' : 'unsampled';
+    const threshold = rule?.threshold ?? this.threshold;
+    return threshold.admits(randomnessOf(traceId, parent?.traceState)) ? threshold : 'unsampled';
   }
-}
-
-function thresholdOf(ratio: number): number {
-  const share = Number.isNaN(ratio) ? 0 : Math.min(1, Math.max(0, ratio));
-  return Math.round((1 - share) * RANDOM_BITS);
-}
-
-function isAbove(traceId: string, threshold: number): boolean {
-  if (threshold === 0) return true;
-  if (threshold === RANDOM_BITS) return false;
-  return parseInt(traceId.slice(18, 31), 16) >= threshold;
 }

@@ -51,7 +51,7 @@ describe('maxPerSecond', () => {
     const rule = new CompiledRule({ paths: ['*'], maxPerSecond }, () => now);
     return at.map((time) => {
       now = time;
-      return rule.admits();
+      return rule.limit!.take();
     });
   };
 

@@ -1,5 +1,6 @@
 import { SpanKind } from '@opentelemetry/api';
 import type { SamplingRule } from '../../crds/sampling.ts';
+import { Threshold } from './threshold.ts';
 
 /** What is known of a span when it starts. */
 export interface SpanStart {
@@ -18,16 +19,17 @@ const KINDS: Record<string, SpanKind | undefined> = {
 
 /** A rule in the form in which it is asked with each span. */
 export class CompiledRule {
-  readonly ratio: number;
+  readonly threshold: Threshold;
   readonly drop: boolean;
+  /** In its stead, where the rule says so. */
+  readonly limit: RateLimit | undefined;
   private readonly kinds: readonly (SpanKind | undefined)[] | undefined;
   private readonly names: RegExp | undefined;
   private readonly attributes: readonly (readonly [name: string, pattern: RegExp])[];
-  private readonly limit: RateLimit | undefined;
 
   constructor(rule: SamplingRule, now: () => number) {
     const { spanKinds, spanNames, methods, paths, attributes = {}, maxPerSecond }: SamplingRule = rule;
-    this.ratio = rule.ratio ?? 1;
+    this.threshold = new Threshold(rule.ratio ?? 1);
     this.drop = rule.drop ?? false;
     this.kinds = spanKinds?.map((kind) => KINDS[kind]);
     this.names = spanNames && anyOf(spanNames);
@@ -48,15 +50,10 @@ export class CompiledRule {
     }
     return true;
   }
-
-  /** Whether one more may be recorded now; to be asked once for each that would be. */
-  admits(): boolean {
-    return this.limit === undefined || this.limit.take();
-  }
 }
 
 /** So many a second, and after silence as many at once as come in one second, but at least one. */
-class RateLimit {
+export class RateLimit {
   private readonly perMilli: number;
   private readonly most: number;
   private readonly now: () => number;
@@ -71,6 +68,7 @@ class RateLimit {
     this.at = now();
   }
 
+  /** Whether one more may be recorded now; to be asked once for each that would be. */
   take(): boolean {
     const now = this.now();
     this.left = Math.min(this.most, this.left + (now - this.at) * this.perMilli);

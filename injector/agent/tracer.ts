@@ -15,14 +15,17 @@ import {
   type TracerOptions,
   type TracerProvider,
 } from '@opentelemetry/api';
-import type { LiveSampler } from './sampler.ts';
+import type { Decision, LiveSampler } from './sampler.ts';
 import type { SpanStart } from './sampling-rules.ts';
 import { NEXT, noteNextRoute } from './http/route.ts';
 import { RecordingSpan, type Scope, type SpanSink } from './span.ts';
+import { continued, withoutThreshold } from './threshold.ts';
 
 // The same key as in @opentelemetry/core: keys of equal description are equal.
 const SUPPRESS_TRACING = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
 const NO_SPAN: Span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+/** The flag that says that a trace id is random: https://www.w3.org/TR/trace-context-2/#random-trace-id-flag */
+const RANDOM = 2;
 
 /** What all tracers of the process share and the policy changes. */
 export interface TracingState {
@@ -76,14 +79,17 @@ export class LiveTracer implements Tracer {
     const local = parent !== undefined && isSpanContextValid(parent) ? parent : undefined;
     const traceId = local?.traceId ?? randomHex(16);
     const known = sampler.hasRules ? (start ?? new OptionsStart(name, kind, options?.attributes)) : undefined;
-    if (!sampler.keeps(traceId, local, known)) {
+    const decision = sampler.decide(traceId, local, known);
+    if (decision === 'unsampled' || decision === 'dropped') {
       if (local === undefined || local.isRemote) counts.started += 1;
       return unrecorded(traceId, above, local);
     }
     counts.started += 1;
     if (counts.sampled++ === 0) this.state.sink.begun();
-    const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: TraceFlags.SAMPLED };
-    if (local?.traceState) identity.traceState = local.traceState;
+    const traceFlags = TraceFlags.SAMPLED | (local === undefined ? RANDOM : local.traceFlags & RANDOM);
+    const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags };
+    const state = stateOf(decision, local);
+    if (state !== undefined) identity.traceState = state;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
     const span = new RecordingSpan(this.state.sink, this.scope, name, kind, identity, local, clock, options?.startTime);
     if (options?.attributes) {
@@ -134,15 +140,27 @@ class OptionsStart implements SpanStart {
   }
 }
 
+/** The tracestate of a sampled span. */
+function stateOf(decision: Exclude<Decision, 'unsampled' | 'dropped'>, parent: SpanContext | undefined) {
+  const before = parent?.traceState;
+  if (typeof decision === 'object') return decision.stamp(before);
+  if (decision === 'admitted') return withoutThreshold(before);
+  // Of our own spans it is known to be right.
+  return parent?.isRemote ? continued(before, parent.traceId) : before;
+}
+
 /** Stands for a span that is not recorded. */
 function unrecorded(traceId: string, above: Span | undefined, parent: SpanContext | undefined): Span {
-  if (parent === undefined)
-    return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: TraceFlags.NONE });
+  if (parent === undefined) return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: RANDOM });
   // Nothing will be recorded under this parent: its own span stands for all that is below.
-  if ((parent.traceFlags & TraceFlags.SAMPLED) === 0) return above ?? NO_SPAN;
+  if ((parent.traceFlags & TraceFlags.SAMPLED) === 0 && parent.traceFlags <= RANDOM) return above ?? NO_SPAN;
   // A rule has dropped it. With a request that arrives goes all that is done for it; else what is below goes on under the
   // parent, whose own span must not be ended by whoever ends this one.
-  return trace.wrapSpanContext(parent.isRemote ? { ...parent, isRemote: false, traceFlags: TraceFlags.NONE } : parent);
+  if (!parent.isRemote) return trace.wrapSpanContext(parent);
+  // Flags that nobody knows yet are not passed on.
+  const identity: SpanContext = { traceId, spanId: parent.spanId, traceFlags: parent.traceFlags & RANDOM };
+  const state = withoutThreshold(parent.traceState);
+  return trace.wrapSpanContext(state === undefined ? identity : { ...identity, traceState: state });
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

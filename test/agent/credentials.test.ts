@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { writeMounted } from './mounted.ts';
 import { decodeTraces } from './otlp.ts';
 import { ROOT, startServer } from './process.ts';
 
 let scratch: string;
-let version = 0;
 const pki = (name: string) => readFileSync(join(scratch, name), 'utf8');
 const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: scratch, stdio: 'pipe' });
 
@@ -40,22 +40,6 @@ function authority(name: string): void {
     ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.crt`],
     ...['-days', '2', '-subj', `/CN=${name}`],
   );
-}
-
-/** Writes a directory the way kubelet does: files behind `..data`, swapped at once. */
-function write(directory: string, files: Record<string, string>): void {
-  const folder = `..${++version}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, folder, name)), { recursive: true });
-    writeFileSync(join(directory, folder, name), text);
-  }
-  mkdirSync(join(directory, folder), { recursive: true });
-  symlinkSync(folder, join(directory, '..next'));
-  renameSync(join(directory, '..next'), join(directory, '..data'));
-  for (const name of new Set(Object.keys(files).map((file) => file.split('/')[0]!))) {
-    rmSync(join(directory, name), { force: true });
-    symlinkSync(`..data/${name}`, join(directory, name));
-  }
 }
 
 const until = async (what: string, condition: () => boolean) => {
@@ -129,8 +113,8 @@ describe.each(['http/protobuf', 'grpc'] as const)('mutual TLS over %s', (protoco
     };
     const spec = { sampling: { ratio: 1 }, exporters: [exporter], propagators: [], resource: { attributes: {} } };
     const document = JSON.stringify({ key: 'policy.p.json', revision: 'r', source: 's', spec });
-    write(policy, { 'pod/key': 'policy.p.json', 'policy.p.json': document });
-    write(credentials, {});
+    writeMounted(policy, { 'pod/key': 'policy.p.json', 'policy.p.json': document });
+    writeMounted(credentials, {});
     const server = await startServer({
       args: [join(ROOT, 'test/agent/programs/http-server.cjs')],
       env: {
@@ -150,10 +134,10 @@ describe.each(['http/protobuf', 'grpc'] as const)('mutual TLS over %s', (protoco
     try {
       await new Promise((resolve) => setTimeout(resolve, 1500));
       expect(spans).toBe(0);
-      write(credentials, files('client-1', 'ca', 'one'));
+      writeMounted(credentials, files('client-1', 'ca', 'one'));
       await until('nothing arrives once the files are there', () => clients.has('client-1') && keys.has('one'));
       receiver.setSecureContext(material('server2', 'ca2'));
-      write(credentials, files('client-2', 'ca2', 'two'));
+      writeMounted(credentials, files('client-2', 'ca2', 'two'));
       await until('renewed files are not taken up', () => clients.has('client-2') && keys.has('two'));
     } finally {
       stopped = true;

@@ -1,18 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SUPPORTED_LINES, nodeBinary } from '../../injector/agent/runtimes/index.ts';
+import { writeMounted } from './mounted.ts';
 import { ROOT, agentDirectory, runNode, startServer, type RunningServer } from './process.ts';
 import { Sink } from './sink.ts';
 
@@ -164,20 +156,6 @@ describe('exporting', () => {
 });
 
 describe('with a policy directory', () => {
-  /** Writes a directory the way kubelet does: files behind `..data`, swapped at once. */
-  function write(directory: string, files: Record<string, string>): void {
-    const version = `..${Date.now()}_${Math.random().toString(36).slice(2)}`;
-    for (const [name, content] of Object.entries(files)) {
-      mkdirSync(join(directory, version, name, '..'), { recursive: true });
-      writeFileSync(join(directory, version, name), content);
-    }
-    symlinkSync(version, join(directory, '..next'));
-    renameSync(join(directory, '..next'), join(directory, '..data'));
-    for (const name of new Set(Object.keys(files).map((file) => file.split('/')[0]!))) {
-      rmSync(join(directory, name), { force: true });
-      symlinkSync(`..data/${name}`, join(directory, name));
-    }
-  }
   const document = (ratio: unknown, endpoint = sink.url): string => documentOf({ ratio }, endpoint);
   const documentOf = (sampling: object, endpoint = sink.url): string =>
     JSON.stringify({
@@ -209,7 +187,7 @@ describe('with a policy directory', () => {
 
   it('follows the ratio, off and on again, and a new endpoint, without a restart', async () => {
     const directory = policyDirectory();
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
     const server = await serve('http-server.cjs', '24', env(directory));
     expect(await spansOf(server, 5)).toBe(5);
     expect(sink.spans[0]?.resource).toMatchObject({
@@ -217,19 +195,19 @@ describe('with a policy directory', () => {
       'service.name': 'order',
       'k8s.pod.name': 'order-1',
     });
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(0) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(0) });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
     expect(await spansOf(server, 5)).toBe(0);
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(0.5) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(0.5) });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
     const half = await spansOf(server, 100);
     expect(half).toBeGreaterThan(20);
     expect(half).toBeLessThan(80);
-    write(directory, { 'pod/key': 'none' });
+    writeMounted(directory, { 'pod/key': 'none' });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
     expect(await spansOf(server, 5)).toBe(0);
     const second = await Sink.start();
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1, second.url) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1, second.url) });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
     await fetch(server.url);
     await second.until((seen) => seen.length === 1);
@@ -240,7 +218,7 @@ describe('with a policy directory', () => {
   it('follows rules, which change while it runs, and leaves out what only a later version knows', async () => {
     const directory = policyDirectory();
     const follow = async (sampling: object) => {
-      write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': documentOf(sampling) });
+      writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': documentOf(sampling) });
       await new Promise((resolve) => setTimeout(resolve, 1500));
     };
     const sampled = { headers: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } };
@@ -289,7 +267,7 @@ describe('with a policy directory', () => {
 
   it('starts with the embedded document, and traces nothing when there is none yet', async () => {
     const directory = policyDirectory();
-    write(directory, { 'pod/key': 'policy.shop.json', 'pod/document': document(1) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'pod/document': document(1) });
     const server = await serve('http-server.cjs', '24', env(directory));
     expect(await spansOf(server, 2)).toBe(2);
     const empty = await serve('http-server.cjs', '24', env(policyDirectory()));
@@ -298,10 +276,10 @@ describe('with a policy directory', () => {
 
   it('keeps the last good document when a broken one comes, and says so once', async () => {
     const directory = policyDirectory();
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
     const server = await serve('http-server.cjs', '24', env(directory));
     for (const broken of ['{"spec":', document(7), document(7)]) {
-      write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': broken });
+      writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': broken });
       await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
     }
     expect(await spansOf(server, 3)).toBe(3);
@@ -310,7 +288,7 @@ describe('with a policy directory', () => {
 
   it('leaves the owner of the process the last word', async () => {
     const directory = policyDirectory();
-    write(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
+    writeMounted(directory, { 'pod/key': 'policy.shop.json', 'policy.shop.json': document(1) });
     const server = await serve('http-server.cjs', '24', {
       ...env(directory),
       OTEL_TRACES_SAMPLER: 'parentbased_always_off',

@@ -7,6 +7,9 @@ export interface ReceivedSpan {
   traceId: string;
   spanId: string;
   parentSpanId: string;
+  traceState: string;
+  /** Trace flags in the lowest byte. */
+  flags: number;
   startNanos: bigint;
   endNanos: bigint;
   attributes: Record<string, unknown>;
@@ -99,6 +102,8 @@ function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown
     traceId: '',
     spanId: '',
     parentSpanId: '',
+    traceState: '',
+    flags: 0,
     startNanos: 0n,
     endNanos: 0n,
     attributes: {},
@@ -110,6 +115,7 @@ function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown
   for (const { number, value } of fields(bytes)) {
     if (number === 1) result.traceId = hex(value);
     else if (number === 2) result.spanId = hex(value);
+    else if (number === 3) result.traceState = text(value);
     else if (number === 4) result.parentSpanId = hex(value);
     else if (number === 5) result.name = text(value);
     else if (number === 6) result.kind = KINDS[Number(value)] ?? String(value);
@@ -117,6 +123,7 @@ function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown
     else if (number === 8) result.endNanos = value as bigint;
     else if (number === 9) keyValue(value as Uint8Array, result.attributes);
     else if (number === 11) result.events.push(event(value as Uint8Array));
+    else if (number === 16) result.flags = Number(value);
     else if (number === 15) {
       for (const part of fields(value as Uint8Array)) {
         if (part.number === 2) result.status.message = text(part.value);

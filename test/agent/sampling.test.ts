@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { writePolicy } from './mounted.ts';
+import type { ReceivedSpan } from './otlp.ts';
+import { ROOT, startServer, type RunningServer } from './process.ts';
+import { Sink } from './sink.ts';
+
+/** The agent looks once a second. */
+const LOOK_MILLIS = 1600;
+const RANDOM = 2;
+const SAMPLED = 1;
+
+let scratch: string;
+let sink: Sink;
+const servers: RunningServer[] = [];
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'tracing-sampling-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+beforeEach(async () => {
+  sink = await Sink.start();
+});
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop('SIGKILL')));
+  await sink.stop();
+});
+
+/** A service with a policy of its own, in front of another one. */
+interface Service {
+  name: string;
+  url: string;
+  server: RunningServer;
+  follow(sampling: object): Promise<void>;
+}
+
+async function start(name: string, sampling: object, next?: Service, program = 'relay.cjs'): Promise<Service> {
+  const directory = mkdtempSync(join(scratch, `${name}-`));
+  writePolicy(directory, sink.url, sampling);
+  const server = await startServer({
+    args: [join(ROOT, 'test/agent/programs', program)],
+    env: {
+      TRACING_ACME_POLICY_DIR: directory,
+      TRACING_ACME_RESOURCE: `service.name=${name}`,
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+      ...(next && { NEXT: next.url }),
+    },
+  });
+  servers.push(server);
+  return {
+    name,
+    url: server.url,
+    server,
+    follow: async (changed) => {
+      writePolicy(directory, sink.url, changed);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
+    },
+  };
+}
+
+/** What the last service was asked with. */
+async function ask(service: Service, headers: Record<string, string> = {}, path = '/') {
+  const answer = await fetch(service.url + path, { headers });
+  const { traceparent = '', tracestate } = (await answer.json()) as { traceparent?: string; tracestate?: string };
+  const [, traceId = '', , flags = ''] = traceparent.split('-');
+  return { traceId, flags: parseInt(flags, 16), tracestate };
+}
+
+const ofTrace = (traceId: string) => (spans: ReceivedSpan[]) => spans.filter((span) => span.traceId === traceId);
+
+describe('the probability of a trace', () => {
+  it('is in its tracestate and in all its spans, through two processes and whatever the ratio is of the second', async () => {
+    const last = await start('last', { ratio: 0 });
+    const first = await start('first', { ratio: 1 }, last);
+    const found: Record<string, string | undefined> = {};
+    for (const ratio of [1, 0.5, 0.1]) {
+      await first.follow({ ratio });
+      let seen = await ask(first);
+      while ((seen.flags & SAMPLED) === 0) {
+        expect(seen).toMatchObject({ flags: RANDOM, tracestate: undefined });
+        seen = await ask(first);
+      }
+      expect(seen.flags).toBe(SAMPLED | RANDOM);
+      found[ratio] = seen.tracestate;
+      const spans = await sink.until((all) => ofTrace(seen.traceId)(all).length === 3);
+      for (const span of ofTrace(seen.traceId)(spans))
+        expect([span.traceState, span.flags & 255]).toEqual([seen.tracestate, SAMPLED | RANDOM]);
+    }
+    expect(found).toEqual({ 1: 'ot=th:0', 0.5: 'ot=th:8', 0.1: 'ot=th:e666' });
+  }, 30_000);
+
+  it('is that of the rule that has sampled it, and none where that was a rate', async () => {
+    const rules = [
+      { paths: ['/half'], ratio: 0.5 },
+      { paths: ['/seldom'], maxPerSecond: 1000 },
+    ];
+    const last = await start('last', { ratio: 0 });
+    const first = await start('first', { ratio: 0.1, rules }, last);
+    let half = await ask(first, {}, '/half');
+    while ((half.flags & SAMPLED) === 0) half = await ask(first, {}, '/half');
+    expect(half.tracestate).toBe('ot=th:8');
+    expect(await ask(first, {}, '/seldom')).toMatchObject({ flags: SAMPLED | RANDOM, tracestate: undefined });
+    // One that came along is not passed on as if it were right.
+    await first.follow({ ratio: 0.1, rules, parentBased: false });
+    const traceparent = '00-0af7651916cd43dd84ffffffffffffff-b7ad6b7169203331-01';
+    const ask2 = (path: string, tracestate: string) => ask(first, { traceparent, tracestate }, path);
+    expect(await ask2('/seldom', 'ot=th:0;rv:00000000000000,a=b')).toMatchObject({
+      tracestate: 'ot=rv:00000000000000,a=b',
+    });
+    expect(await ask2('/half', 'ot=th:0,a=b')).toMatchObject({ flags: SAMPLED, tracestate: 'ot=th:8,a=b' });
+    expect(await ask2('/half', 'ot=rv:70000000000000,a=b')).toMatchObject({
+      flags: 0,
+      tracestate: 'ot=rv:70000000000000,a=b',
+    });
+  }, 30_000);
+
+  it('is left as it came, unless it cannot be right', async () => {
+    const last = await start('last', { ratio: 1 });
+    const first = await start('first', { ratio: 1 }, last);
+    const traceparent = (flags: string) => `00-0af7651916cd43dd8480000000000000-b7ad6b7169203331-${flags}`;
+    const passedOn = async (tracestate: string, flags = '03') =>
+      (await ask(first, { traceparent: traceparent(flags), tracestate })).tracestate;
+    expect(await passedOn('vendor=a,ot=th:8')).toBe('vendor=a,ot=th:8');
+    expect(await passedOn('vendor=a,ot=th:9')).toBe('vendor=a');
+    expect(await passedOn('ot=th:nonsense')).toBeUndefined();
+    expect(await passedOn('ot=th:e666', '02')).toBe('ot=th:e666');
+    expect((await ask(first, { traceparent: traceparent('ff') })).flags).toBe(SAMPLED | RANDOM);
+    expect((await ask(first, { traceparent: traceparent('f0') })).flags).toBe(0);
+  }, 30_000);
+});
