@@ -13,6 +13,8 @@ export const POLICY = 'tracing.acme/policy';
 export const INJECTED_LABEL = 'tracing.acme/injected';
 export const POLICY_KEY = 'tracing.acme/policy-key';
 export const POLICY_REVISION = 'tracing.acme/policy-revision';
+/** On a pod: when it was told of its policy once more, as its agents did not report it. */
+export const POLICY_TOLD_AGAIN = 'tracing.acme/policy-told-again';
 export const POLICY_DOCUMENT = 'tracing.acme/policy-document';
 /** Where the pod's agents report to, as it was at admission: `{url, ca}` in JSON. */
 export const OPERATOR = 'tracing.acme/operator';

@@ -37,7 +37,7 @@ import {
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
-import { Nudges } from './policy/nudges.ts';
+import { HEARD_AFTER, Nudges } from './policy/nudges.ts';
 import { probes } from './probes.ts';
 import { Peers } from './reports/peers.ts';
 import { REPORT_INTERVAL } from './reports/report.ts';
@@ -112,12 +112,25 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const leading = client.guarded(() => elector.assertLeading());
   const onError = (key: string, error: unknown, failures: number) =>
     logger.warn({ key, failures, error: String(error) }, 'reconcile failed: trying again');
-  const nudges = new Nudges(leading, view, countNudge);
+  const nudges = new Nudges(leading, view, {
+    reports: (podUid) => store.of(podUid),
+    logger,
+    now: Date.now,
+    onNudge: (key) => {
+      countNudge();
+      hearingQueue.addAfter(key, HEARD_AFTER);
+    },
+    onUnheard: (key) => nudgeQueue.add(key),
+  });
   const nudgeQueue = new WorkQueue((key, signal) => nudges.nudge(key, signal), {
     workers: 10,
     pace: NUDGES,
     group: (key) => key.slice(0, key.indexOf('/')),
     observer: queueMetrics('nudge'),
+    onError,
+  });
+  const hearingQueue = new WorkQueue((key) => Promise.resolve(nudges.follow(key)), {
+    observer: queueMetrics('hearing'),
     onError,
   });
   const controller = new PolicyController(leading, view, {
@@ -241,7 +254,16 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     injection: rescope,
   });
 
-  const queues = [policyQueue, nudgeQueue, scopeQueue, statusQueue, breakerQueue, replacementQueue, workloadQueue];
+  const queues = [
+    policyQueue,
+    nudgeQueue,
+    hearingQueue,
+    scopeQueue,
+    statusQueue,
+    breakerQueue,
+    replacementQueue,
+    workloadQueue,
+  ];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
     client,

@@ -1,4 +1,5 @@
-import { POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
+import type { Logger } from 'pino';
+import { POLICY_KEY, POLICY_REVISION, POLICY_TOLD_AGAIN } from '../../injector/names.ts';
 import { ApiError, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isLive } from './cluster-view.ts';
@@ -11,22 +12,50 @@ export interface Mark {
 }
 
 const FIELD_MANAGER = 'tracing-operator-policy';
+/**
+ * When a pod that was told should have said that it has heard, milliseconds: the kubelet takes one second, its agent one to
+ * notice and one to report, and a report to another replica comes to the leader after two more.
+ */
+export const HEARD_AFTER = 5_000;
+/** After that, the kubelet's own resync, once in a minute or so, has come or is about to. */
+const TOLD_AGAIN = 3;
+
+export interface NudgesOptions {
+  /** What the processes of a pod, by its UID, say that they act on. */
+  reports: (podUid: string) => readonly Mark[];
+  logger: Logger;
+  now: () => number;
+  /** A pod, by its queue key, has been told: after `HEARD_AFTER` it is to be given to `follow`. */
+  onNudge: (key: string) => void;
+  /** A pod is to be told once more, by its queue key. */
+  onUnheard: (key: string) => void;
+}
+
+/** What a pod was told last. */
+interface Told {
+  mark: Mark;
+  podUid: string;
+  at: number;
+  times: number;
+}
 
 /**
  * Pods that are to be told of their policy, by namespace and name. A namespace is reconciled as a whole and says what its
  * pods are to be told; they are told one by one, at the pace of the queue that hands them to `nudge`, and always of what
- * was said last.
+ * was said last. Where no agent of a pod then says that it has heard, the pod is told again: a kubelet does not refresh
+ * files for what comes while it is refreshing them already, nor with a ConfigMap that it has not seen yet.
  */
 export class Nudges {
   readonly #client: KubeClient;
   readonly #view: ClusterView;
-  readonly #onNudge: () => void;
+  readonly #options: NudgesOptions;
   readonly #wanted = new Map<string, Map<string, Mark>>();
+  readonly #told = new Map<string, Told>();
 
-  constructor(client: KubeClient, view: ClusterView, onNudge: () => void) {
+  constructor(client: KubeClient, view: ClusterView, options: NudgesOptions) {
     this.#client = client;
     this.#view = view;
-    this.#onNudge = onNudge;
+    this.#options = options;
   }
 
   /**
@@ -59,15 +88,51 @@ export class Nudges {
     const [namespace = '', name = ''] = key.split('/');
     const mark = this.#wanted.get(namespace)?.get(name);
     const pod = this.#view.injectedPod(namespace, name);
-    if (!mark) return;
-    if (pod && isLive(pod) && !carries(pod, mark)) await this.#patch(pod, mark, signal);
+    if (!mark) return this.#again(key, pod, signal);
+    if (pod && isLive(pod) && !carries(pod, mark)) await this.#tell(key, pod, mark, 1, signal);
     const wanted = this.#wanted.get(namespace);
     // Something newer may have been said meanwhile.
     if (wanted?.get(name) === mark && wanted.delete(name) && wanted.size === 0) this.#wanted.delete(namespace);
   }
 
-  async #patch({ metadata: { namespace, name, uid } }: PodMeta, mark: Mark, signal: AbortSignal): Promise<void> {
-    const annotations = { [POLICY_KEY]: mark.key, [POLICY_REVISION]: mark.revision };
+  /**
+   * Sees to a pod that was told some time ago.
+   * @returns milliseconds after which to do so again, where it was told something newer meanwhile.
+   */
+  follow(key: string): number | undefined {
+    const told = this.#told.get(key);
+    if (!told) return;
+    const left = told.at + HEARD_AFTER - this.#options.now();
+    if (left > 0) return left;
+    if (told.times <= TOLD_AGAIN && this.#isUnheard(key, told)) this.#options.onUnheard(key);
+    else this.#told.delete(key);
+    return undefined;
+  }
+
+  /** One that hears is enough: the processes of a pod read the same files. Of a pod without agents nothing is known. */
+  #isUnheard(key: string, { mark, podUid }: Told): boolean {
+    const [namespace = '', name = ''] = key.split('/');
+    const pod = this.#view.injectedPod(namespace, name);
+    if (!pod || pod.metadata.uid !== podUid || !isLive(pod) || !carries(pod, mark)) return false;
+    const reports = this.#options.reports(podUid);
+    return reports.length > 0 && reports.every((each) => each.key !== mark.key || each.revision !== mark.revision);
+  }
+
+  async #again(key: string, pod: PodMeta | undefined, signal: AbortSignal): Promise<undefined> {
+    const told = this.#told.get(key);
+    if (!told) return;
+    if (!pod || !this.#isUnheard(key, told)) return void this.#told.delete(key);
+    const { mark, times } = told;
+    this.#options.logger.info({ pod: key, ...mark, times }, 'tells a pod again: its agent has not heard');
+    await this.#tell(key, pod, mark, times + 1, signal);
+  }
+
+  async #tell(key: string, pod: PodMeta, mark: Mark, times: number, signal: AbortSignal): Promise<void> {
+    const { namespace, name, uid } = pod.metadata;
+    const { onNudge, now } = this.#options;
+    // What is written again as it is changes nothing, and the kubelet never learns of it.
+    const again = times > 1 ? { [POLICY_TOLD_AGAIN]: new Date(now()).toISOString() } : {};
+    const annotations = { [POLICY_KEY]: mark.key, [POLICY_REVISION]: mark.revision, ...again };
     try {
       const nudged = await this.#client.request<PodMeta>(
         'PATCH',
@@ -80,7 +145,8 @@ export class Nudges {
         },
       );
       this.#view.notePod(nudged);
-      this.#onNudge();
+      this.#told.set(key, { mark, podUid: uid, at: now(), times });
+      onNudge(key);
     } catch (error) {
       // Gone. Another pod of that name is a conflict by its uid, and told in its turn.
       if (!(error instanceof ApiError) || error.status !== 404) throw error;

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { REPORT_AUDIENCE } from '../../injector/names.ts';
 import { KubeClient, MERGE_PATCH } from '../../operator/kube/client.ts';
 import { until } from '../cluster/progress.ts';
 import { applyCrds, makeNamespace, untilUsable } from './api-server.ts';
@@ -72,6 +73,27 @@ describe('the operator', () => {
   async function quiet(milliseconds: number, ...of: OperatorProcess[]): Promise<void> {
     const last = () => Math.max(0, ...of.map(({ relay }) => relay.writes().at(-1)?.at ?? 0));
     await until('writes do not end', 60_000, () => Promise.resolve(performance.now() - last() > milliseconds));
+  }
+  /** As the kubelet would mount it into the pod. */
+  async function podToken(namespace: string, name: string): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}`;
+    const { metadata } = await client.request<{ metadata: { uid: string } }>('GET', `${path}/pods/${name}`);
+    const { status } = await client.request<{ status: { token: string } }>(
+      'POST',
+      `${path}/serviceaccounts/default/token`,
+      {
+        body: {
+          apiVersion: 'authentication.k8s.io/v1',
+          kind: 'TokenRequest',
+          spec: {
+            audiences: [REPORT_AUDIENCE],
+            expirationSeconds: 3_600,
+            boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid: metadata.uid },
+          },
+        },
+      },
+    );
+    return status.token;
   }
   const nudges = (passed: Passed[]) => passed.filter(({ path }) => /\/pods\/[^/]+\/status$/.test(path));
 
@@ -182,6 +204,40 @@ describe('the operator', () => {
     expect(all.at(-1)!.at - all[0]!.at).toBeGreaterThan(2_000);
     const last = all.findLastIndex(({ path }) => path.includes(`/${small}/`));
     expect(last).toBeLessThan(200);
+  }, 180_000);
+
+  it('tells a pod again whose agent does not say that it has heard, some times and not for ever', async () => {
+    const namespace = await namespaceOf(3);
+    const made = await operator();
+    const before = await told([namespace]);
+    await quiet(2_000, made);
+    const from = made.relay.requests.length;
+    const selector = { matchLabels: { 'kubernetes.io/metadata.name': namespace } };
+    await clusterPolicy('all', { namespaceSelector: selector, exporters });
+    // The agents of two act on what there was before; of the third nothing is known.
+    const report = async (name: string, key: string, revision: string) => {
+      const token = await podToken(namespace, name);
+      const process = { container: 'app', pid: 1, agentVersion: '1.0.0', nodeVersion: 'v24.0.0' };
+      expect(await made.report(token, { ...process, key, revision })).toBe(204);
+    };
+    await report('pod-0', 'none', before);
+    await report('pod-1', 'none', before);
+    const revision = await told([namespace], before);
+    const times = (name: string) =>
+      nudges(made.relay.writes(from)).filter(({ path }) => path.endsWith(`/${name}/status`)).length;
+    await until('the pods have not been told again', 60_000, () =>
+      Promise.resolve(times('pod-0') > 1 && times('pod-1') > 1),
+    );
+    await report('pod-0', 'cluster-policy.machinery-all.json', revision);
+    const heard = times('pod-0');
+    await quiet(12_000, made);
+    expect(times('pod-0') - heard).toBeLessThanOrEqual(1);
+    expect(times('pod-1')).toBe(4);
+    expect(times('pod-2')).toBe(1);
+    const again = (await pods(namespace)).map(
+      ({ metadata }) => metadata.annotations?.['tracing.acme/policy-told-again'],
+    );
+    expect(again).toEqual([expect.stringMatching(/^20.*Z$/), expect.stringMatching(/^20.*Z$/), undefined]);
   }, 180_000);
 
   it('lets go of a namespace that is deleted half way through', async () => {

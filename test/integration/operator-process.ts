@@ -85,7 +85,7 @@ export class OperatorProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'operator-'));
   #process: ChildProcess | undefined;
   #probes = '';
-  #webhook = 0;
+  #reports = 0;
 
   /** @param certificateDirectory where somebody else keeps its certificate; without one it makes its own. */
   constructor(installation: Installation, certificateDirectory?: string) {
@@ -136,7 +136,7 @@ export class OperatorProcess {
         probePort,
       }),
     );
-    this.#webhook = webhookPort;
+    this.#reports = reportsPort;
     this.#probes = `http://127.0.0.1:${probePort}`;
     this.#process = spawn(process.execPath, [...nodeArgs, MAIN, '--config', config], {
       env: { ...process.env, KUBECONFIG: kubeconfig },
@@ -172,7 +172,7 @@ export class OperatorProcess {
       request: { uid: 'u', kind, namespace, operation: 'CREATE', object: pod },
     };
     // That its certificate is right is a matter of other tests.
-    const request = https.request(`https://127.0.0.1:${this.#webhook}/mutate`, {
+    const request = https.request(`https://127.0.0.1:${this.webhookPort}/mutate`, {
       ...{ method: 'POST', rejectUnauthorized: false, agent: false },
       headers: { 'content-type': 'application/json' },
     });
@@ -180,6 +180,18 @@ export class OperatorProcess {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     const { patch = '' } = ((await json(response)) as { response: { patch?: string } }).response;
     return Buffer.from(patch, 'base64').toString().includes('"tracing-acme-agent"');
+  }
+
+  /** Reports as the agent of a pod would whose token this is; resolves to the status that answers. */
+  async report(token: string, body: object): Promise<number | undefined> {
+    const request = https.request(`https://127.0.0.1:${this.#reports}/reports`, {
+      ...{ method: 'POST', rejectUnauthorized: false, agent: false },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    });
+    request.end(JSON.stringify(body));
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    response.resume();
+    return response.statusCode;
   }
 
   /** Sum of a metric over those of its series whose labels contain this text. */
