@@ -95,14 +95,17 @@ const WARNED = 5;
  * @throws InputError where there is no such workload, or it may not be read.
  */
 export async function gather(client: KubeClient, kind: Kind, name: string, namespace: string): Promise<Facts> {
-  const closed: string[] = [];
+  const closed = new Set<string>();
+  /** Every question, in the order in which they were asked: answers come in any. */
+  const questions: string[] = [];
   /** Undefined where the thing is not there; said where it may not be read. */
   const read = async <T>(path: string, leavesOpen: string, query = {}): Promise<T | undefined> => {
+    questions.push(leavesOpen);
     try {
       return await client.request<T>('GET', path, { query });
     } catch (error) {
       if (!(error instanceof ApiError) || ![401, 403, 404].includes(error.status)) throw error;
-      if (error.status !== 404) closed.push(leavesOpen);
+      if (error.status !== 404) closed.add(leavesOpen);
       return undefined;
     }
   };
@@ -170,7 +173,7 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
     pods,
     warnings,
-    closed: [...new Set(closed)],
+    closed: [...new Set(questions)].filter((question) => closed.has(question)),
   };
 }
 
