@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { exporter } from './exporter.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
+import { resource } from './resource.ts';
 import { sampling } from './sampling.ts';
 
 /**
@@ -56,12 +57,6 @@ const labelSelector = z
       .optional(),
   })
   .describe('By labels. Left out or empty: all.');
-
-const attributeName = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[^\s,=]+$/, 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name');
 
 /** What both kinds have in common. */
 const shared = {
@@ -118,23 +113,7 @@ const shared = {
       'x-kubernetes-list-type': 'set',
     })
     .optional(),
-  resource: z
-    .object({
-      attributes: z
-        .record(attributeName, z.string().max(1024))
-        .meta({
-          maxProperties: 32,
-          description:
-            'Attributes added to every span of these pods, e.g. deployment.environment.name. What a pod sets itself in OTEL_RESOURCE_ATTRIBUTES wins.',
-          ...cel({
-            rule: "self.all(name, name.matches('^[^\\\\s,=]{1,128}$'))",
-            message: 'an attribute name has no spaces, commas or equals signs, e.g. deployment.environment.name',
-          }),
-        })
-        .optional(),
-    })
-    .describe('What describes the process that makes the spans.')
-    .optional(),
+  resource: resource.optional(),
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */

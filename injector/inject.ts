@@ -297,7 +297,7 @@ function addAgent(container: Container, pod: Pod, namespace: string, hasCredenti
   const ours: EnvVar[] = [
     { name: 'TRACING_ACME_POLICY_DIR', value: names.POLICY_DIR },
     ...(hasCredentials ? [{ name: 'TRACING_ACME_CREDENTIALS_DIR', value: names.CREDENTIALS_DIR }] : []),
-    ...resourceEnv(pod, namespace, container.name),
+    ...resourceEnv(pod, namespace, container),
   ];
   container.env = [...withFlag(container, pod.metadata?.annotations?.[names.IMAGE_NODE_OPTIONS]), ...ours];
   container.volumeMounts = [

@@ -22,7 +22,8 @@ export interface PolicyDocumentSpec {
   /** Empty: nothing is recorded. */
   exporters: DocumentExporter[];
   propagators: Propagator[];
-  resource: { attributes: Record<string, string> };
+  /** Absent: labels of the pod say nothing of its service. */
+  resource: { attributes: Record<string, string>; useLabels?: true };
 }
 
 /** Absent: `parentBased` is true, and there are no rules. */

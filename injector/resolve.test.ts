@@ -156,6 +156,13 @@ describe('what it says', () => {
     expect(spec.propagators).toEqual(['tracecontext', 'baggage']);
   });
 
+  it('has the labels of pods where the policy wants them, or else the chart', () => {
+    const wanted = { resource: { useLabels: true } };
+    const use = (spec: TracingPolicySpec, defaults?: DefaultPolicy) => document(spec, defaults).spec.resource.useLabels;
+    expect([use({}), use(wanted), use({}, wanted)]).toEqual([undefined, true, true]);
+    expect(use({ resource: { useLabels: false } }, wanted)).toBeUndefined();
+  });
+
   it('takes an empty list of exporters at its word, and a policy that is off', () => {
     expect(document({ exporters: [] }, { exporters: [exporter] }).spec.exporters).toEqual([]);
     expect(document({ enabled: false, exporters: [exporter] }).spec.exporters).toEqual([]);

@@ -229,7 +229,10 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
       ...withPaths(exporter),
     })),
     propagators: spec.propagators ?? defaults.propagators ?? ['tracecontext', 'baggage'],
-    resource: { attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes } },
+    resource: {
+      attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes },
+      ...((spec.resource?.useLabels ?? defaults.resource?.useLabels) && { useLabels: true }),
+    },
   };
 }
 

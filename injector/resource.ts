@@ -1,10 +1,18 @@
-import type { EnvVar, Pod } from './pod.ts';
+import type { Container, EnvVar, Pod } from './pod.ts';
 
 /** Variables that the resource refers to: known to the kubelet only. */
 const DOWNWARD: EnvVar[] = [
   { name: 'TRACING_ACME_POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
   { name: 'TRACING_ACME_POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
   { name: 'TRACING_ACME_NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+];
+
+const ANNOTATION = 'resource.opentelemetry.io/';
+
+/** What well-known labels say, where a policy wants them (`resource.useLabels`): the first that is there. */
+const LABELS: [attribute: string, labels: string[]][] = [
+  ['service.name', ['app.kubernetes.io/instance', 'app.kubernetes.io/name']],
+  ['service.version', ['app.kubernetes.io/version']],
 ];
 
 const OWNER_ATTRIBUTE: Record<string, string> = {
@@ -25,13 +33,18 @@ export interface Owner {
   name: string;
 }
 
+/** What made the pod: the ReplicaSet of a Deployment, the Job of a CronJob. */
+function controller(pod: Pick<Pod, 'metadata'>): Owner | undefined {
+  return pod.metadata?.ownerReferences?.find((candidate) => candidate.controller);
+}
+
 /**
  * Names the pod's workload from its owner reference. A ReplicaSet with the pod's own pod-template-hash at its end was
  * made by a Deployment (or a Rollout of Argo), whose name is what stands before; a Job whose name ends in the minutes since 1970 that the
  * CronJob controller appends was made by a CronJob.
  */
 export function owner(pod: Pick<Pod, 'metadata'>): Owner | undefined {
-  const reference = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller);
+  const reference = controller(pod);
   if (!reference) return undefined;
   for (const [label, kind] of Object.entries(HASHES)) {
     const hash = pod.metadata?.labels?.[label];
@@ -49,33 +62,59 @@ export function owner(pod: Pick<Pod, 'metadata'>): Owner | undefined {
  * OTEL_RESOURCE_ATTRIBUTES. The owner's own OTEL_RESOURCE_ATTRIBUTES is left alone; the agent merges the two.
  *
  * Service attributes follow OpenTelemetry's order, which opentelemetry-operator documents too, so that people who come
- * over see the same names: `resource.opentelemetry.io/*` annotations, then the workload, then the pod. Well-known labels
- * are left out, because the convention wants them opt-in.
+ * over see the same names: `resource.opentelemetry.io/*` annotations, then well-known labels where somebody wants them, then
+ * the workload, then the pod. What labels say has a variable of its own, `TRACING_ACME_RESOURCE_LABELS`, so that a running
+ * process can follow a policy that begins or ends to want it.
  * https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/
  */
-export function resourceEnv(pod: Pod, namespace: string, container: string): EnvVar[] {
+export function resourceEnv(pod: Pod, namespace: string, { name: container, image }: Container): EnvVar[] {
+  const { annotations = {}, labels = {} } = pod.metadata ?? {};
   const workload = owner(pod);
+  const version = imageVersion(image);
   // Percent-encoded, but for references to what the kubelet fills in.
   const attributes: Record<string, string> = {
     'service.name': encode(workload?.name ?? pod.metadata?.name ?? container),
     'service.namespace': encode(namespace),
     'service.instance.id': `${encode(namespace)}.$(TRACING_ACME_POD_NAME).${encode(container)}`,
+    ...(version !== undefined && { 'service.version': encode(version) }),
     'k8s.namespace.name': encode(namespace),
     'k8s.container.name': encode(container),
     'k8s.pod.name': '$(TRACING_ACME_POD_NAME)',
     'k8s.pod.uid': '$(TRACING_ACME_POD_UID)',
     'k8s.node.name': '$(TRACING_ACME_NODE_NAME)',
   };
-  const ownerAttribute = workload && OWNER_ATTRIBUTE[workload.kind];
-  if (ownerAttribute) attributes[ownerAttribute] = encode(workload.name);
-  for (const [key, value] of Object.entries(pod.metadata?.annotations ?? {})) {
-    const match = /^resource\.opentelemetry\.io\/(.+)$/.exec(key);
-    if (match) attributes[match[1]!] = encode(value);
+  const direct = controller(pod);
+  for (const each of [direct, workload]) {
+    const attribute = each && OWNER_ATTRIBUTE[each.kind];
+    if (attribute) attributes[attribute] = encode(each.name);
   }
-  const value = Object.entries(attributes)
-    .map(([key, text]) => `${key}=${text}`)
-    .join(',');
-  return [...DOWNWARD, { name: 'TRACING_ACME_RESOURCE', value }];
+  for (const [key, value] of Object.entries(annotations))
+    if (key.startsWith(ANNOTATION) && key !== ANNOTATION && value !== '')
+      attributes[key.slice(ANNOTATION.length)] = encode(value);
+  const byLabels = LABELS.flatMap(([attribute, names]): [string, string][] => {
+    const value = names.map((name) => labels[name]).find(Boolean);
+    return value && !annotations[ANNOTATION + attribute] ? [[attribute, encode(value)]] : [];
+  });
+  return [
+    ...DOWNWARD,
+    { name: 'TRACING_ACME_RESOURCE', value: pairs(Object.entries(attributes)) },
+    ...(byLabels.length > 0 ? [{ name: 'TRACING_ACME_RESOURCE_LABELS', value: pairs(byLabels) }] : []),
+  ];
+}
+
+/**
+ * What an image's name says of its version: the tag, the digest, or both as TAG@DIGEST.
+ * https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/#how-serviceversion-should-be-calculated
+ */
+export function imageVersion(image = ''): string | undefined {
+  const [name = '', digest] = image.split('@', 2);
+  // A colon before a slash is that of a registry's port.
+  const tag = /:([\w][\w.-]*)$/.exec(name.slice(name.lastIndexOf('/') + 1))?.[1];
+  return [tag, digest].filter(Boolean).join('@') || undefined;
+}
+
+function pairs(entries: [string, string][]): string {
+  return entries.map(([key, text]) => `${key}=${text}`).join(',');
 }
 
 /** Percent-encodes what separates entries, and `$`, which the kubelet would read as a reference. */

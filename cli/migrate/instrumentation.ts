@@ -1,5 +1,6 @@
 import { exporter as exporterSchema } from '../../crds/exporter.ts';
 import type { Exporter } from '../../crds/exporter.ts';
+import { OF_THE_POD } from '../../crds/resource.ts';
 import type { Propagator, TracingPolicySpec } from '../../crds/tracing-policy.ts';
 import { GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
 import { firstIssue } from '../input-error.ts';
@@ -61,13 +62,6 @@ export function convertInstrumentation({ metadata, spec: given }: ManifestObject
   };
   for (const { entry, path } of env.values())
     if (!READ.has(entry.name)) notes.push(kept(path, `${entry.name}: ${IN_CONTAINER}`));
-  if (spec.defaults?.useLabelsForResourceAttributes)
-    notes.push(
-      kept(
-        ['spec', 'defaults', 'useLabelsForResourceAttributes'],
-        'name services by annotation, e.g. resource.opentelemetry.io/service.name: web on the pod template',
-      ),
-    );
   for (const field of Object.keys(spec.nodejs ?? {}))
     if (field !== 'env') notes.push(kept(['spec', 'nodejs', field], WITHOUT[field] ?? 'this field is not known'));
   for (const field of Object.keys(spec)) {
@@ -275,7 +269,7 @@ function propagators(
 }
 
 function attributes(
-  { resource }: InstrumentationSpec,
+  { resource, defaults }: InstrumentationSpec,
   env: Environment,
   notes: Note[],
 ): Pick<TracingPolicySpec, 'resource'> {
@@ -292,6 +286,13 @@ function attributes(
     ),
     ...fromEnv.map(([name, value]) => [name, value, byEnv!.path] as const),
   ]) {
+    if (OF_THE_POD.includes(name)) {
+      // There it has no effect either.
+      notes.push(
+        kept([...at], `${name} comes from each pod: annotate the pod template, resource.opentelemetry.io/${name}`),
+      );
+      continue;
+    }
     const checked = tracingPolicySpec.safeParse({ resource: { attributes: { [name]: value } } });
     if (checked.success) made[name] = value;
     notes.push(
@@ -307,7 +308,12 @@ function attributes(
         'k8s.pod.uid is always there; UIDs of what owns the pod are not',
       ),
     );
-  return Object.keys(made).length > 0 ? { resource: { attributes: made } } : {};
+  const useLabels = defaults?.useLabelsForResourceAttributes === true;
+  if (useLabels)
+    notes.push(converted(['spec', 'defaults', 'useLabelsForResourceAttributes'], 'resource.useLabels: true'));
+  const hasAttributes = Object.keys(made).length > 0;
+  if (!hasAttributes && !useLabels) return {};
+  return { resource: { ...(hasAttributes && { attributes: made }), ...(useLabels && { useLabels }) } };
 }
 
 function decode(text: string): string {

@@ -134,14 +134,22 @@ describe('an Instrumentation', () => {
     ],
     [
       'attributes',
-      { resource: { resourceAttributes: { env: 'test', 'a b': 'c' }, addK8sUIDAttributes: true } },
-      { resource: { attributes: { env: 'test' } } },
-      [/attributes: env$/, /a b: an attribute name has no spaces, .* e\.g\./, /addK8sUIDAttributes: not converted/],
+      {
+        resource: { resourceAttributes: { env: 'test', 'a b': 'c', 'service.name': 'x' }, addK8sUIDAttributes: true },
+        defaults: { useLabelsForResourceAttributes: true },
+      },
+      { resource: { attributes: { env: 'test' }, useLabels: true } },
+      [
+        /attributes: env$/,
+        /a b: an attribute name has no spaces, .* e\.g\./,
+        /service\.name comes from each pod: annotate the pod template, resource\.opentelemetry\.io\/service\.name/,
+        /addK8sUIDAttributes: not converted/,
+        /useLabelsForResourceAttributes: converted to resource\.useLabels: true/,
+      ],
     ],
     [
       'whatever else there is',
       {
-        defaults: { useLabelsForResourceAttributes: true },
         env: [{ name: 'FOO', value: 'x' }],
         nodejs: { image: 'i', volumeLimitSize: '1Gi', strange: 1 },
         imagePullPolicy: 'Always',
@@ -151,7 +159,6 @@ describe('an Instrumentation', () => {
       {},
       [
         /env\.0: not converted: FOO: set it in the env of the container itself/,
-        /useLabelsForResourceAttributes: not converted/,
         /nodejs\.image: not converted: the agent comes with the operator/,
         /nodejs\.volumeLimitSize: not converted/,
         /nodejs\.strange: not converted: this field is not known/,

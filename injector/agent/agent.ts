@@ -161,7 +161,7 @@ export class Agent implements SpanSink {
   }
 
   private get resource(): Attributes {
-    return (this.resourceFacts ??= resourceAttributes(this.env, this.settings?.resource ?? {}, {
+    return (this.resourceFacts ??= resourceAttributes(this.env, this.settings ?? { resource: {}, useLabels: false }, {
       name: 'tracing-operator',
       version,
       sdkVersion,
@@ -195,7 +195,7 @@ export class Agent implements SpanSink {
     this.checkRules(settings.rules, before?.rules);
     if (before === undefined || !same(before.propagators, settings.propagators))
       this.setPropagators(settings.propagators);
-    if (before !== undefined && !same(before.resource, settings.resource)) this.resourceFacts = undefined;
+    if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
     this.queues.set(settings.exporters);
     if (this.state.counts.sampled > 0) this.prepareExport();
     this.checkCredentials(before?.exporters);
@@ -358,6 +358,11 @@ export function start(host: Host): Agent {
   const agent = new Agent(host, process.env);
   agent.start();
   return agent;
+}
+
+/** What of the settings is in the resource. */
+function describing({ resource, useLabels }: Settings): unknown {
+  return { resource, useLabels };
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -2,13 +2,18 @@ import { describe, expect, it } from '@jest/globals';
 import { containerId, resourceAttributes } from './resource.ts';
 
 const distribution = { name: 'tracing-operator', version: '0.1.0', sdkVersion: '3.1.0', hostname: () => 'pod-1' };
+const nothing = { resource: {}, useLabels: false };
 
 describe('resourceAttributes', () => {
   it('takes the strongest of: local facts, policy, injector, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME', () => {
-    const policy = { 'service.name': 'policy', a: 'policy', b: 'policy', c: 'policy', 'host.name': 'policy' };
-    const env = { TRACING_ACME_RESOURCE: 'service.name=injector,b=injector,c=injector' };
+    const resource = { 'service.name': 'policy', a: 'policy', b: 'policy', c: 'policy', 'host.name': 'policy' };
+    const policy = { resource, useLabels: false };
+    const env = {
+      TRACING_ACME_RESOURCE: 'service.name=injector,b=injector,c=injector',
+      TRACING_ACME_RESOURCE_LABELS: 'service.name=labels,service.version=labels',
+    };
     const owner = { ...env, OTEL_RESOURCE_ATTRIBUTES: 'service.name=owner,c=owner' };
-    expect(resourceAttributes({}, {}, distribution)).toMatchObject({
+    expect(resourceAttributes({}, nothing, distribution)).toMatchObject({
       'service.name': 'unknown_service:node',
       'process.pid': process.pid,
       'telemetry.distro.name': 'tracing-operator',
@@ -23,6 +28,16 @@ describe('resourceAttributes', () => {
       a: 'policy',
       b: 'injector',
     });
+    expect(resourceAttributes(env, policy, distribution)).not.toHaveProperty('service.version');
+    expect(resourceAttributes(env, { resource, useLabels: true }, distribution)).toMatchObject({
+      'service.name': 'labels',
+      'service.version': 'labels',
+      b: 'injector',
+    });
+    expect(resourceAttributes(owner, { resource, useLabels: true }, distribution)).toMatchObject({
+      'service.name': 'owner',
+      'service.version': 'labels',
+    });
     expect(resourceAttributes(owner, policy, distribution)).toMatchObject({
       'service.name': 'owner',
       b: 'injector',
@@ -35,7 +50,11 @@ describe('resourceAttributes', () => {
   });
 
   it('decodes percent-encoded values and survives ones that are not', () => {
-    const attributes = resourceAttributes({ OTEL_RESOURCE_ATTRIBUTES: 'a=x%20y%2Cz,b=100%,=c,d' }, {}, distribution);
+    const attributes = resourceAttributes(
+      { OTEL_RESOURCE_ATTRIBUTES: 'a=x%20y%2Cz,b=100%,=c,d' },
+      nothing,
+      distribution,
+    );
     expect(attributes).toMatchObject({ a: 'x y,z', b: '100%' });
     expect(attributes).not.toHaveProperty('d');
   });

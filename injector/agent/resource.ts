@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Attributes } from '@opentelemetry/api';
 import { pairs, text, type Environment } from './environment.ts';
+import type { Settings } from './settings.ts';
 
 /** Name and version of this distribution, as in `telemetry.distro.*`. */
 export interface Distribution {
@@ -13,17 +14,19 @@ export interface Distribution {
 
 /**
  * Who the spans are from, weakest first: cheap local facts, the policy's attributes, what the injector knows of the pod,
- * OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME of the process's owner. Nothing here calls a network.
+ * the pod's labels where the policy wants them, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME of the process's owner.
+ * Nothing here calls a network.
  */
 export function resourceAttributes(
   env: Environment,
-  policy: Record<string, string>,
+  { resource, useLabels }: Pick<Settings, 'resource' | 'useLabels'>,
   distribution: Distribution,
 ): Attributes {
   const attributes: Attributes = {
     ...localFacts(distribution),
-    ...policy,
+    ...resource,
     ...pairs(env['TRACING_ACME_RESOURCE']),
+    ...(useLabels && pairs(env['TRACING_ACME_RESOURCE_LABELS'])),
     ...pairs(env['OTEL_RESOURCE_ATTRIBUTES']),
   };
   const name = text(env, 'OTEL_SERVICE_NAME');

@@ -28,6 +28,8 @@ export interface Settings {
   exporters: ExporterSettings[];
   propagators: string[];
   resource: Record<string, string>;
+  /** Whether labels of the pod name its service. */
+  useLabels: boolean;
 }
 
 /** What the mounted policy says: a document, that there is none for this pod, or nothing yet. */
@@ -44,6 +46,7 @@ const OFF: Settings = {
   exporters: [],
   propagators: DEFAULT_PROPAGATORS,
   resource: {},
+  useLabels: false,
 };
 
 /**
@@ -63,6 +66,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
       exporters,
       propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
       resource: {},
+      useLabels: false,
     };
   }
   if (own) debugOnce('OTEL_TRACES_SAMPLER is set on this process: the sampling of the policy is not used');
@@ -77,6 +81,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     exporters,
     propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
     resource: spec?.resource?.attributes ?? {},
+    useLabels: spec?.resource?.useLabels ?? false,
   };
 }
 

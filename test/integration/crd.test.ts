@@ -75,7 +75,7 @@ describe('the API server', () => {
         },
       ],
       propagators: ['tracecontext', 'baggage', 'b3'],
-      resource: { attributes: { 'deployment.environment.name': 'test' } },
+      resource: { attributes: { 'deployment.environment.name': 'test' }, useLabels: true },
     };
     expect((await create(spec)).spec).toEqual(spec);
   });
@@ -148,6 +148,11 @@ describe('the API server', () => {
     ['a certificate without its key', withTls({ cert: secret('tls.crt') }), /needs its key/],
     ['an authority from nowhere', withTls({ ca: {} }), /configMapKeyRef: \{name: collector-ca/],
     ['an image of the agent in a TracingPolicy', { agent: { image: 'a' } }, /unknown field "spec\.agent"/],
+    [
+      "an attribute that is each pod's own",
+      { resource: { attributes: { 'service.name': 'order' } } },
+      /spec\.resource\.attributes.* annotate the pod template, e\.g\. resource\.opentelemetry\.io\/service\.name: order/,
+    ],
     ['an attribute name with a comma', { resource: { attributes: { 'a,b': 'c' } } }, /deployment\.environment\.name/],
     [
       'values with Exists',
