@@ -58,6 +58,10 @@ const labelSelector = z
   })
   .describe('By labels. Left out or empty: all.');
 
+/** A token of RFC 7230: https://www.w3.org/TR/baggage/#key */
+const baggageKeyPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const baggageKeyMessage = 'a key of baggage has no spaces, commas or equals signs, e.g. tenant.id';
+
 /** What both kinds have in common. */
 const shared = {
   selector: labelSelector
@@ -113,7 +117,33 @@ const shared = {
       'x-kubernetes-list-type': 'set',
     })
     .optional(),
+  baggage: z
+    .object({
+      allow: z
+        .array(z.string().min(1).max(256).regex(baggageKeyPattern, baggageKeyMessage))
+        .max(64)
+        .meta({
+          description:
+            'Keys of the baggage that processes pass on with requests and messages; others are left out, an empty list passes on none. It makes no attributes of them, and what the app itself reads stays as it came. Left out: all.',
+          'x-kubernetes-list-type': 'set',
+          ...cel({
+            rule: `self.all(key, key.matches(r'''${baggageKeyPattern.source}'''))`,
+            message: baggageKeyMessage,
+          }),
+        })
+        .optional(),
+    })
+    .describe(
+      'What travels with a trace by the propagator baggage. Changes reach running pods within seconds, without a restart.',
+    )
+    .optional(),
   resource: resource.optional(),
+  spanNames: z
+    .enum(['SemanticConventions', 'ServiceOperation'])
+    .describe(
+      "How spans are named. SemanticConventions: as OpenTelemetry's conventions say, POST /orders. ServiceOperation: the same behind the service's name and a dot, order.POST /orders. Rules of sampling see names without it. Left out: SemanticConventions.",
+    )
+    .optional(),
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */
@@ -269,7 +299,7 @@ export type PolicyStatus = z.infer<typeof policyStatus>;
 export type WorkloadReason = (typeof WORKLOAD_REASONS)[number];
 /** The fields that a chart's default may fill in; all that a process acts on. */
 export const defaultPolicySpec = tracingPolicySpec
-  .pick({ sampling: true, exporters: true, propagators: true, resource: true })
+  .pick({ sampling: true, exporters: true, propagators: true, baggage: true, resource: true, spanNames: true })
   .strict();
 
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;

@@ -22,8 +22,12 @@ export interface PolicyDocumentSpec {
   /** Empty: nothing is recorded. */
   exporters: DocumentExporter[];
   propagators: Propagator[];
+  /** Absent: all of it is passed on. */
+  baggage?: { allow: string[] };
   /** Absent: labels of the pod say nothing of its service. */
   resource: { attributes: Record<string, string>; useLabels?: true };
+  /** Absent: as the semantic conventions say. */
+  spanNames?: 'ServiceOperation';
 }
 
 /** Absent: `parentBased` is true, and there are no rules. */

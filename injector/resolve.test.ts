@@ -163,6 +163,15 @@ describe('what it says', () => {
     expect(use({ resource: { useLabels: false } }, wanted)).toBeUndefined();
   });
 
+  it('says of baggage and names of spans only what is not usual', () => {
+    const { spec } = document({ baggage: {}, spanNames: 'SemanticConventions' });
+    expect(spec).not.toHaveProperty('baggage');
+    expect(spec).not.toHaveProperty('spanNames');
+    const defaults: DefaultPolicy = { baggage: { allow: ['tenant'] }, spanNames: 'ServiceOperation' };
+    expect(document({}, defaults).spec).toMatchObject(defaults);
+    expect(document({ baggage: { allow: [] } }, defaults).spec.baggage).toEqual({ allow: [] });
+  });
+
   it('takes an empty list of exporters at its word, and a policy that is off', () => {
     expect(document({ exporters: [] }, { exporters: [exporter] }).spec.exporters).toEqual([]);
     expect(document({ enabled: false, exporters: [exporter] }).spec.exporters).toEqual([]);

@@ -11,7 +11,10 @@ import { selects } from './selector.ts';
 export type Policy = TracingPolicy | ClusterTracingPolicy;
 
 /** What the chart's `defaultPolicy` says; it fills the fields that a policy leaves out and applies where none matches. */
-export type DefaultPolicy = Pick<TracingPolicySpec, 'sampling' | 'exporters' | 'propagators' | 'resource'>;
+export type DefaultPolicy = Pick<
+  TracingPolicySpec,
+  'sampling' | 'exporters' | 'propagators' | 'baggage' | 'resource' | 'spanNames'
+>;
 
 /** All policies that may apply in one namespace, in any order. */
 export interface Policies {
@@ -220,6 +223,7 @@ function makeDocument(key: string, source: string, spec: PolicyDocumentSpec): Po
 }
 
 function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentSpec {
+  const allow = spec.baggage?.allow ?? defaults.baggage?.allow;
   return {
     sampling: completeSampling({ ...defaults.sampling, ...spec.sampling }),
     exporters: (spec.exporters ?? defaults.exporters ?? []).map((exporter) => ({
@@ -229,10 +233,12 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
       ...withPaths(exporter),
     })),
     propagators: spec.propagators ?? defaults.propagators ?? ['tracecontext', 'baggage'],
+    ...(allow && { baggage: { allow } }),
     resource: {
       attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes },
       ...((spec.resource?.useLabels ?? defaults.resource?.useLabels) && { useLabels: true }),
     },
+    ...((spec.spanNames ?? defaults.spanNames) === 'ServiceOperation' && { spanNames: 'ServiceOperation' }),
   };
 }
 

@@ -66,6 +66,7 @@ export class Agent implements SpanSink {
   private readonly exitFlush: ExitFlush;
   private settings: Settings | undefined;
   private resourceFacts: Attributes | undefined;
+  private servicePrefix: string | undefined;
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
   private muted = false;
@@ -177,6 +178,10 @@ export class Agent implements SpanSink {
     try {
       this.addOldNames?.(span.attributes, span.kind);
       redactStatement(span.attributes);
+      if (this.settings?.serviceInNames) {
+        this.servicePrefix ??= `${String(this.resource['service.name'])}.`;
+        span.name = this.servicePrefix + span.name;
+      }
       this.queues.add(encodeSpan(span), span.instrumentationScope);
     } catch (error) {
       return failed('a span could not be encoded', error);
@@ -193,9 +198,9 @@ export class Agent implements SpanSink {
     this.settings = settings;
     this.state.sampler.set(settings.ratio, settings.rule, settings.rules);
     this.checkRules(settings.rules, before?.rules);
-    if (before === undefined || !same(before.propagators, settings.propagators))
-      this.setPropagators(settings.propagators);
+    if (before === undefined || !same(carrying(before), carrying(settings))) this.setPropagators(settings);
     if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
+    this.servicePrefix = undefined;
     this.queues.set(settings.exporters);
     if (this.state.counts.sampled > 0) this.prepareExport();
     this.checkCredentials(before?.exporters);
@@ -204,11 +209,12 @@ export class Agent implements SpanSink {
     this.http?.set(settings.on);
   }
 
-  private setPropagators(names: string[]): void {
-    this.propagator.set(names, (name) => {
+  private setPropagators({ propagators, baggage }: Settings): void {
+    const load = (name: string): TextMapPropagator => {
       const { create } = this.libraries.piece('propagators') as { create: (name: string) => TextMapPropagator };
       return create(name);
-    });
+    };
+    this.propagator.set(propagators, load, baggage);
     this.carriers = this.propagator.fields().map((field) => field.toLowerCase());
   }
 
@@ -358,6 +364,11 @@ export function start(host: Host): Agent {
   const agent = new Agent(host, process.env);
   agent.start();
   return agent;
+}
+
+/** What of the settings goes with requests. */
+function carrying({ propagators, baggage }: Settings): unknown {
+  return { propagators, baggage };
 }
 
 /** What of the settings is in the resource. */

@@ -115,6 +115,9 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     throw new Error('spec.sampling.ratio is not a number from 0 to 1');
   const rules = field(field(spec, 'sampling'), 'rules');
   if (rules !== undefined) checkRules(rules);
+  const allow = field(field(spec, 'baggage'), 'allow');
+  if (allow !== undefined && !(Array.isArray(allow) && allow.every((key) => typeof key === 'string')))
+    throw new Error('spec.baggage.allow is not a list of keys');
   const exporters = field(spec, 'exporters');
   if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
   for (const exporter of exporters as unknown[]) {

@@ -1,16 +1,20 @@
 import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from '@opentelemetry/api';
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
+import { AllowedBaggagePropagator } from './propagation/baggage.ts';
 import { failed, sayOnce } from './report.ts';
 
 /** The propagator registered with the API for good; what it does can change. */
 export class LivePropagator implements TextMapPropagator {
   private current: TextMapPropagator = new CompositePropagator();
 
-  /** Takes names as in OTEL_PROPAGATORS; `load` gets the rarer ones only when they are named. */
-  set(names: string[], load: (name: string) => TextMapPropagator): void {
+  /**
+   * Takes names as in OTEL_PROPAGATORS; `load` gets the rarer ones only when they are named. `baggage` has the keys that may
+   * leave the process; without it all may.
+   */
+  set(names: string[], load: (name: string) => TextMapPropagator, baggage?: readonly string[]): void {
     const propagators: TextMapPropagator[] = [];
     for (const name of new Set(names)) {
-      const made = byName(name, load);
+      const made = name === 'baggage' && baggage ? new AllowedBaggagePropagator(baggage) : byName(name, load);
       if (made) propagators.push(made);
     }
     this.current = propagators.length === 1 ? propagators[0]! : new CompositePropagator({ propagators });

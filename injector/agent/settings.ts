@@ -27,9 +27,13 @@ export interface Settings {
   rules: SamplingRule[];
   exporters: ExporterSettings[];
   propagators: string[];
+  /** Keys of the baggage that is passed on; undefined: all. */
+  baggage: string[] | undefined;
   resource: Record<string, string>;
   /** Whether labels of the pod name its service. */
   useLabels: boolean;
+  /** Whether spans are named behind the service's name. */
+  serviceInNames: boolean;
 }
 
 /** What the mounted policy says: a document, that there is none for this pod, or nothing yet. */
@@ -38,6 +42,8 @@ export type PolicyState =
 
 const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 const DEFAULT_PROPAGATORS = ['tracecontext', 'baggage'];
+/** Of what spans are like, what a process does of itself. */
+const NO_SHAPE = { baggage: undefined, resource: {}, useLabels: false, serviceInNames: false };
 const OFF: Settings = {
   on: false,
   ratio: 0,
@@ -45,8 +51,7 @@ const OFF: Settings = {
   rules: [],
   exporters: [],
   propagators: DEFAULT_PROPAGATORS,
-  resource: {},
-  useLabels: false,
+  ...NO_SHAPE,
 };
 
 /**
@@ -65,8 +70,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
       ...(own ?? { ratio: 1, rule: 'parent', rules: [] }),
       exporters,
       propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
-      resource: {},
-      useLabels: false,
+      ...NO_SHAPE,
     };
   }
   if (own) debugOnce('OTEL_TRACES_SAMPLER is set on this process: the sampling of the policy is not used');
@@ -80,8 +84,10 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     ...(own ?? policySampling(spec)),
     exporters,
     propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
+    baggage: spec?.baggage?.allow,
     resource: spec?.resource?.attributes ?? {},
     useLabels: spec?.resource?.useLabels ?? false,
+    serviceInNames: spec?.spanNames === 'ServiceOperation',
   };
 }
 

@@ -75,7 +75,9 @@ describe('the API server', () => {
         },
       ],
       propagators: ['tracecontext', 'baggage', 'b3'],
+      baggage: { allow: ['tenant.id', 'plan'] },
       resource: { attributes: { 'deployment.environment.name': 'test' }, useLabels: true },
+      spanNames: 'ServiceOperation',
     };
     expect((await create(spec)).spec).toEqual(spec);
   });
@@ -125,6 +127,12 @@ describe('the API server', () => {
       { exporters: [{ ...exporter, protocol: 'http' }] },
       /supported values: "http\/protobuf", "grpc"/,
     ],
+    [
+      'a key of baggage that is none',
+      { baggage: { allow: ['tenant id'] } },
+      /spec\.baggage\.allow.* e\.g\. tenant\.id/,
+    ],
+    ['unknown names of spans', { spanNames: 'Route' }, /supported values: "SemanticConventions", "ServiceOperation"/],
     ['an unknown propagator', { propagators: ['w3c'] }, /supported values: "tracecontext"/],
     [
       'a header of two lines',
