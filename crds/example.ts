@@ -39,7 +39,9 @@ export const tracingPolicyExample: TracingPolicySpec = {
     },
   ],
   propagators: ['tracecontext', 'baggage', 'b3'],
-  resource: { attributes: { 'deployment.environment.name': 'production' } },
+  baggage: { allow: ['tenant.id'] },
+  resource: { attributes: { 'deployment.environment.name': 'production' }, useLabels: true },
+  spanNames: 'ServiceOperation',
 };
 
 /** What only a ClusterTracingPolicy has. The rest is as above, and not said twice. */
