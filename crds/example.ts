@@ -49,6 +49,10 @@ export const clusterTracingPolicyExample: ClusterTracingPolicySpec = {
   namespaceSelector: { matchLabels: { team: 'shop' }, matchExpressions: [{ key: 'legacy', operator: 'DoesNotExist' }] },
   override: false,
   allowedEndpoints: ['otel-collector.observability', '*.example.com'],
-  agent: { image: 'registry.example.com/tracing-acme/agent:0.1.0', imagePullPolicy: 'IfNotPresent' },
+  agent: {
+    image: 'registry.example.com/tracing-acme/agent:0.1.0',
+    imagePullPolicy: 'IfNotPresent',
+    canary: { image: 'registry.example.com/tracing-acme/agent:0.2.0', percent: 10, haltOnRestarts: 3 },
+  },
   exporters: [{ name: 'default', endpoint: 'http://otel-collector.observability:4318' }],
 };

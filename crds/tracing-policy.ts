@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { agent } from './agent.ts';
 import { exporter } from './exporter.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
@@ -158,31 +159,6 @@ export const tracingPolicySpec = z
   .describe('How the selected pods are traced.')
   .meta(cel(offSaysNothingElse));
 
-const imageMessage = 'an image is [REGISTRY/]NAME[:TAG][@DIGEST], e.g. registry.example.com/tracing-acme/agent:0.1.0';
-const imagePattern = /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/;
-
-/** What is code comes from the chart or from whoever rules the cluster, never from a TracingPolicy. */
-const agent = z
-  .object({
-    image: z
-      .string()
-      .min(1)
-      .max(512)
-      .regex(imagePattern, imageMessage)
-      .describe(
-        'Image that the agent is copied from, for pods that are created from now on in the selected namespaces. Each of them must be able to pull it: while it cannot, pods are started without the agent, and the status says AgentUnavailable.',
-      )
-      .meta(cel({ rule: `self.matches(r'''${imagePattern.source}''')`, message: imageMessage })),
-    imagePullPolicy: z
-      .enum(['Always', 'IfNotPresent', 'Never'])
-      .describe("When the kubelet pulls that image. Left out: as the chart's agent.image.pullPolicy says.")
-      .optional(),
-  })
-  .describe(
-    "The agent that new pods get instead of the chart's. It counts for every pod that the policy selects, also where a TracingPolicy of the namespace decides the rest; of several cluster policies the one that comes first decides.",
-  )
-  .meta({ live: false });
-
 export const clusterTracingPolicySpec = z
   .object({
     namespaceSelector: labelSelector
@@ -244,7 +220,10 @@ export const policyStatus = z
     conditions: z
       .array(
         z.object({
-          type: z.string().max(64).describe('Ready, Degraded or Overlapping.'),
+          type: z
+            .string()
+            .max(64)
+            .describe('Ready, Degraded, Overlapping, or of a policy with agent.canary CanaryHalted.'),
           status: z.enum(['True', 'False', 'Unknown']).describe('Whether the condition holds.'),
           observedGeneration: z.int().describe('Generation of the policy that this condition is about.').optional(),
           lastTransitionTime: z.iso.datetime().max(64).describe('When the status last changed.'),
@@ -270,6 +249,13 @@ export const policyStatus = z
         failed: count('Pods in which the agent says that it does not trace.'),
       })
       .describe('How many pods, by what is known of them.')
+      .optional(),
+    canary: z
+      .object({
+        pods: count('Pods that have the new agent.'),
+        others: count('Pods that have the other one, agent.image or that of the chart.'),
+      })
+      .describe('How far the agent of agent.canary has spread.')
       .optional(),
     workloads: z
       .array(

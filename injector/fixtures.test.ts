@@ -35,6 +35,7 @@ const context: AdmitContext = {
   namespaceLabels: () => ({}),
   namespaceAnnotations: () => ({}),
   whyNoAgent: () => undefined,
+  isCanary: () => false,
   options: {
     agentImage: 'agent:test',
     agentImagePullPolicy: 'IfNotPresent',

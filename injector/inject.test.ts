@@ -13,6 +13,7 @@ const under = (spec?: TracingPolicySpec): Resolution => ({
   document: undefined,
   candidates: [],
   agent: undefined,
+  canary: undefined,
   credentials: [],
   problems: [],
 });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Exporter } from '../crds/exporter.ts';
-import type { ClusterTracingPolicy, ClusterTracingPolicySpec } from '../crds/tracing-policy.ts';
-import type { TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { AgentSpec } from '../crds/agent.ts';
+import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import { isCanaryHalted } from './canary.ts';
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { NO_POLICY, POLICY } from './names.ts';
@@ -39,6 +40,16 @@ export interface Candidate {
   rank: Rank;
 }
 
+/** Where an agent comes from; what is left out is as in the chart. */
+export type AgentChoice = Pick<AgentSpec, 'image' | 'imagePullPolicy'>;
+
+export interface Canary {
+  policy: ClusterTracingPolicy;
+  agent: AgentChoice;
+  /** Of new pods; 0 where it does not spread any more. */
+  percent: number;
+}
+
 /** What applies to one pod, and what else would have. */
 export interface Resolution {
   /** The policy in force; undefined where the chart's default, or nothing, applies. */
@@ -48,7 +59,9 @@ export interface Resolution {
   /** Every policy that matches, the one in force first. */
   candidates: Candidate[];
   /** The agent that a cluster policy wants new pods to have; undefined: the chart's. */
-  agent: NonNullable<ClusterTracingPolicySpec['agent']> | undefined;
+  agent: AgentChoice | undefined;
+  /** The new agent that a share of new pods gets instead, where a cluster policy says so. */
+  canary: Canary | undefined;
   /**
    * The files that a pod which is made now should have: those of the policy in force first, then those of every other
    * that would be if that went, or were switched on, since a running pod's volumes cannot change.
@@ -107,7 +120,7 @@ export function resolver(
       policy,
       document,
       candidates,
-      agent: chosenAgent(candidates),
+      ...chosenAgent(candidates),
       // Only for a pod that is made: not worked out for the thousands that run.
       get credentials() {
         return neededCredentials(candidates, here);
@@ -118,10 +131,21 @@ export function resolver(
 }
 
 /** Of the first cluster policy that names one, whichever policy decides the rest. */
-function chosenAgent(candidates: Candidate[]): Resolution['agent'] {
-  for (const { policy } of candidates)
-    if (policy.kind === 'ClusterTracingPolicy' && policy.spec.agent) return policy.spec.agent;
-  return undefined;
+function chosenAgent(candidates: Candidate[]): Pick<Resolution, 'agent' | 'canary'> {
+  for (const { policy } of candidates) {
+    if (policy.kind !== 'ClusterTracingPolicy' || !policy.spec.agent) continue;
+    const { image, imagePullPolicy, canary } = policy.spec.agent;
+    const pull = imagePullPolicy && { imagePullPolicy };
+    return {
+      agent: { ...(image !== undefined && { image }), ...pull },
+      canary: canary && {
+        policy,
+        agent: { image: canary.image, ...pull },
+        percent: isCanaryHalted(policy) ? 0 : canary.percent,
+      },
+    };
+  }
+  return { agent: undefined, canary: undefined };
 }
 
 function neededCredentials(candidates: Candidate[], here: Policies): CredentialPath[] {

@@ -65,6 +65,7 @@ describe('the webhook for namespaces that are taken over', () => {
     policies: () => ({ namespaced: [], cluster: [], defaults: {} }),
     namespaceLabels: () => ({}),
     whyNoAgent: () => undefined,
+    isCanary: () => false,
     namespaceAnnotations: () => byNamespace,
     options: {
       agentImage: 'agent:1',

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { admit } from '../webhook/admit.ts';
+import { isCanaryHalted } from '../injector/canary.ts';
 import { describePolicy } from '../injector/resolve.ts';
 import { app } from '../webhook/server.ts';
 import { serve } from '../webhook/tls-server.ts';
@@ -12,6 +13,7 @@ import { BreakerController } from './breaker/controller.ts';
 import { Gate } from './breaker/gate.ts';
 import { isOpen } from './breaker/outage.ts';
 import { Replacements } from './breaker/replacements.ts';
+import { Dealer } from './canary/dealer.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { EventRecorder } from './events/recorder.ts';
@@ -29,6 +31,7 @@ import {
   countReport,
   forgetSpans,
   leaderMetric,
+  observeCanaries,
   observeOutages,
   queueMetrics,
   registry,
@@ -183,6 +186,10 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     onError,
   });
   const gate = new Gate(view, Date.now);
+  const dealer = new Dealer();
+  observeCanaries(() =>
+    view.canaries().map((policy) => ({ policy: policy.metadata.name, halted: isCanaryHalted(policy) })),
+  );
   observeOutages(() =>
     [...view.namespaces()].flatMap(({ metadata: { name } }) =>
       view
@@ -347,6 +354,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
               namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
               namespaceAnnotations: (name) => view.namespace(name)?.metadata.annotations ?? {},
               whyNoAgent: (name, wanted, isDryRun) => gate.whyNot(name, wanted, isDryRun),
+              isCanary: (policyUid, percent, isDryRun) => dealer.deal(policyUid, percent, isDryRun),
               options: { ...agent, reporting: reporting() },
             }),
         });

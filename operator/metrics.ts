@@ -128,6 +128,17 @@ new Gauge({
     for (const { namespace, reason } of readOutages()) this.set({ namespace, reason }, 1);
   },
 });
+let readCanaries: () => Iterable<{ policy: string; halted: boolean }> = () => [];
+new Gauge({
+  name: 'tracing_operator_agent_canary_halted',
+  help: '1 for a ClusterTracingPolicy whose new agent was stopped because its pods restart more often, 0 while it spreads; every replica says the same',
+  labelNames: ['policy'],
+  registers,
+  collect() {
+    this.reset();
+    for (const { policy, halted } of readCanaries()) this.set({ policy }, halted ? 1 : 0);
+  },
+});
 const replaced = new Counter({
   name: 'tracing_operator_pods_replaced_total',
   help: 'Pods that never started, because of their agent, and were deleted to be made anew',
@@ -197,4 +208,5 @@ export const countDroppedEvents = (reason: DropReason, count: number): void => e
 export const countRequest = (method: string, code: number): void => requests.inc({ method, code: code || '<error>' });
 export const countNudge = (): void => nudged.inc();
 export const countReplaced = (): void => replaced.inc();
+export const observeCanaries = (read: typeof readCanaries): void => void (readCanaries = read);
 export const observeOutages = (read: typeof readOutages): void => void (readOutages = read);

@@ -1,9 +1,9 @@
 import type { Decision } from '../injector/decision.ts';
-import type { InjectOptions } from '../injector/inject.ts';
+import type { InjectOptions, Injection } from '../injector/inject.ts';
 import { injectPod, leaveUntraced } from '../injector/inject.ts';
 import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
-import type { Policies } from '../injector/resolve.ts';
+import type { Policies, Resolution } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
 import { OTEL_OPERATOR } from '../injector/other-tracers.ts';
 import { takeOver } from '../injector/take-over.ts';
@@ -30,6 +30,8 @@ export interface AdmitContext {
   namespaceAnnotations(namespace: string): Record<string, string>;
   /** Why pods of a namespace cannot have an agent now, by the name that tracing.acme/agent gives it. */
   whyNoAgent(namespace: string, agent: string, isDryRun: boolean): string | undefined;
+  /** Whether the next new pod is one that gets the new agent of a policy. */
+  isCanary(policyUid: string, percent: number, isDryRun: boolean): boolean;
   options: InjectOptions;
 }
 
@@ -55,10 +57,7 @@ export function admit(
       labels: pod.metadata?.labels,
       annotations: pod.metadata?.annotations,
     };
-    let result = injectPod(pod, namespace, resolve(context.policies(name), subject), context.options);
-    const { agent } = result;
-    const whyNot = agent === undefined ? undefined : context.whyNoAgent(name, agent, request.dryRun === true);
-    if (whyNot !== undefined) result = leaveUntraced(pod, whyNot);
+    const result = injected(pod, namespace, resolve(context.policies(name), subject), request.dryRun === true, context);
     if (entry !== 'take-over') return { reply: reply(sent, result.pod, result.decisions), decisions: result.decisions };
     // What we do not inject is left to opentelemetry-operator as it was.
     if (!result.decisions.some(({ reason }) => reason === 'Injected'))
@@ -69,6 +68,31 @@ export function admit(
   const workload = object as unknown as Workload;
   const result = propagateInject(workload);
   return { reply: reply(workload, result.workload, result.decisions), decisions: result.decisions };
+}
+
+/**
+ * A pod with the agent that is to be had for it. A pod that has one already (this is a reinvocation) keeps that: whether it
+ * is a canary is decided once.
+ */
+function injected(
+  pod: Pod,
+  namespace: { name: string; labels: Record<string, string> },
+  resolution: Resolution,
+  isDryRun: boolean,
+  context: AdmitContext,
+): Injection {
+  const { options } = context;
+  const result = injectPod(pod, namespace, resolution, options);
+  if (result.agent === undefined) return result;
+  const { canary } = resolution;
+  if (canary && context.isCanary(canary.policy.metadata.uid, canary.percent, isDryRun)) {
+    const first = injectPod(pod, namespace, { ...resolution, agent: canary.agent }, options);
+    // A new agent that cannot be had in this namespace is no reason to go without any.
+    if (first.agent !== undefined && context.whyNoAgent(namespace.name, first.agent, isDryRun) === undefined)
+      return first;
+  }
+  const whyNot = context.whyNoAgent(namespace.name, result.agent, isDryRun);
+  return whyNot === undefined ? result : leaveUntraced(pod, whyNot);
 }
 
 function reply(before: unknown, after: unknown, decisions: Decision[]): AdmissionReply {

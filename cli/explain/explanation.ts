@@ -1,11 +1,13 @@
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import type { WorkloadReason } from '../../crds/tracing-policy.ts';
+import { CANARY_HALTED, isCanaryHalted } from '../../injector/canary.ts';
 import type { Decision } from '../../injector/decision.ts';
 import { INJECT, INJECT_FROM_WORKLOAD, NAMESPACE_LABEL, POLICY_KEY } from '../../injector/names.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import { takeOver } from '../../injector/take-over.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { Canary } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
 import { owner } from '../../injector/resource.ts';
 import { WORKLOAD_KINDS } from '../../injector/workload.ts';
@@ -95,6 +97,8 @@ export function explain(facts: Facts): Explanation {
     });
 
   sections.push(['Containers', containerLines(outcome, asked)]);
+  const { canary } = resolution;
+  if (canary && asked) sections.push(['New agent', [canaryLine(canary)]]);
   const imagePolicy = resolution.candidates.find(({ policy }) => 'agent' in policy.spec && policy.spec.agent);
   for (const decision of outcome.decisions)
     if (asked && decision.warn && decision.reason !== 'InvalidAnnotation' && decision.reason !== 'PolicyProblem')
@@ -277,6 +281,13 @@ function containerLines({ decisions, pod }: Outcome, asked: boolean): string[] {
     decision.reason === 'Injected' ? `${decision.container}: gets the agent` : describe(decision),
   );
   return lines.filter((line, i) => lines.indexOf(line) === i);
+}
+
+function canaryLine({ policy, agent, percent }: Canary): string {
+  const condition = policy.status?.conditions?.find(({ type }) => type === CANARY_HALTED);
+  const who = describePolicy(policy);
+  if (isCanaryHalted(policy)) return `no new pod gets ${agent.image}, which ${who} has stopped: ${condition?.message}`;
+  return `${percent} % of new pods get ${agent.image}, by ${who}`;
 }
 
 function describe({ container, reason, message }: Decision): string {

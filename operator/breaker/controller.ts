@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
 import { AGENT_OUTAGES, POLICY_CONFIG_MAP } from '../../injector/names.ts';
@@ -63,8 +64,12 @@ export class BreakerController {
   #wantedAgents({ metadata }: NamespaceMeta): Set<string> {
     const nameOf = (agent: Resolution['agent']) => agentName(agentImage({ agent }, this.#options.agent));
     const names = new Set([nameOf(undefined)]);
-    for (const policy of this.#view.policies(metadata.name).cluster)
-      if (policy.spec.agent && selectsNamespace(policy, metadata.labels)) names.add(nameOf(policy.spec.agent));
+    for (const policy of this.#view.policies(metadata.name).cluster) {
+      const { agent } = policy.spec;
+      if (!agent || !selectsNamespace(policy, metadata.labels)) continue;
+      names.add(nameOf(agent));
+      if (agent.canary && !isCanaryHalted(policy)) names.add(nameOf({ ...agent, image: agent.canary.image }));
+    }
     return names;
   }
 

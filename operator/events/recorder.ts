@@ -24,7 +24,9 @@ export type EventReason =
   /** Agents report that spans are lost on their way. */
   | 'ExportFailing'
   /** The agent's image keeps pods from starting: they are made without it. */
-  | 'AgentUnavailable';
+  | 'AgentUnavailable'
+  /** Pods with a policy's new agent restart more often than others: new ones get the other agent again. */
+  | 'CanaryHalted';
 
 export interface EventRegarding {
   apiVersion: string;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
+import { isCanaryHalted } from '../../injector/canary.ts';
 import type { CredentialPath } from '../../injector/credentials.ts';
 import { mountedCredentials } from '../../injector/credentials.ts';
 import * as names from '../../injector/names.ts';
@@ -35,6 +36,8 @@ export interface PodMeta extends KubeObject {
   credentials?: CredentialPath[];
   /** How an injected pod's agent stands, while it has not been copied. */
   start?: AgentStart;
+  /** How often containers of an injected pod have been restarted, where any has. */
+  restarts?: number;
 }
 
 export interface NamespaceMeta extends KubeObject {
@@ -111,7 +114,9 @@ export class ClusterView {
         if (kept) this.#cluster.set(policy.metadata.name, kept);
         else this.#cluster.delete(policy.metadata.name);
         if (kept) this.#listener.policy(kept);
-        if (!deleted && isDeepStrictEqual(previous?.spec, policy.spec)) return;
+        // Of its status nothing but that its new agent was stopped.
+        const matters = ({ spec, ...rest }: ClusterTracingPolicy) => [spec, isCanaryHalted({ spec, ...rest })];
+        if (!deleted && previous && isDeepStrictEqual(matters(previous), matters(policy))) return;
         for (const namespace of this.#namespaces.values()) this.#listener.namespace(namespace.metadata.name);
         this.#listener.injection();
       },
@@ -198,6 +203,11 @@ export class ClusterView {
     return this.#namespaced.get(namespace)?.get(own);
   }
 
+  /** Policies that give a share of new pods another agent. */
+  canaries(): ClusterTracingPolicy[] {
+    return [...this.#cluster.values()].filter(({ spec }) => spec.agent?.canary);
+  }
+
   namespace(name: string): NamespaceMeta | undefined {
     return this.#namespaces.get(name);
   }
@@ -277,23 +287,27 @@ export function isLive({ metadata, status }: PodMeta): boolean {
 }
 
 /** What of a pod matters to us beyond its being there. */
-function facts({ metadata, status, start }: PodMeta): unknown[] {
-  return [metadata.labels, metadata.annotations, metadata.deletionTimestamp !== undefined, status?.phase, start];
+function facts({ metadata, status, start, restarts }: PodMeta): unknown[] {
+  const { labels, annotations, deletionTimestamp } = metadata;
+  return [labels, annotations, deletionTimestamp !== undefined, status?.phase, start, restarts];
 }
 
 const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION, names.AGENT];
+
+type WholePod = PodMeta & Partial<Pick<Pod, 'spec'>> & { status?: { containerStatuses?: { restartCount?: number }[] } };
 
 /** What the pods of a workload have in common is kept once. */
 const shared = new Shared();
 
 /** Keeps of a pod what resolution and nudging need: thousands of them are held. */
-function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'>>): PodMeta {
+function prunePod({ metadata, status, spec }: WholePod): PodMeta {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
   const { labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
   const owner = ownerReferences?.find(({ controller }) => controller);
   const credentials = mountedCredentials(spec);
   const kept = KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
   const start = labels?.[names.INJECTED_LABEL] === 'true' ? agentStart(status) : undefined;
+  const restarts = status?.containerStatuses?.reduce((sum, { restartCount = 0 }) => sum + restartCount, 0) ?? 0;
   return {
     metadata: {
       name,
@@ -313,6 +327,7 @@ function prunePod({ metadata, status, spec }: PodMeta & Partial<Pick<Pod, 'spec'
     ...(status?.phase && { status: shared.of({ phase: status.phase }) }),
     ...(credentials.length > 0 && { credentials: shared.of(credentials) }),
     ...(start && { start }),
+    ...(restarts > 0 && { restarts }),
   };
 }
 

@@ -2,11 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { PolicyStatus } from '../../crds/tracing-policy.ts';
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
+import { CANARY_HALTED, HALT_ON_RESTARTS, isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
-import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
-import type { EventReason, EventRecorder } from '../events/recorder.ts';
+import type { DefaultPolicy, Policy, Resolution } from '../../injector/resolve.ts';
 import { openOutage } from '../breaker/outage.ts';
+import type { Evidence } from '../canary/evidence.ts';
+import { together } from '../canary/evidence.ts';
+import type { EventReason, EventRecorder } from '../events/recorder.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
@@ -27,6 +30,7 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   PodsMissing: { type: 'Warning', reason: 'RestartNeeded' },
   AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
   ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
+  RestartsRose: { type: 'Warning', reason: 'CanaryHalted' },
 };
 
 type Condition = NonNullable<PolicyStatus['conditions']>[number];
@@ -74,9 +78,11 @@ export class StatusController {
           others: this.#view.otherPods(name),
           reports: this.#options.reports,
           whyNoAgent: (agent) => {
-            const outage = openOutage(this.#view.outages(name), agentName(agentImage({ agent }, this.#options.agent)));
+            const outage = openOutage(this.#view.outages(name), this.#agentName(agent));
             return outage && `${outage.reason}: ${outage.message}`;
           },
+          agentName: (agent) => this.#agentName(agent),
+          failedStarts: (agent) => openOutage(this.#view.outages(name), agent)?.failures ?? 0,
           now: this.#options.now(),
           listeningSince: this.#options.listeningSince,
         })
@@ -87,14 +93,25 @@ export class StatusController {
       if (!isDeepStrictEqual(before?.get(id), after.get(id))) this.#options.onPolicy(id);
   }
 
+  #agentName(agent: Resolution['agent']): string {
+    return agentName(agentImage({ agent }, this.#options.agent));
+  }
+
   /** Writes a policy's status, if it says something else than what stands there. */
   async reconcile(id: string, signal: AbortSignal): Promise<undefined> {
     const policy = this.#view.findPolicy(id);
     if (!policy) return;
     const total = emptySummary();
+    const agent = policy.kind === 'ClusterTracingPolicy' ? policy.spec.agent : undefined;
+    const other = this.#agentName(agent);
+    const canary = agent?.canary && this.#agentName({ ...agent, image: agent.canary.image });
     for (const summaries of this.#summaries.values()) {
       const part = summaries.get(id);
-      if (part) add(total, part);
+      if (!part) continue;
+      add(total, part);
+      // A namespace may not have been summed up since the policy names other images: what it knows is about those before.
+      if (part.canary && part.canary.canary === canary && part.canary.other === other)
+        total.canary = together(total.canary, part.canary);
     }
     const status = this.#status(policy, total);
     if (isDeepStrictEqual(withoutTimes(status), withoutTimes(policy.status ?? {}))) return;
@@ -137,6 +154,7 @@ export class StatusController {
 
   #status(policy: Policy, summary: Summary): PolicyStatus {
     const { pods, workloads, overlaps } = summary;
+    const canary = canaryHalted(policy, summary.canary);
     const { generation = 0 } = policy.metadata;
     const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');
     const condition = (type: string, holds: boolean, reason: string, message: string): Condition => {
@@ -160,8 +178,10 @@ export class StatusController {
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
+        ...(canary ? [condition(CANARY_HALTED, ...canary)] : []),
       ],
       pods,
+      ...(canary && { canary: { pods: summary.canary?.pods ?? 0, others: summary.canary?.others ?? 0 } }),
       workloads: workloads.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, WORKLOADS_SHOWN),
     };
   }
@@ -176,6 +196,28 @@ export class StatusController {
       ];
     return [true, 'Delivered', 'delivered to the pods it applies to'];
   }
+}
+
+/**
+ * Whether the new agent of a policy is to spread no more; undefined where there is none. What was stopped stays so, in the
+ * words in which it was, for as long as nobody changes the policy.
+ */
+function canaryHalted(policy: Policy, evidence: Evidence | undefined): [boolean, string, string] | undefined {
+  const agent = policy.kind === 'ClusterTracingPolicy' ? policy.spec.agent : undefined;
+  if (policy.kind !== 'ClusterTracingPolicy' || !agent?.canary) return undefined;
+  const { image, percent, haltOnRestarts = HALT_ON_RESTARTS } = agent.canary;
+  const other = agent.image ?? "the chart's agent";
+  if (isCanaryHalted(policy)) {
+    const { reason, message } = policy.status!.conditions!.find(({ type }) => type === CANARY_HALTED)!;
+    return [true, reason, message];
+  }
+  if ((evidence?.excess ?? 0) < haltOnRestarts)
+    return [false, 'Spreading', `${percent} % of new pods get ${image}, the others ${other}`];
+  return [
+    true,
+    'RestartsRose',
+    `new pods get ${other} again, as pods with ${image} restart more often than others: ${evidence!.where.join('; ')}. It goes on when the policy is changed; pods that have it keep it until they are made anew`,
+  ];
 }
 
 /** Its reason is the first that applies, its message says all. */

@@ -39,6 +39,8 @@ const sum = (facts: {
     reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
     now: NOW,
     whyNoAgent: () => facts.outage,
+    agentName: (agent) => agent?.image ?? 'chart',
+    failedStarts: () => 0,
     listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },

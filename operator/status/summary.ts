@@ -4,10 +4,12 @@ import { describeFile, documentFiles } from '../../injector/credentials.ts';
 import { isAsked } from '../../injector/inject.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
-import type { Policies, Policy, Resolution } from '../../injector/resolve.ts';
+import type { Canary, Policies, Policy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolver } from '../../injector/resolve.ts';
 import { startFailure } from '../breaker/agent-start.ts';
 import { created } from '../breaker/outage.ts';
+import type { Evidence } from '../canary/evidence.ts';
+import { evidence } from '../canary/evidence.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
@@ -31,6 +33,8 @@ export interface Summary {
   outages: string[];
   /** Of the pods that are missing, those that would be again if they were restarted now. */
   unavailable: number;
+  /** Of a policy with a new agent beside the other. */
+  canary?: Evidence;
 }
 
 export interface NamespaceFacts {
@@ -42,6 +46,10 @@ export interface NamespaceFacts {
   reports: (podUid: string) => KeptReport[];
   /** Why pods of the namespace that resolve to this agent do not get it now. */
   whyNoAgent: (agent: Resolution['agent']) => string | undefined;
+  /** As the annotation `tracing.acme/agent` calls it. */
+  agentName: (agent: Resolution['agent']) => string;
+  /** How often in a row an agent of that name has kept pods of the namespace from starting, of late. */
+  failedStarts: (agent: string) => number;
   /** Milliseconds since 1970. */
   now: number;
   /** When this operator began to hear reports: silence before says nothing. */
@@ -66,10 +74,18 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     ...facts.injected.map((pod) => ({ pod, injected: true })),
     ...facts.others.map((pod) => ({ pod, injected: false })),
   ];
+  const canaries = new Map<string, { canary: Canary; other: Resolution['agent']; pods: PodMeta[] }>();
   for (const { pod, injected } of pods) {
     if (!isLive(pod)) continue;
     const { annotations } = pod.metadata;
     const resolution = resolve(pod.metadata);
+    if (injected && resolution.canary) {
+      const { canary, agent: other } = resolution;
+      const id = describePolicy(canary.policy);
+      const known = canaries.get(id) ?? { canary, other, pods: [] };
+      canaries.set(id, known);
+      known.pods.push(pod);
+    }
     if (!resolution.policy) continue;
     if (!injected && isAsked(annotations, namespaceLabels, resolution).asked !== true) continue;
 
@@ -101,6 +117,15 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     if (libraries.length > 0)
       addWorkload(summary.workloads, pod, 'NotInstrumented', `no spans of ${libraries.join(', ')}`);
   }
+  for (const { canary, other, pods } of canaries.values())
+    of(canary.policy).canary = evidence({
+      namespace: facts.namespace.metadata.name,
+      pods,
+      canary: facts.agentName(canary.agent),
+      other: facts.agentName(other),
+      failedStarts: facts.failedStarts,
+      now: facts.now,
+    });
   return summaries;
 }
 

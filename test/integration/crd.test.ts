@@ -179,6 +179,24 @@ describe('the API server', () => {
     await expect(client.request('POST', path, { query: { dryRun: 'All' }, body })).rejects.toThrow(/63 characters/);
   });
 
+  it.each<[string, unknown, RegExp]>([
+    ['no agent at all', { imagePullPolicy: 'Always' }, /needs an image, or a canary, e\.g\. \{image: registry/],
+    ['a canary of the same image', { image: 'a:1', canary: { image: 'a:1', percent: 5 } }, /must be another image/],
+    ['a canary without its share', { canary: { image: 'a:1' } }, /canary\.percent: Required value/],
+    ['a share as a fraction', { canary: { image: 'a:1', percent: 0.5 } }, /percent.* must be of type integer/],
+    ['more than all', { canary: { image: 'a:1', percent: 101 } }, /less than or equal to 100/],
+    ['an image with a blank', { canary: { image: 'a :1', percent: 5 } }, /registry\.example\.com/],
+  ])('refuses %s in a ClusterTracingPolicy', async (_name, agent, message) => {
+    const body = {
+      apiVersion: 'tracing.acme/v1alpha1',
+      kind: 'ClusterTracingPolicy',
+      metadata: { name: 'p' },
+      spec: { agent },
+    };
+    const path = '/apis/tracing.acme/v1alpha1/clustertracingpolicies';
+    await expect(client.request('POST', path, { query: { dryRun: 'All' }, body })).rejects.toThrow(message);
+  });
+
   it('drops an unknown field where validation is not strict', async () => {
     expect((await create({ sampling: { ratio: 0.5, rate: 0.1 } }, 'Warn')).spec).toEqual({ sampling: { ratio: 0.5 } });
   });

@@ -161,6 +161,11 @@ export class OperatorProcess {
 
   /** Whether its webhook gives a pod the agent that asks for it now. */
   async isInjected(namespace: string): Promise<boolean> {
+    return (await this.agentFor(namespace)) !== undefined;
+  }
+
+  /** Which agent its webhook gives a pod that asks for it now, as its annotation names it. */
+  async agentFor(namespace: string): Promise<string | undefined> {
     const pod = {
       metadata: { name: 'asks', annotations: { 'tracing.acme/inject': 'true' } },
       spec: { containers: [{ name: 'app', image: 'app:1' }] },
@@ -179,7 +184,9 @@ export class OperatorProcess {
     request.end(JSON.stringify(review));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     const { patch = '' } = ((await json(response)) as { response: { patch?: string } }).response;
-    return Buffer.from(patch, 'base64').toString().includes('"tracing-acme-agent"');
+    const changes = JSON.parse(Buffer.from(patch, 'base64').toString() || '[]') as { path: string; value: unknown }[];
+    return changes.find(({ path }) => path === '/metadata/annotations/tracing.acme~1agent')?.value as
+      string | undefined;
   }
 
   /** Reports as the agent of a pod would whose token this is; resolves to the status that answers. */

@@ -14,6 +14,7 @@ const { port } = await serve(
         namespaceLabels: () => ({}),
         namespaceAnnotations: () => ({}),
         whyNoAgent: () => undefined,
+        isCanary: () => false,
         options: {
           agentImage: 'agent:test',
           agentImagePullPolicy: 'IfNotPresent',
