@@ -51,6 +51,12 @@ describe('the OpenTelemetry Collector', () => {
       resource: { 'sent.by': 'http/protobuf' },
     });
     expect(server.traceId).toMatch(/^[0-9a-f]{32}$/);
+    // Nobody can tell a pod at admission: the agent finds it in its process.
+    const id = await cluster.run('kubectl', [
+      ...['--namespace', namespace, 'get', 'pod', 'web', '--output'],
+      'jsonpath={.status.containerStatuses[0].containerID}',
+    ]);
+    expect(server.resource['container.id']).toBe(id.replace(/^.*:\/\//, ''));
   }, 150_000);
 
   it('receives them over gRPC once the policy says so, from the same pod', async () => {
