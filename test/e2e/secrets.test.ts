@@ -76,6 +76,8 @@ describe('a header from a Secret', () => {
 
   it('arrives in the exports of a running pod once it is there, and the status is well again', async () => {
     await kubectl('create', 'secret', 'generic', 'collector', '--from-literal=authorization=Bearer token-1');
+    // The kubelet looks at a pod's Secrets about once a minute, and when the pod changes.
+    await kubectl('annotate', 'pod', 'web', 'example.com/changed=true');
     await until('the header does not arrive', 150_000, async () => (await got()).includes('got Bearer token-1'));
     // Half a minute in which all spans arrive, then 20 seconds at most until the agent says so.
     await until('the status has not become well', 90_000, async () => (await degraded()).startsWith('False'));

@@ -198,6 +198,13 @@ try {
       created.theirs - created.bare,
       number('pods'),
     ),
+    result(
+      'webhook.create.called',
+      'ms of that for asking',
+      created.ours - created.whole,
+      created.ours - created.bare,
+      number('pods'),
+    ),
   ]);
   await step('taking a namespace over, and giving it back', { usually: '1 min' }, () => made.takeOver());
 } finally {
