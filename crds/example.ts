@@ -19,6 +19,7 @@ export const tracingPolicyExample: TracingPolicySpec = {
       { spanNames: ['orders process'], attributes: { 'messaging.system': 'kafka' }, maxPerSecond: 5 },
     ],
   },
+  signals: { traces: true, metrics: true, logs: true, logCorrelation: true },
   exporters: [
     {
       name: 'default',

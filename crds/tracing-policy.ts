@@ -5,6 +5,7 @@ import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
 import { resource } from './resource.ts';
 import { sampling } from './sampling.ts';
+import { signals } from './signals.ts';
 
 /**
  * The one source of TracingPolicy and ClusterTracingPolicy: types, validation, the CRDs' YAML (crds/generate.ts) and their
@@ -99,6 +100,7 @@ const shared = {
     })
     .optional(),
   sampling: sampling.optional(),
+  signals: signals.optional(),
   exporters: z
     .array(exporter)
     .max(8)
@@ -285,7 +287,15 @@ export type PolicyStatus = z.infer<typeof policyStatus>;
 export type WorkloadReason = (typeof WORKLOAD_REASONS)[number];
 /** The fields that a chart's default may fill in; all that a process acts on. */
 export const defaultPolicySpec = tracingPolicySpec
-  .pick({ sampling: true, exporters: true, propagators: true, baggage: true, resource: true, spanNames: true })
+  .pick({
+    sampling: true,
+    signals: true,
+    exporters: true,
+    propagators: true,
+    baggage: true,
+    resource: true,
+    spanNames: true,
+  })
   .strict();
 
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;

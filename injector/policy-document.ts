@@ -19,6 +19,8 @@ export interface PolicyDocument {
 /** The part of a policy that a process acts on, with nothing left to default. */
 export interface PolicyDocumentSpec {
   sampling: DocumentSampling;
+  /** Absent: traces alone. */
+  signals?: DocumentSignals;
   /** Empty: nothing is recorded. */
   exporters: DocumentExporter[];
   propagators: Propagator[];
@@ -35,6 +37,14 @@ export interface DocumentSampling {
   ratio: number;
   parentBased?: false;
   rules?: SamplingRule[];
+}
+
+/** What is not as it is when nothing is said. */
+export interface DocumentSignals {
+  traces?: false;
+  metrics?: true;
+  logs?: true;
+  logCorrelation?: true;
 }
 
 /** A destination. A `file` is a path below the pod's credentials directory (injector/credentials.ts). */

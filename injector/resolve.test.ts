@@ -177,6 +177,19 @@ describe('what it says', () => {
     expect(document({ enabled: false, exporters: [exporter] }).spec.exporters).toEqual([]);
   });
 
+  it('names signals only where they are not as usual, each by itself above the default', () => {
+    const base = document({});
+    expect(base.spec).not.toHaveProperty('signals');
+    expect(document({ signals: { traces: true, logs: false } }).revision).toBe(base.revision);
+    const defaults = { signals: { metrics: true, logCorrelation: true } };
+    expect(document({ signals: { logs: true, metrics: false } }, defaults).spec.signals).toEqual({
+      logs: true,
+      logCorrelation: true,
+    });
+    expect(document({ signals: { traces: false } }).spec.signals).toEqual({ traces: false });
+    expect(document({ enabled: false, signals: { metrics: true } }).spec).not.toHaveProperty('signals');
+  });
+
   it('has a revision that changes with what a process does, and with nothing else', () => {
     const attributes = { a: '1', b: '2' };
     const base = document({ sampling: { ratio: 0.5 }, resource: { attributes } }).revision;

@@ -6,7 +6,7 @@ import { isCanaryHalted } from './canary.ts';
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { NO_POLICY, POLICY } from './names.ts';
-import type { DocumentSampling, PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
+import type { DocumentSampling, DocumentSignals, PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
 
 export type Policy = TracingPolicy | ClusterTracingPolicy;
@@ -14,7 +14,7 @@ export type Policy = TracingPolicy | ClusterTracingPolicy;
 /** What the chart's `defaultPolicy` says; it fills the fields that a policy leaves out and applies where none matches. */
 export type DefaultPolicy = Pick<
   TracingPolicySpec,
-  'sampling' | 'exporters' | 'propagators' | 'baggage' | 'resource' | 'spanNames'
+  'sampling' | 'signals' | 'exporters' | 'propagators' | 'baggage' | 'resource' | 'spanNames'
 >;
 
 /** All policies that may apply in one namespace, in any order. */
@@ -207,7 +207,10 @@ function policyDocument(policy: Policy, here: Policies, problems: string[]): Pol
   const exporters = allowedExporters(policy, here, problems);
   const spec = complete({ ...policy.spec, ...(exporters && { exporters }) }, here.defaults);
   // Switched off, there is nowhere to send spans: all that a process has to know.
-  if (policy.spec.enabled === false) spec.exporters = [];
+  if (policy.spec.enabled === false) {
+    spec.exporters = [];
+    delete spec.signals;
+  }
   const key = `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
   return makeDocument(key, describePolicy(policy), spec);
 }
@@ -250,6 +253,7 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
   const allow = spec.baggage?.allow ?? defaults.baggage?.allow;
   return {
     sampling: completeSampling({ ...defaults.sampling, ...spec.sampling }),
+    ...completeSignals({ ...defaults.signals, ...spec.signals }),
     exporters: (spec.exporters ?? defaults.exporters ?? []).map((exporter) => ({
       name: exporter.name,
       protocol: exporter.protocol ?? 'http/protobuf',
@@ -272,6 +276,21 @@ function completeSampling({
   rules = [],
 }: NonNullable<DefaultPolicy['sampling']>): DocumentSampling {
   return { ratio, ...(parentBased === false && { parentBased }), ...(rules.length > 0 && { rules }) };
+}
+
+function completeSignals({
+  traces,
+  metrics,
+  logs,
+  logCorrelation,
+}: NonNullable<DefaultPolicy['signals']>): Pick<PolicyDocumentSpec, 'signals'> {
+  const signals: DocumentSignals = {
+    ...(traces === false && { traces }),
+    ...(metrics && { metrics }),
+    ...(logs && { logs }),
+    ...(logCorrelation && { logCorrelation }),
+  };
+  return Object.keys(signals).length > 0 ? { signals } : {};
 }
 
 /** JSON with sorted keys: two equal values give one text, whatever order the API server kept. */

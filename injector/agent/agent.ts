@@ -19,7 +19,10 @@ import type * as Os from 'node:os';
 import { HttpHooks } from './http/install.ts';
 import { watchFastify } from './http/route.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
-import { ExitFlush } from './lifecycle.ts';
+import { ExitFlush, together } from './lifecycle.ts';
+import { Logs } from './logs.ts';
+import type { TappedInstrumentation } from './logs/tap.ts';
+import { Metrics, type SignalHost } from './metrics.ts';
 import { watchLibraries } from './module-hook.ts';
 import type { AddOldNames } from './old-names.ts';
 import { loadedTracer } from './other-tracers.ts';
@@ -30,6 +33,7 @@ import { ExportQueues } from './export-queues.ts';
 import type { BatchOptions, Destination } from './queue.ts';
 import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { redactStatement } from './redact.ts';
+import { withTroubles, type ReportBody } from './report-body.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
 import type { SamplingRule } from '../../crds/sampling.ts';
@@ -63,6 +67,8 @@ export class Agent implements SpanSink {
   private readonly credentials: CredentialDirectory;
   private readonly libraries: Libraries;
   private readonly queues: ExportQueues;
+  private readonly metrics: Metrics;
+  private readonly logs: Logs;
   private readonly exitFlush: ExitFlush;
   private settings: Settings | undefined;
   private resourceFacts: Attributes | undefined;
@@ -70,6 +76,8 @@ export class Agent implements SpanSink {
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
   private muted = false;
+  /** Whether the receivers' addresses are being found out. */
+  private prepared = false;
   private stopped: string | undefined;
   private reporter: Reporter | undefined;
   private readonly addOldNames: AddOldNames | undefined;
@@ -101,16 +109,31 @@ export class Agent implements SpanSink {
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
+      isMeasuring: () => this.metrics.durations !== undefined,
+      onInstrumentation: (name, instrumentation) => this.instrumented(name, instrumentation),
       onTracer: (name) => this.stepAside(`${name} is tracing it`),
       onSeen: () => this.reporter?.noticed(),
     });
-    this.queues = new ExportQueues(
+    const signals: SignalHost = {
       batch,
-      () => this.resource,
-      (exporter) => this.open(exporter),
-      { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
+      resource: () => this.resource,
+      open: (exporter) => this.open(exporter),
+      listener: { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
+      piece: (name) => this.libraries.piece(name),
+      arm: () => {
+        this.prepareExport();
+        this.exitFlush.arm();
+      },
+    };
+    this.queues = new ExportQueues(batch, signals.resource, signals.open, signals.listener);
+    this.metrics = new Metrics(signals, count(env, 60_000, 1, 'OTEL_METRIC_EXPORT_INTERVAL'));
+    this.logs = new Logs(
+      signals,
+      version,
+      () => this.muted,
+      () => this.checkLogs(),
     );
-    this.exitFlush = new ExitFlush(this.queues);
+    this.exitFlush = new ExitFlush(together([this.queues, this.logs, this.metrics]));
     const optIn = list(text(env, 'OTEL_SEMCONV_STABILITY_OPT_IN'));
     if (optIn.some((each) => each.endsWith('/dup'))) {
       const { oldNames } = this.libraries.piece('old-names') as { oldNames: (optIn: string[]) => AddOldNames };
@@ -123,7 +146,7 @@ export class Agent implements SpanSink {
     const path = text(this.env, 'TRACING_ACME_POLICY_DIR');
     const directory = path === undefined ? undefined : new PolicyDirectory(path);
     this.apply(directory?.read());
-    if (directory === undefined && !this.state.on) return;
+    if (directory === undefined && this.destinations.length === 0) return;
     if (path !== undefined) this.report(path);
     const other = isApiTaken() ? 'an OpenTelemetry SDK' : loadedTracer(Object.keys(this.host.require.cache));
     if (other !== undefined) return this.stepAside(`${other} is tracing it`);
@@ -195,6 +218,7 @@ export class Agent implements SpanSink {
     this.reporter?.changed();
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
+    const { destinations } = this;
     this.settings = settings;
     this.state.sampler.set(settings.ratio, settings.rule, settings.rules);
     this.checkRules(settings.rules, before?.rules);
@@ -202,11 +226,42 @@ export class Agent implements SpanSink {
     if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
     this.servicePrefix = undefined;
     this.queues.set(settings.exporters);
+    this.metrics.set(settings.metrics);
+    this.logs.set(settings.logs, settings.on && settings.logCorrelation);
+    this.prepared = false;
     if (this.state.counts.sampled > 0) this.prepareExport();
-    this.checkCredentials(before?.exporters);
+    this.checkCredentials(destinations);
+    this.checkLogs();
     this.state.on = settings.on;
-    this.contexts.setOn(settings.on);
-    this.http?.set(settings.on);
+    this.contexts.setOn(this.isActive);
+    this.http?.set(this.isActive);
+  }
+
+  /** Whether requests are of interest. */
+  private get isActive(): boolean {
+    return this.stopped === undefined && (this.state.on || this.settings!.metrics.length > 0);
+  }
+
+  private get destinations(): ExporterSettings[] {
+    const { exporters = [], metrics = [], logs = [] } = this.settings ?? {};
+    return [...exporters, ...metrics, ...logs];
+  }
+
+  /** Says what of logs is asked for in vain. */
+  private checkLogs(): void {
+    const { on, logs, logCorrelation } = this.settings!;
+    const unsent = [...this.logs.tap.unsent].join(', ');
+    if (logs.length > 0 && unsent)
+      this.problems.set('signals.logs', `${unsent} cannot be tapped: its lines are not sent`);
+    else this.problems.clear('signals.logs');
+    if (logCorrelation && !on)
+      this.problems.set('signals.logCorrelation', 'traces are off here: there is none to name in log lines');
+    else this.problems.clear('signals.logCorrelation');
+  }
+
+  private instrumented(name: string, instrumentation: object): void {
+    if (name === 'undici') this.metrics.attach(instrumentation as Parameters<Metrics['attach']>[0]);
+    else if ('tap' in instrumentation) (instrumentation as TappedInstrumentation).tap = this.logs.tap;
   }
 
   private setPropagators({ propagators, baggage }: Settings): void {
@@ -240,7 +295,9 @@ export class Agent implements SpanSink {
 
   /** Has the receivers' addresses found out: a process may end before its first batch is due. */
   private prepareExport(): void {
-    for (const { endpoint } of this.settings?.exporters ?? [])
+    if (this.prepared) return;
+    this.prepared = true;
+    for (const { endpoint } of this.destinations)
       if (URL.canParse(endpoint)) this.untraced(() => this.addresses.prepare(hostOf(new URL(endpoint))));
   }
 
@@ -257,7 +314,7 @@ export class Agent implements SpanSink {
   /** Says which exporters wait for a Secret or ConfigMap; they are tried again with each batch. */
   private checkCredentials(before: ExporterSettings[] = []): void {
     for (const { name } of before) this.problems.clear(`exporter ${name}`);
-    for (const { name, files } of this.settings?.exporters ?? []) {
+    for (const { name, files } of this.destinations) {
       const found = files && this.credentials.get(files);
       if (typeof found === 'string') this.problems.set(`exporter ${name}`, found);
       else this.problems.clear(`exporter ${name}`);
@@ -271,6 +328,8 @@ export class Agent implements SpanSink {
     this.reporter?.changed();
     sayOnce(`not tracing this process: ${reason}`);
     this.state.on = false;
+    this.metrics.set([]);
+    this.logs.set([], false);
     this.http?.set(false);
     this.contexts.setOn(false);
     this.libraries.stop();
@@ -281,17 +340,23 @@ export class Agent implements SpanSink {
     if (this.stopped || !this.libraries.isEnabled('http')) return;
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
-      const tracing = { state: this.state, tracer, contexts: this.contexts, carriers: () => this.carriers };
+      const tracing = {
+        state: this.state,
+        tracer,
+        contexts: this.contexts,
+        carriers: () => this.carriers,
+        metrics: this.metrics,
+      };
       this.http = new HttpHooks(tracing, () => this.muted, this.host.require('node:http') as typeof Http);
-      this.http.set(this.state.on);
-      if (this.state.on && request !== undefined) this.http.serve(request);
+      this.http.set(this.isActive);
+      if (this.isActive && request !== undefined) this.http.serve(request);
     } catch (error) {
       failed('HTTP could not be instrumented', error);
     }
   }
 
   private traceUndici(message: unknown): void {
-    if (this.stopped || !this.state.on) return;
+    if (!this.state.on && this.metrics.durations === undefined) return;
     try {
       this.libraries.instrument('undici');
       this.libraries.handler(UNDICI_CREATE)?.(message);
@@ -319,12 +384,22 @@ export class Agent implements SpanSink {
         ...(this.stopped !== undefined && { failure: `not traced by us: ${this.stopped}` }),
         startedAt: Math.round(performance.timeOrigin),
         counters: { ...this.state.counts, ...this.queues.totals(), exceptions: failureCount() },
-        exporters: this.queues.report(),
+        exporters: withTroubles(this.queues.report(), {
+          metrics: this.metrics.queues.report(),
+          logs: this.logs.queues.report(),
+        }),
+        ...this.signalReport(),
         ...this.libraries.seen.report(),
         problems: this.problems.list(),
       }),
     });
     this.reporter.start();
+  }
+
+  private signalReport(): Pick<ReportBody, 'signals'> {
+    const metrics = this.metrics.queues.sum();
+    const logs = this.logs.queues.sum();
+    return metrics || logs ? { signals: { ...(metrics && { metrics }), ...(logs && { logs }) } } : {};
   }
 
   /** Runs work whose requests are our own. */

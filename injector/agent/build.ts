@@ -101,6 +101,8 @@ const UNCOMPILED = [
   'cassandra-driver',
   'cucumber',
   'last',
+  'logs',
+  'metrics',
   'modules',
   'old-names',
   'openai',
@@ -180,6 +182,14 @@ async function buildPieces(): Promise<Map<string, string>> {
     const entry = { entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true };
     pieces.set(basename(file), await bundle(entry, ['@opentelemetry/api']));
   }
+  // Signals that are off by default.
+  for (const [name, file] of [
+    ['logs', 'logs/record.ts'],
+    ['metrics', 'metrics/meter.ts'],
+  ] as const) {
+    const entry = { entryPoints: [join(AGENT, file)], minifyIdentifiers: true };
+    pieces.set(name, await bundle(entry, SHARED, [tablePlugin(instrumentations)]));
+  }
   pieces.set(
     'propagators',
     await bundle({ entryPoints: [join(AGENT, 'propagation/rare.ts')] }, ['@opentelemetry/api']),
@@ -193,7 +203,11 @@ async function buildPieces(): Promise<Map<string, string>> {
   for (const { name, package: from, className } of instrumentations) {
     pieces.set(
       name,
-      await bundle(stdin(`export { ${className} } from '${from}';`), [...SHARED, ...HOOKS], [bothRouters]),
+      await bundle(
+        stdin(`export { ${className} } from ${JSON.stringify(from ?? join(AGENT, 'logs', `${name}.ts`))};`),
+        [...SHARED, ...HOOKS],
+        [bothRouters],
+      ),
     );
   }
   return pieces;

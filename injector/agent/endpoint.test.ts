@@ -12,6 +12,11 @@ describe('httpEndpoint', () => {
   ])('%s', (base, expected) => expect(httpEndpoint(base)).toBe(expected));
 });
 
+it.each([
+  ['http://collector:4318', 'http://collector:4318/v1/logs'],
+  ['https://host/otlp/v1/traces', 'https://host/otlp/v1/logs'],
+])('logs go beside spans: %s', (base, expected) => expect(httpEndpoint(base, 'logs')).toBe(expected));
+
 describe('grpcEndpoint', () => {
   it.each([
     ['http://jaeger:4317', 'http://jaeger:4317'],

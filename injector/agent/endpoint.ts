@@ -1,10 +1,9 @@
-const TRACES_PATH = '/v1/traces';
+import type { Signal } from '../../crds/signals.ts';
 
-/** The URL to POST spans to, from a base URL: `/v1/traces` is appended unless it ends so already. */
-export function httpEndpoint(base: string): string {
+/** The URL to POST a signal to, from a base URL: `/v1/traces` is put at its end, in the place of another signal's path. */
+export function httpEndpoint(base: string, signal: Signal = 'traces'): string {
   const url = new URL(base);
-  const path = url.pathname.replace(/\/+$/, '');
-  url.pathname = path.endsWith(TRACES_PATH) ? path : path + TRACES_PATH;
+  url.pathname = `${url.pathname.replace(/\/+$/, '').replace(/\/v1\/(traces|metrics|logs)$/, '')}/v1/${signal}`;
   return url.href;
 }
 

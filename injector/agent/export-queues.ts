@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import { SpanQueue, type BatchOptions, type Destination, type QueueListener } from './queue.ts';
 import { failed } from './report.ts';
-import type { ExporterReport, SpanCounters } from './report-body.ts';
+import type { ExporterReport, SignalReport, SpanCounters } from './report-body.ts';
 import type { ExporterSettings } from './settings.ts';
 import type { Scope } from './span.ts';
 
@@ -80,6 +80,13 @@ export class ExportQueues {
     const totals = { ...this.gone };
     for (const queue of [...this.current, ...this.closing]) addTo(totals, queue);
     return totals;
+  }
+
+  /** In two words, for a signal that nobody counts more closely; undefined where nothing was sent or lost. */
+  sum(): SignalReport | undefined {
+    const { exported, ...lost } = this.totals();
+    const dropped = Object.values(lost).reduce((sum, count: number) => sum + count, 0);
+    return exported + dropped > 0 ? { exported, dropped } : undefined;
   }
 
   report(): ExporterReport[] {

@@ -4,8 +4,10 @@ import { gateInstrumentation } from './gate.ts';
 type Handler = (...values: unknown[]) => unknown;
 
 let on: boolean;
+let measuring: boolean;
 beforeEach(() => {
   on = true;
+  measuring = false;
 });
 
 /** Stands for an instrumentation whose every patch says so. */
@@ -15,7 +17,7 @@ function patch(name: string, target: Record<string, Handler>, method: string): v
       object[key] = wrapper(object[key]!, key);
     },
   };
-  gateInstrumentation(instrumentation, name, () => on);
+  gateInstrumentation(instrumentation, name, { isOn: () => on, isMeasuring: () => measuring });
   instrumentation._wrap(target, method, (original) =>
     Object.assign((a: unknown, b: unknown) => ['patched', original(a, b)], { mark: 1 }),
   );
@@ -43,4 +45,15 @@ it('never skips what puts an app together, nor what writes the trace into messag
   on = false;
   expect(library['use']!()).toEqual(['patched', 0]);
   expect(library['send']!()).toEqual(['patched', 0]);
+});
+
+it('lets routers run for metrics, whatever is sampled', () => {
+  const library: Record<string, Handler> = { handle: () => 0, query: () => 0 };
+  patch('express', library, 'handle');
+  patch('pg', library, 'query');
+  on = false;
+  measuring = true;
+  expect([library['handle']!(), library['query']!()]).toEqual([['patched', 0], 0]);
+  measuring = false;
+  expect(library['handle']!()).toBe(0);
 });

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { BunyanInstrumentation } from './logs/bunyan.ts';
+import { PinoInstrumentation } from './logs/pino.ts';
+import { WinstonInstrumentation } from './logs/winston.ts';
 
 interface ModuleDefinition {
   name: string;
@@ -15,7 +18,8 @@ interface InstrumentationLike {
 export interface InstrumentationPackage {
   /** Short name, as in OTEL_NODE_ENABLED_INSTRUMENTATIONS. */
   name: string;
-  package: string;
+  /** Undefined where it is our own. */
+  package: string | undefined;
   className: string;
   definitions: { name: string; main: boolean; files: string[]; ranges: string[] }[];
 }
@@ -24,6 +28,12 @@ export interface InstrumentationPackage {
 const REPLACED = new Set(['http']);
 // Metrics only.
 const NOT_TRACING = new Set(['host-metrics', 'runtime-node']);
+/** Ours replace these: logs/tap.ts says what they do otherwise. */
+const OWN: Record<string, new (config: { enabled: boolean }) => InstrumentationLike> = {
+  bunyan: BunyanInstrumentation,
+  pino: PinoInstrumentation,
+  winston: WinstonInstrumentation,
+};
 const NOISY = ['dns', 'fs', 'net'];
 const PREFIX = '@opentelemetry/instrumentation-';
 
@@ -40,7 +50,8 @@ export function readInstrumentations(root: string): InstrumentationPackage[] {
     if (!dependency.startsWith(PREFIX)) continue;
     const name = dependency.slice(PREFIX.length);
     if (REPLACED.has(name) || NOT_TRACING.has(name)) continue;
-    const exports = fromList(dependency) as Record<string, unknown>;
+    const own = OWN[name];
+    const exports = own ? { [own.name]: own } : (fromList(dependency) as Record<string, unknown>);
     const className = Object.keys(exports).find(
       (key) => key.endsWith('Instrumentation') && typeof exports[key] === 'function',
     );
@@ -52,7 +63,7 @@ export function readInstrumentations(root: string): InstrumentationPackage[] {
       files: definition.files.map((file) => file.name.slice(definition.name.length + 1)),
       ranges: [definition, ...definition.files].flatMap((part) => part.supportedVersions),
     }));
-    result.push({ name, package: dependency, className, definitions });
+    result.push({ name, package: own ? undefined : dependency, className, definitions });
   }
   return result;
 }

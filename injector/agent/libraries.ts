@@ -6,7 +6,7 @@ import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
 import { UNDICI_CREATE } from './builtins.ts';
 import { list, text, type Environment } from './environment.ts';
-import { gateInstrumentation } from './gate.ts';
+import { gateInstrumentation, type Wanted } from './gate.ts';
 import type { Patch } from './module-hook.ts';
 import type { WatchModules } from './modules.ts';
 import { isTracer } from './other-tracers.ts';
@@ -18,8 +18,9 @@ import { SeenLibraries, type Definition, type LibraryFacts } from './seen-librar
 export type LoadPiece = (name: string, provide: (id: string) => unknown) => Record<string, unknown>;
 
 /** What the libraries ask and tell the agent. */
-export interface LibraryHost {
-  isOn(): boolean;
+export interface LibraryHost extends Wanted {
+  /** An instrumentation was made; its library is patched later. */
+  onInstrumentation(name: string, instrumentation: object): void;
   /** A package is being loaded that traces by itself. */
   onTracer(name: string): void;
   /** Another library was met. */
@@ -131,7 +132,8 @@ export class Libraries {
       const instrumentation = new Class({});
       // It would read package.json for each file of a library.
       instrumentation._extractPackageVersion = (directory) => this.manifestOf(directory).version;
-      gateInstrumentation(instrumentation, name, () => this.host.isOn());
+      gateInstrumentation(instrumentation, name, this.host);
+      this.host.onInstrumentation(name, instrumentation);
       this.active.set(name, instrumentation);
       return instrumentation;
     } catch (error) {

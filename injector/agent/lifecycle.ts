@@ -13,6 +13,20 @@ export interface Unsent {
   flushNow(millis: number): void;
 }
 
+/** Several as one; the time there is at the end goes to the first before the others. */
+export function together(parts: readonly Unsent[]): Unsent {
+  return {
+    pending: () => parts.some((part) => part.pending()),
+    async flush() {
+      await Promise.all(parts.map((part) => part.flush()));
+    },
+    flushNow(millis) {
+      const deadline = performance.now() + millis;
+      for (const part of parts) part.flushNow(deadline - performance.now());
+    },
+  };
+}
+
 type Emit = typeof process.emit;
 type Kill = (pid: number, signal: number) => number;
 interface Replaced {

@@ -98,4 +98,16 @@ describe('parsePolicyDocument', () => {
     expect(() => parsePolicyDocument(withExporter({ protocol: 'udp', endpoint: 'http://a' }))).toThrow('protocol');
     expect(() => parsePolicyDocument(withExporter({ protocol: 'grpc', endpoint: 'ftp://a' }))).toThrow('endpoint');
   });
+
+  it('refuses signals that are neither on nor off', () => {
+    const withSignals = (signals: unknown): string =>
+      JSON.stringify({
+        key: 'k',
+        revision: 'r',
+        source: 's',
+        spec: { sampling: { ratio: 1 }, exporters: [], signals },
+      });
+    expect(() => parsePolicyDocument(withSignals({ metrics: 'yes' }))).toThrow('spec.signals.metrics is not');
+    expect(parsePolicyDocument(withSignals({ metrics: true, profiles: true }))).toBeDefined();
+  });
 });

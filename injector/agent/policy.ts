@@ -118,6 +118,8 @@ export function parsePolicyDocument(text: string): PolicyDocument {
   const allow = field(field(spec, 'baggage'), 'allow');
   if (allow !== undefined && !(Array.isArray(allow) && allow.every((key) => typeof key === 'string')))
     throw new Error('spec.baggage.allow is not a list of keys');
+  for (const [name, on] of Object.entries(field(spec, 'signals') ?? {}))
+    if (typeof on !== 'boolean') throw new Error(`spec.signals.${name} is not true or false`);
   const exporters = field(spec, 'exporters');
   if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
   for (const exporter of exporters as unknown[]) {

@@ -1,12 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { reportSchema } from '../../operator/reports/report.ts';
-import { serializeReport, type ReportBody } from './report-body.ts';
+import { serializeReport, withTroubles, type ReportBody } from './report-body.ts';
 
 const body: ReportBody = {
   ...{ container: 'app', pid: 7, startedAt: 1_700_000_000_000, key: 'shop', revision: 'abc' },
   ...{ agentVersion: '0.1.0', nodeVersion: 'v24.9.0' },
   counters: { started: 9, sampled: 8, exported: 5, queueFull: 1, exportFailed: 2, shutdown: 0, exceptions: 0 },
   exporters: [{ name: 'default', exported: 5, dropped: 3, errors: 1, queued: 0, queueSize: 2048, trouble: 'x' }],
+  signals: { logs: { exported: 4, dropped: 1 } },
   libraries: ['express@5.1.0'],
   uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }],
   problems: ['exporter default: no Secret'],
@@ -42,4 +43,19 @@ describe('a report', () => {
     const strange = { ...body, uninstrumented: [{ library: 'x', why: 'SomethingNew' }] };
     expect(reportSchema.parse(strange).uninstrumented).toEqual(strange.uninstrumented);
   });
+});
+
+it('tells of an exporter that loses log records, unless it loses spans', () => {
+  const well = { name: 'a', exported: 1, dropped: 0, errors: 0, queued: 0, queueSize: 9 };
+  const logs = [
+    { ...well, exported: 5, trouble: 'a:4318: HTTP 404' },
+    { ...well, name: 'b', trouble: 'b:4318: HTTP 404' },
+  ];
+  expect(withTroubles([well], { metrics: [well], logs })).toEqual([
+    { ...well, trouble: 'logs: a:4318: HTTP 404' },
+    { ...well, name: 'b', exported: 0, queueSize: 0, trouble: 'logs: b:4318: HTTP 404' },
+  ]);
+  expect(withTroubles([{ ...well, trouble: 'worse' }], { logs: logs.slice(0, 1) })).toEqual([
+    { ...well, trouble: 'worse' },
+  ]);
 });

@@ -31,6 +31,14 @@ export interface ExporterReport {
   trouble?: string;
 }
 
+/** What became of a signal other than traces since the process started. */
+export interface SignalReport {
+  /** Metrics, or log records, that arrived. */
+  exported: number;
+  /** For all reasons together. */
+  dropped: number;
+}
+
 /** Why a library gives no spans. An operator may meet others, of newer agents. */
 export type Obstacle =
   /** Its instrumentation is for other versions. */
@@ -63,6 +71,8 @@ export interface ReportBody {
   failure?: string;
   counters: SpanCounters;
   exporters: ExporterReport[];
+  /** Absent: none were sent. */
+  signals?: { metrics?: SignalReport; logs?: SignalReport };
   /** Instrumented libraries: `express@5.1.0`. */
   libraries: string[];
   uninstrumented: UninstrumentedLibrary[];
@@ -105,6 +115,23 @@ export function serializeReport(body: ReportBody): string {
   return Buffer.byteLength(text) <= LIMITS.body
     ? text
     : JSON.stringify({ ...bounded, libraries: [], uninstrumented: [] });
+}
+
+/**
+ * What a process says of its exporters is about spans. That metrics or log records are lost is told of an exporter for which
+ * there is nothing worse to tell.
+ */
+export function withTroubles(
+  spans: readonly ExporterReport[],
+  others: Readonly<Record<string, readonly ExporterReport[]>>,
+): ExporterReport[] {
+  const merged = new Map(spans.map((report) => [report.name, report]));
+  for (const [signal, reports] of Object.entries(others))
+    for (const { name, trouble } of reports) {
+      const known = merged.get(name) ?? { name, exported: 0, dropped: 0, errors: 0, queued: 0, queueSize: 0 };
+      merged.set(name, known.trouble || !trouble ? known : { ...known, trouble: `${signal}: ${trouble}` });
+    }
+  return [...merged.values()];
 }
 
 function cut(text: string, length: number): string {

@@ -47,6 +47,7 @@ describe('resolveSettings by the environment alone', () => {
     expect(resolveSettings(env, undefined).exporters).toEqual([
       {
         name: 'otlp',
+        signal: 'traces',
         protocol: 'http/protobuf',
         endpoint: 'http://traces/as-is',
         headers: { a: '1', b: '3 4' },
@@ -101,5 +102,53 @@ describe('resolveSettings with a policy', () => {
 
   it('switches off with `none` whatever the owner set', () => {
     expect(resolveSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://mine' }, { kind: 'none' }).on).toBe(false);
+  });
+});
+
+describe('signals', () => {
+  const on = (signals: PolicyDocumentSpec['signals']): PolicyState => ({
+    ...policy,
+    spec: { ...spec, ...(signals && { signals }) },
+  });
+
+  it('are traces alone unless the policy says more', () => {
+    expect(resolveSettings({}, policy)).toMatchObject({ on: true, metrics: [], logs: [], logCorrelation: false });
+    expect(resolveSettings({}, on({ metrics: true, logs: true, logCorrelation: true }))).toMatchObject({
+      on: true,
+      metrics: [
+        { name: 'a', signal: 'metrics', endpoint: 'http://a:4318/v1/metrics', headers: { 'x-token': 'abc' } },
+        { name: 'b', signal: 'metrics', protocol: 'grpc', endpoint: 'http://b:4317' },
+      ],
+      logs: [{ signal: 'logs', endpoint: 'http://a:4318/v1/logs' }, {}],
+      logCorrelation: true,
+    });
+    expect(resolveSettings({}, on({ traces: false, metrics: true }))).toMatchObject({
+      on: false,
+      exporters: [],
+      metrics: [{}, {}],
+    });
+  });
+
+  it('go where the owner says, and not at all where the owner says none', () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://mine:4318', OTEL_LOGS_EXPORTER: 'none' };
+    expect(resolveSettings(env, on({ metrics: true, logs: true }))).toMatchObject({
+      metrics: [{ endpoint: 'http://mine:4318/v1/metrics' }],
+      logs: [],
+    });
+    expect(resolveSettings(env, policy)).toMatchObject({ metrics: [], logs: [] });
+    const own = { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://logs:1/here', OTEL_EXPORTER_OTLP_LOGS_HEADERS: 'a=1' };
+    expect(resolveSettings(own, on({ metrics: true, logs: true }))).toMatchObject({
+      exporters: [{ endpoint: 'http://a:4318/v1/traces' }, {}],
+      metrics: [{ endpoint: 'http://a:4318/v1/metrics' }, {}],
+      logs: [{ endpoint: 'http://logs:1/here', headers: { a: '1' } }],
+    });
+  });
+
+  it('by the environment alone are asked for by name', () => {
+    expect(resolveSettings({}, undefined)).toMatchObject({ metrics: [], logs: [], logCorrelation: true });
+    expect(resolveSettings({ OTEL_METRICS_EXPORTER: 'otlp', OTEL_LOGS_EXPORTER: 'otlp' }, undefined)).toMatchObject({
+      metrics: [{ endpoint: 'http://localhost:4318/v1/metrics' }],
+      logs: [{ endpoint: 'http://localhost:4318/v1/logs' }],
+    });
   });
 });

@@ -1,4 +1,5 @@
 import type { SamplingRule } from '../../crds/sampling.ts';
+import type { Signal } from '../../crds/signals.ts';
 import type { DocumentExporter, DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
 import type { CredentialFiles } from './credentials.ts';
 import { grpcEndpoint, httpEndpoint, withScheme } from './endpoint.ts';
@@ -6,10 +7,11 @@ import { count, flag, list, pairs, text, type Environment } from './environment.
 import { debugOnce, sayOnce } from './report.ts';
 import type { ParentRule } from './sampler.ts';
 
-/** Where spans go. Two that are equal, field by field, are the same destination. */
+/** Where a signal goes. Two that are equal, field by field, are the same destination. */
 export interface ExporterSettings {
   /** As the policy calls it; what the environment sets is called by its kind. */
   name: string;
+  signal: Signal;
   protocol: 'http/protobuf' | 'http/json' | 'grpc' | 'console';
   endpoint: string;
   headers: Record<string, string>;
@@ -26,6 +28,11 @@ export interface Settings {
   rule: ParentRule;
   rules: SamplingRule[];
   exporters: ExporterSettings[];
+  /** Empty: none are taken. */
+  metrics: ExporterSettings[];
+  logs: ExporterSettings[];
+  /** Whether log lines name the trace that they belong to. */
+  logCorrelation: boolean;
   propagators: string[];
   /** Keys of the baggage that is passed on; undefined: all. */
   baggage: string[] | undefined;
@@ -50,6 +57,7 @@ const OFF: Settings = {
   rule: 'parent',
   rules: [],
   exporters: [],
+  ...{ metrics: [], logs: [], logCorrelation: false },
   propagators: DEFAULT_PROPAGATORS,
   ...NO_SHAPE,
 };
@@ -62,13 +70,16 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
   if (flag(env, 'OTEL_SDK_DISABLED')) return OFF;
   if (policy?.kind === 'none') return OFF;
   const own = ownSampling(env);
-  const ownEndpoint = ownExporters(env, policy !== undefined);
+  const ownEndpoint = ownExporters(env, 'traces', policy !== undefined);
   if (policy === undefined) {
     const exporters = ownEndpoint ?? [];
     return {
       on: exporters.length > 0,
       ...(own ?? { ratio: 1, rule: 'parent', rules: [] }),
       exporters,
+      metrics: ownExporters(env, 'metrics', false) ?? [],
+      logs: ownExporters(env, 'logs', false) ?? [],
+      logCorrelation: true,
       propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
       ...NO_SHAPE,
     };
@@ -78,11 +89,14 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     debugOnce('OTEL_* exporter variables are set on this process: the exporters of the policy are not used');
   if (policy.kind === 'unknown' && !(own && ownEndpoint)) return OFF;
   const spec = policy.kind === 'policy' ? policy.spec : undefined;
-  const exporters = ownEndpoint ?? policyExporters(spec, env);
+  const exporters = spec?.signals?.traces === false ? [] : (ownEndpoint ?? policyExporters(spec, env, 'traces'));
   return {
     on: exporters.length > 0,
     ...(own ?? policySampling(spec)),
     exporters,
+    metrics: signalExporters(spec, env, 'metrics'),
+    logs: signalExporters(spec, env, 'logs'),
+    logCorrelation: spec?.signals?.logCorrelation ?? false,
     propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
     baggage: spec?.baggage?.allow,
     resource: spec?.resource?.attributes ?? {},
@@ -118,20 +132,34 @@ function ownSampling(env: Environment): Sampling | undefined {
   }
 }
 
-/** What the owner says about exporters: with a policy only when said outright, else with the usual defaults. */
-function ownExporters(env: Environment, hasPolicy: boolean): ExporterSettings[] | undefined {
-  const kinds = list(text(env, 'OTEL_TRACES_EXPORTER'));
-  const endpoint = ownEndpoint(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? ownEndpoint(env, BASE_ENDPOINT);
-  if (hasPolicy && endpoint === undefined && kinds.length === 0) return undefined;
+/** Of metrics and logs the policy says whether they are on, and the owner that they are not, or where they go. */
+function signalExporters(spec: PolicyDocumentSpec | undefined, env: Environment, signal: 'metrics' | 'logs') {
+  if (spec?.signals?.[signal] !== true) return [];
+  return ownExporters(env, signal, true) ?? policyExporters(spec, env, signal);
+}
+
+/**
+ * What the owner says about exporters: with a policy only when said outright, else with the usual defaults, which are that
+ * metrics and logs have none.
+ */
+function ownExporters(env: Environment, signal: Signal, hasPolicy: boolean): ExporterSettings[] | undefined {
+  const variable = `OTEL_${signal.toUpperCase()}_EXPORTER`;
+  const kinds = list(text(env, variable));
+  const endpoint = ownEndpoint(env, otlp(signal, 'ENDPOINT')) ?? ownEndpoint(env, BASE_ENDPOINT);
   if (hasPolicy && endpoint === undefined && kinds.every((kind) => kind === 'otlp')) return undefined;
   const result: ExporterSettings[] = [];
-  for (const kind of kinds.length > 0 ? kinds : ['otlp']) {
-    if (kind === 'otlp') result.push(ownOtlp(env));
-    else if (kind === 'console')
-      result.push({ ...transport(env), name: kind, protocol: 'console', endpoint: 'console', headers: {} });
-    else if (kind !== 'none') sayOnce(`OTEL_TRACES_EXPORTER: "${kind}" is not known here and is not used`);
+  for (const kind of kinds.length > 0 ? kinds : signal === 'traces' || hasPolicy ? ['otlp'] : []) {
+    if (kind === 'otlp') result.push(ownOtlp(env, signal));
+    else if (kind === 'console' && signal === 'traces')
+      result.push({ ...transport(env, signal), name: kind, protocol: 'console', endpoint: 'console', headers: {} });
+    else if (kind !== 'none') sayOnce(`${variable}: "${kind}" is not known here and is not used`);
   }
   return result;
+}
+
+/** The variable of a signal alone. */
+function otlp(signal: Signal, name: string): string {
+  return `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`;
 }
 
 /** An endpoint with its scheme; one that is no URL is said once and counts as not set. */
@@ -144,20 +172,20 @@ function ownEndpoint(env: Environment, variable: string): string | undefined {
   return undefined;
 }
 
-function ownOtlp(env: Environment): ExporterSettings {
-  const traces = ownEndpoint(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
+function ownOtlp(env: Environment, signal: Signal): ExporterSettings {
+  const own = ownEndpoint(env, otlp(signal, 'ENDPOINT'));
   const base = ownEndpoint(env, BASE_ENDPOINT);
-  const asked = text(env, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL');
+  const asked = text(env, otlp(signal, 'PROTOCOL'), 'OTEL_EXPORTER_OTLP_PROTOCOL');
   const headers = {
     ...pairs(text(env, 'OTEL_EXPORTER_OTLP_HEADERS')),
-    ...pairs(text(env, 'OTEL_EXPORTER_OTLP_TRACES_HEADERS')),
+    ...pairs(text(env, otlp(signal, 'HEADERS'))),
   };
   if (asked === 'grpc') {
     return {
-      ...transport(env),
+      ...transport(env, signal),
       name: 'otlp',
       protocol: 'grpc',
-      endpoint: grpcEndpoint(traces ?? base ?? 'http://localhost:4317'),
+      endpoint: grpcEndpoint(own ?? base ?? 'http://localhost:4317'),
       headers,
     };
   }
@@ -165,16 +193,16 @@ function ownOtlp(env: Environment): ExporterSettings {
     sayOnce(`OTEL_EXPORTER_OTLP_PROTOCOL: "${asked}" is not known here: using http/protobuf`);
   }
   const protocol = asked === 'http/json' ? 'http/json' : 'http/protobuf';
-  const endpoint = traces ?? httpEndpoint(base ?? 'http://localhost:4318');
-  return { ...transport(env), name: 'otlp', protocol, endpoint, headers };
+  const endpoint = own ?? httpEndpoint(base ?? 'http://localhost:4318', signal);
+  return { ...transport(env, signal), name: 'otlp', protocol, endpoint, headers };
 }
 
-function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment): ExporterSettings[] {
+function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment, signal: Signal): ExporterSettings[] {
   return (spec?.exporters ?? []).map((exporter) => ({
-    ...transport(env),
+    ...transport(env, signal),
     name: exporter.name,
     protocol: exporter.protocol ?? 'http/protobuf',
-    endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint),
+    endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint, signal),
     ...credentials(exporter),
   }));
 }
@@ -191,11 +219,12 @@ function credentials({ headers = [], tls }: Partial<DocumentExporter>): Pick<Exp
   return { headers: values, ...(hasFiles && { files }) };
 }
 
-function transport(env: Environment): Pick<ExporterSettings, 'gzip' | 'timeoutMillis'> {
-  const compression = text(env, 'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION');
+function transport(env: Environment, signal: Signal): Pick<ExporterSettings, 'signal' | 'gzip' | 'timeoutMillis'> {
+  const compression = text(env, otlp(signal, 'COMPRESSION'), 'OTEL_EXPORTER_OTLP_COMPRESSION');
   return {
+    signal,
     gzip: compression === 'gzip',
-    timeoutMillis: count(env, 10_000, 1, 'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT'),
+    timeoutMillis: count(env, 10_000, 1, otlp(signal, 'TIMEOUT'), 'OTEL_EXPORTER_OTLP_TIMEOUT'),
   };
 }
 

@@ -71,6 +71,8 @@ export class LiveTracer implements Tracer {
 
   /** `start` is what `options` does not say because it is rarely needed. */
   startSpan(name: string, options?: SpanOptions, ctx: Context = context.active(), start?: SpanStart): Span {
+    // Of all requests, as metrics want it.
+    if (this.scope.name === NEXT && options?.attributes) noteNextRoute(options.attributes, ctx);
     if (!this.state.on || ctx.getValue(SUPPRESS_TRACING) === true) return NO_SPAN;
     const above = options?.root ? undefined : trace.getSpan(ctx);
     const parent = above?.spanContext();
@@ -92,10 +94,7 @@ export class LiveTracer implements Tracer {
     if (state !== undefined) identity.traceState = state;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
     const span = new RecordingSpan(this.state.sink, this.scope, name, kind, identity, local, clock, options?.startTime);
-    if (options?.attributes) {
-      span.setAttributes(options.attributes);
-      if (this.scope.name === NEXT) noteNextRoute(options.attributes, ctx);
-    }
+    if (options?.attributes) span.setAttributes(options.attributes);
     if (options?.links) span.addLinks(options.links);
     return span;
   }

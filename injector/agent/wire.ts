@@ -233,4 +233,3 @@ export function value(content: unknown): void {
     close(start);
   }
 }
-

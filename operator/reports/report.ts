@@ -7,6 +7,7 @@ export const REPORT_INTERVAL = 120;
 const count = z.int().min(0);
 const library = z.string().max(LIMITS.library);
 const text = z.string().max(LIMITS.text);
+const signal = z.object({ exported: count, dropped: count });
 
 /**
  * What one process says of itself. Which pod it runs in is not part of it: that is in the token it comes with. Unknown
@@ -49,6 +50,7 @@ export const reportSchema = z.object({
     )
     .max(LIMITS.exporters)
     .optional(),
+  signals: z.object({ metrics: signal.optional(), logs: signal.optional() }).optional(),
   libraries: z.array(library).max(LIMITS.libraries).optional(),
   /** Why: a word of report-body.ts, or one of a newer agent's. */
   uninstrumented: z

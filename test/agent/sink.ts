@@ -4,12 +4,20 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { decodeTraces, type ReceivedSpan } from './otlp.ts';
+import { decodeLogs, decodeMetrics, type ReceivedMetric, type ReceivedRecord } from './otlp-signals.ts';
 
-const GRPC_PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const PATHS: Record<string, 'traces' | 'metrics' | 'logs'> = {
+  ...{ '/v1/traces': 'traces', '/v1/metrics': 'metrics', '/v1/logs': 'logs' },
+  '/opentelemetry.proto.collector.trace.v1.TraceService/Export': 'traces',
+  '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export': 'metrics',
+  '/opentelemetry.proto.collector.logs.v1.LogsService/Export': 'logs',
+};
 
 /** A real OTLP receiver in this process, http/protobuf and gRPC. */
 export class Sink {
   readonly spans: ReceivedSpan[] = [];
+  readonly metrics: ReceivedMetric[] = [];
+  readonly records: ReceivedRecord[] = [];
   readonly requests: { headers: IncomingHttpHeaders; bytes: number }[] = [];
   /** What HTTP requests are answered with; 0 means never. */
   status = 200;
@@ -28,10 +36,11 @@ export class Sink {
       request.on('end', () => {
         if (sink.status === 0) return;
         const body = Buffer.concat(chunks);
-        if (request.url === '/v1/traces' && sink.status === 200) {
-          sink.take(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body, request.headers);
+        const signal = PATHS[request.url ?? ''];
+        if (signal && sink.status === 200) {
+          sink.take(signal, request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body, request.headers);
         }
-        response.writeHead(request.url === '/v1/traces' ? sink.status : 404).end();
+        response.writeHead(signal ? sink.status : 404).end();
       });
     });
     sink.grpc = tls ? createSecureServer(tls) : createHttp2Server();
@@ -40,12 +49,12 @@ export class Sink {
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('error', () => undefined);
       stream.on('end', () => {
-        const known = headers[':path'] === GRPC_PATH && headers['content-type'] === 'application/grpc';
-        if (known) sink.take(Buffer.concat(chunks).subarray(5), headers);
+        const signal = headers['content-type'] === 'application/grpc' ? PATHS[headers[':path'] ?? ''] : undefined;
+        if (signal) sink.take(signal, Buffer.concat(chunks).subarray(5), headers);
         // A process that ends does not wait for ever.
         if (stream.destroyed) return;
         stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': known ? '0' : '12' }));
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': signal ? '0' : '12' }));
         stream.end(Buffer.alloc(5));
       });
     });
@@ -76,6 +85,41 @@ export class Sink {
     return this.spans;
   }
 
+  /** The log records, when they satisfy a condition. */
+  async untilRecords(condition: (records: ReceivedRecord[]) => boolean, millis = 8000): Promise<ReceivedRecord[]> {
+    await this.when(
+      () => condition(this.records),
+      millis,
+      () => JSON.stringify(this.records),
+    );
+    return this.records;
+  }
+
+  /** The newest of a metric that satisfies a condition. */
+  async untilMetric(
+    name: string,
+    condition: (metric: ReceivedMetric) => boolean = () => true,
+    millis = 8000,
+  ): Promise<ReceivedMetric> {
+    const find = (): ReceivedMetric | undefined =>
+      this.metrics.findLast((metric) => metric.name === name && condition(metric));
+    const newest = (): unknown => this.metrics.findLast((metric) => metric.name === name);
+    await this.when(
+      () => find() !== undefined,
+      millis,
+      () => JSON.stringify(newest() ?? this.metrics.map((metric) => metric.name)),
+    );
+    return find()!;
+  }
+
+  private async when(condition: () => boolean, millis: number, seen: () => string): Promise<void> {
+    const deadline = Date.now() + millis;
+    while (!condition()) {
+      if (Date.now() > deadline) throw new Error(`not received within ${millis} ms; this was: ${seen()}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   async stop(): Promise<void> {
     this.http?.closeAllConnections();
     await Promise.all([
@@ -84,9 +128,11 @@ export class Sink {
     ]);
   }
 
-  private take(body: Uint8Array, headers: IncomingHttpHeaders): void {
+  private take(signal: 'traces' | 'metrics' | 'logs', body: Uint8Array, headers: IncomingHttpHeaders): void {
     this.requests.push({ headers, bytes: body.length });
-    this.spans.push(...decodeTraces(body));
+    if (signal === 'traces') this.spans.push(...decodeTraces(body));
+    else if (signal === 'metrics') this.metrics.push(...decodeMetrics(body));
+    else this.records.push(...decodeLogs(body));
   }
 }
 

@@ -60,6 +60,7 @@ describe('the API server', () => {
           { paths: ['*'], ratio: 0.5 },
         ],
       },
+      signals: { traces: true, metrics: true, logs: true, logCorrelation: true },
       exporters: [
         { ...exporter, protocol: 'http/protobuf', headers: [{ name: 'x-api-key', value: 'abc' }] },
         {
@@ -101,6 +102,7 @@ describe('the API server', () => {
     ['a ratio above 1', { sampling: { ratio: 1.5 } }, /spec\.sampling\.ratio.* less than or equal to 1/],
     ['a ratio below 0', { sampling: { ratio: -1 } }, /spec\.sampling\.ratio.* greater than or equal to 0/],
     ['a ratio as text', { sampling: { ratio: '0.5' } }, /spec\.sampling\.ratio.* must be of type number/],
+    ['a trace in lines, and no traces', { signals: { traces: false, logCorrelation: true } }, /leave traces out: /],
     ['a rule that decides nothing', { sampling: { rules: [{ paths: ['/a'] }] } }, /paths: \["\/healthz"\], drop: true/],
     ['a rule that decides twice', { sampling: { rules: [{ paths: ['/a'], ratio: 1, drop: true }] } }, /says one of/],
     ['a rule that drops not', { sampling: { rules: [{ paths: ['/a'], drop: false }] } }, /drop: true/],

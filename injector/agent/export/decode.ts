@@ -1,6 +1,9 @@
-// What http/json and the console need of OTLP's protobuf: spans are kept encoded (encode.ts).
+import type { Signal } from '../../../crds/signals.ts';
 
-type Scalar = 'text' | 'hex' | 'base64' | 'count' | 'int64' | 'fixed64' | 'fixed32' | 'double' | 'boolean';
+// What http/json and the console need of OTLP's protobuf: spans, metrics and log records are kept encoded.
+
+type Scalar =
+  'text' | 'hex' | 'base64' | 'count' | 'int64' | 'fixed64' | 'fixed64s' | 'fixed32' | 'double' | 'doubles' | 'boolean';
 /** Fields by number: name as in OTLP's JSON, what it holds, and whether it may come more than once. */
 interface Message {
   [field: number]: readonly [name: string, holds: Scalar | Message, isList?: true];
@@ -49,10 +52,60 @@ const SPAN: Message = {
   16: ['flags', 'fixed32'],
 };
 const SCOPE: Message = { 1: ['name', 'text'], 2: ['version', 'text'] };
-const SCOPE_SPANS: Message = { 1: ['scope', SCOPE], 2: ['spans', SPAN, true], 3: ['schemaUrl', 'text'] };
+const NUMBER_POINT: Message = {
+  2: ['startTimeUnixNano', 'fixed64'],
+  3: ['timeUnixNano', 'fixed64'],
+  4: ['asDouble', 'double'],
+  6: ['asInt', 'fixed64'],
+  7: ['attributes', KEY_VALUE, true],
+};
+const HISTOGRAM_POINT: Message = {
+  2: ['startTimeUnixNano', 'fixed64'],
+  3: ['timeUnixNano', 'fixed64'],
+  4: ['count', 'fixed64'],
+  5: ['sum', 'double'],
+  6: ['bucketCounts', 'fixed64s'],
+  7: ['explicitBounds', 'doubles'],
+  9: ['attributes', KEY_VALUE, true],
+  11: ['min', 'double'],
+  12: ['max', 'double'],
+};
+const METRIC: Message = {
+  1: ['name', 'text'],
+  2: ['description', 'text'],
+  3: ['unit', 'text'],
+  5: ['gauge', { 1: ['dataPoints', NUMBER_POINT, true] }],
+  7: [
+    'sum',
+    { 1: ['dataPoints', NUMBER_POINT, true], 2: ['aggregationTemporality', 'count'], 3: ['isMonotonic', 'boolean'] },
+  ],
+  9: ['histogram', { 1: ['dataPoints', HISTOGRAM_POINT, true], 2: ['aggregationTemporality', 'count'] }],
+};
+const LOG_RECORD: Message = {
+  1: ['timeUnixNano', 'fixed64'],
+  2: ['severityNumber', 'count'],
+  3: ['severityText', 'text'],
+  5: ['body', ANY_VALUE],
+  6: ['attributes', KEY_VALUE, true],
+  7: ['droppedAttributesCount', 'count'],
+  8: ['flags', 'fixed32'],
+  9: ['traceId', 'hex'],
+  10: ['spanId', 'hex'],
+  11: ['observedTimeUnixNano', 'fixed64'],
+};
 const RESOURCE: Message = { 1: ['attributes', KEY_VALUE, true], 2: ['droppedAttributesCount', 'count'] };
-const RESOURCE_SPANS: Message = { 1: ['resource', RESOURCE], 2: ['scopeSpans', SCOPE_SPANS, true] };
-const REQUEST: Message = { 1: ['resourceSpans', RESOURCE_SPANS, true] };
+
+/** The messages around what is sent, which are alike for all. */
+function request(kind: 'Spans' | 'Metrics' | 'Logs', items: string, item: Message): Message {
+  const inScope: Message = { 1: ['scope', SCOPE], 2: [items, item, true], 3: ['schemaUrl', 'text'] };
+  const inResource: Message = { 1: ['resource', RESOURCE], 2: [`scope${kind}`, inScope, true] };
+  return { 1: [`resource${kind}`, inResource, true] };
+}
+const REQUESTS: Record<Signal, Message> = {
+  traces: request('Spans', 'spans', SPAN),
+  metrics: request('Metrics', 'metrics', METRIC),
+  logs: request('Logs', 'logRecords', LOG_RECORD),
+};
 
 /** Attributes as OTLP's JSON has them. */
 export interface JsonKeyValue {
@@ -80,10 +133,15 @@ export interface JsonSpan {
   status: { code: number; message?: string };
 }
 
-/** Reads a request that encode.ts has written. */
+/** Reads a request of spans that encode.ts has written. */
 export function decodeTraces(body: Uint8Array): JsonTraces {
+  return decodeRequest(body, 'traces') as unknown as JsonTraces;
+}
+
+/** Reads a request of any signal. */
+export function decodeRequest(body: Uint8Array, signal: Signal): Record<string, unknown> {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  return decode(bytes, 0, bytes.length, REQUEST) as unknown as JsonTraces;
+  return decode(bytes, 0, bytes.length, REQUESTS[signal]);
 }
 
 function decode(bytes: Buffer, from: number, to: number, message: Message): Record<string, unknown> {
@@ -139,9 +197,19 @@ function fieldOf(bytes: Buffer, start: number, end: number, holds: Scalar): unkn
       const value = bytes.readDoubleLE(start);
       return Number.isFinite(value) ? value : String(value);
     }
+    case 'fixed64s':
+      return eights(bytes, start, end, 'fixed64');
+    case 'doubles':
+      return eights(bytes, start, end, 'double');
     case 'count':
     case 'int64':
     case 'boolean':
       throw new Error(`a ${holds} is a varint`);
   }
+}
+
+function eights(bytes: Buffer, start: number, end: number, holds: 'fixed64' | 'double'): unknown[] {
+  return Array.from({ length: (end - start) / 8 }, (_, at) =>
+    fieldOf(bytes, start + 8 * at, start + 8 * at + 8, holds),
+  );
 }

@@ -7,7 +7,7 @@ import type { Destination } from '../queue.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { Addresses } from './address.ts';
 import { consoleDestination } from './console.ts';
-import { decodeTraces } from './decode.ts';
+import { decodeRequest } from './decode.ts';
 import { GrpcTransport } from './grpc.ts';
 import { HttpTransport } from './http.ts';
 import type { LastBatch } from './last.ts';
@@ -53,6 +53,7 @@ export interface ExportServices {
 }
 
 const FIRST_BACKOFF = 500;
+const NAMES = { traces: 'spans', metrics: 'metrics', logs: 'log records' };
 
 /** Opens a destination. Nothing is connected before the first batch. */
 export function openDestination(settings: ExporterSettings, services: ExportServices): Destination {
@@ -99,7 +100,8 @@ class OtlpDestination implements Destination {
   }
 
   private inProtocol(request: Uint8Array): Uint8Array {
-    return this.settings.protocol === 'http/json' ? Buffer.from(JSON.stringify(decodeTraces(request))) : request;
+    const { protocol, signal } = this.settings;
+    return protocol === 'http/json' ? Buffer.from(JSON.stringify(decodeRequest(request, signal))) : request;
   }
 
   private async deliver(plain: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
@@ -115,7 +117,8 @@ class OtlpDestination implements Destination {
             { ok: false as const, reason: transport, retryMillis: 0 }
           : await this.handOver(transport, body, { timeoutMillis, keepAlive });
       if (outcome.ok) {
-        if (this.failing) this.services.sayOnce(`spans arrive again at ${this.settings.endpoint}`);
+        if (this.failing)
+          this.services.sayOnce(`${NAMES[this.settings.signal]} arrive again at ${this.settings.endpoint}`);
         this.failing = false;
         return undefined;
       }
@@ -125,7 +128,9 @@ class OtlpDestination implements Destination {
           : Math.max(outcome.retryMillis, backoff * (0.8 + Math.random() * 0.4));
       if (wait === undefined || Date.now() + wait > deadline || keepAlive) {
         this.failing = true;
-        this.services.sayOnce(`spans do not arrive at ${this.settings.endpoint}: ${outcome.reason}`);
+        this.services.sayOnce(
+          `${NAMES[this.settings.signal]} do not arrive at ${this.settings.endpoint}: ${outcome.reason}`,
+        );
         return outcome.reason;
       }
       await pause(wait);

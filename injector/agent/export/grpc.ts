@@ -5,7 +5,7 @@ import { hostOf } from '../endpoint.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
 
-const PATH = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const SERVICES = { traces: 'trace.v1.TraceService', metrics: 'metrics.v1.MetricsService', logs: 'logs.v1.LogsService' };
 // CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP's retryable codes.
 const RETRYABLE = new Set(['1', '4', '8', '10', '11', '14', '15']);
 const HEADERS = { 'content-type': 'application/grpc', te: 'trailers' };
@@ -14,6 +14,7 @@ const MESSAGE_HEADER = 5;
 /** OTLP over gRPC: one unary call is one HTTP/2 request, which Node can do without a gRPC library. */
 export class GrpcTransport implements Transport {
   private readonly settings: ExporterSettings;
+  private readonly path: string;
   private readonly secured: Secured;
   private readonly require: NodeJS.Require;
   private readonly http2: typeof Http2;
@@ -25,6 +26,7 @@ export class GrpcTransport implements Transport {
 
   constructor(settings: ExporterSettings, secured: Secured, require: NodeJS.Require) {
     this.settings = settings;
+    this.path = `/opentelemetry.proto.collector.${SERVICES[settings.signal]}/Export`;
     this.secured = secured;
     this.require = require;
     this.http2 = require('node:http2') as typeof Http2;
@@ -39,7 +41,7 @@ export class GrpcTransport implements Transport {
         ...this.secured.headers,
         ...HEADERS,
         ':method': 'POST',
-        ':path': PATH,
+        ':path': this.path,
         'grpc-timeout': `${timeoutMillis}m`,
       });
       this.current = stream;
@@ -95,7 +97,7 @@ export class GrpcTransport implements Transport {
     }
     return {
       grpc: true,
-      path: PATH,
+      path: this.path,
       headers: { ...this.secured.headers, ...HEADERS },
       body: framed,
       secure: isOpen ? socket : undefined,

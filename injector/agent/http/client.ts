@@ -11,6 +11,7 @@ import {
   type Span,
 } from '@opentelemetry/api';
 import { knownMethod, redactQuery, splitHost } from './attributes.ts';
+import { timeClient, type Ending, type Stopwatch } from './durations.ts';
 import { setExchange, type Exchange } from './exchange.ts';
 import type { HttpTracing } from './server.ts';
 
@@ -25,15 +26,17 @@ export function beginClientExchange(request: ClientRequest, headers: WireHeaders
   const parent = context.active();
   const span = tracing.tracer.startSpan(request.method, { kind: SpanKind.CLIENT }, parent);
   const entered = trace.setSpan(parent, span);
-  if (span.isRecording()) {
-    span.setAttributes(requestAttributes(request));
-    const exchange = new ClientExchange(parent, span);
+  const { durations } = tracing.metrics;
+  if (span.isRecording() || durations !== undefined) {
+    const { host, address, port } = serverOf(request);
+    if (span.isRecording()) span.setAttributes(requestAttributes(request, host, address, port));
+    const exchange = new ClientExchange(parent, span, durations && timeClient(durations, request, address, port));
     setExchange(request, exchange);
     // This symbol's listeners count for nothing: an error nobody handles still ends the process.
     request.on(errorMonitor, (error: NodeJS.ErrnoException) => exchange.closed(error));
     if (request.getHeader('upgrade') !== undefined) watchUpgrade(request, exchange);
   }
-  return inject(request, headers, entered);
+  return tracing.state.on ? inject(request, headers, entered) : headers;
 }
 
 function inject(request: ClientRequest, headers: WireHeaders, entered: Context): WireHeaders {
@@ -49,16 +52,20 @@ function inject(request: ClientRequest, headers: WireHeaders, entered: Context):
   return copy;
 }
 
-function requestAttributes(request: ClientRequest): Attributes {
-  const method = knownMethod(request.method);
+function serverOf(request: ClientRequest): { host: string; address: string; port: number } {
   const header = request.getHeader('host');
-  const { address, port } = splitHost(typeof header === 'string' && header !== '' ? header : request.host);
-  const secure = request.protocol === 'https:';
+  const host = typeof header === 'string' && header !== '' ? header : request.host;
+  const { address, port = request.protocol === 'https:' ? 443 : 80 } = splitHost(host);
+  return { host, address, port };
+}
+
+function requestAttributes(request: ClientRequest, host: string, address: string, port: number): Attributes {
+  const method = knownMethod(request.method);
   const attributes: Attributes = {
     'http.request.method': method,
     'server.address': address,
-    'server.port': port ?? (secure ? 443 : 80),
-    'url.full': fullUrl(request, typeof header === 'string' && header !== '' ? header : request.host),
+    'server.port': port,
+    'url.full': fullUrl(request, host),
   };
   if (method !== request.method) attributes['http.request.method_original'] = request.method;
   return attributes;
@@ -75,16 +82,22 @@ function fullUrl(request: ClientRequest, host: string): string {
 export class ClientExchange implements Exchange {
   readonly context: Context;
   private readonly span: Span;
+  private readonly timed: Stopwatch | undefined;
+  private readonly ending: Ending = {};
 
-  constructor(context: Context, span: Span) {
+  constructor(context: Context, span: Span, timed: Stopwatch | undefined) {
     this.context = context;
     this.span = span;
+    this.timed = timed;
   }
 
   /** The head of the response has come; the response is done with when its object is. */
   answered(response: IncomingMessage): void {
     setExchange(response, this);
     const status = response.statusCode ?? 0;
+    this.ending.status = status;
+    this.ending.version = response.httpVersion;
+    if (status >= 400) this.ending.error = String(status);
     this.span.setAttribute('http.response.status_code', status);
     this.span.setAttribute('network.protocol.version', response.httpVersion);
     const peer = response.socket?.remoteAddress;
@@ -100,10 +113,12 @@ export class ClientExchange implements Exchange {
 
   closed(error?: NodeJS.ErrnoException | null): void {
     if (error) {
+      this.ending.error = error.code ?? error.name;
       this.span.recordException(error as Error);
       this.span.setAttribute('error.type', error.code ?? error.name);
       this.span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
     }
+    this.timed?.(this.ending);
     this.span.end();
   }
 }

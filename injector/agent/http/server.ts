@@ -12,6 +12,7 @@ import { EMPTY_CONTEXT, type LiveContextManager } from '../context.ts';
 import type { SpanStart } from '../sampling-rules.ts';
 import type { LiveTracer, TracingState } from '../tracer.ts';
 import { knownMethod, pathOf, serverRequestAttributes } from './attributes.ts';
+import { timeServer, type HttpDurations, type Stopwatch } from './durations.ts';
 import { setExchange, type Exchange } from './exchange.ts';
 import { RPC_METADATA, type RpcMetadata } from './route.ts';
 
@@ -22,26 +23,32 @@ export interface HttpTracing {
   contexts: LiveContextManager;
   /** Lower-case names of the headers that carry a parent. */
   carriers(): readonly string[];
+  /** Where durations go while metrics are on. */
+  readonly metrics: { durations: HttpDurations | undefined };
 }
 
 /** Starts the span of a request that a server is about to hand to the app; gives the context to go on in. */
 export function beginServerExchange(request: IncomingMessage, response: ServerResponse, tracing: HttpTracing): Context {
-  const parent = hasHeader(request.rawHeaders, tracing.carriers())
-    ? propagation.extract(ROOT_CONTEXT, request.headers)
-    : ROOT_CONTEXT;
+  const { durations } = tracing.metrics;
+  const timed = durations && timeServer(durations, request);
+  const parent =
+    tracing.state.on && hasHeader(request.rawHeaders, tracing.carriers())
+      ? propagation.extract(ROOT_CONTEXT, request.headers)
+      : ROOT_CONTEXT;
   const method = request.method ?? 'GET';
   const start = tracing.state.sampler.hasRules ? new RequestStart(method, request) : undefined;
   const span = tracing.tracer.startSpan(method, SERVER, parent, start);
   const base = trace.setSpan(parent === ROOT_CONTEXT ? EMPTY_CONTEXT : parent, span);
-  if (!span.isRecording()) {
+  const isRecording = span.isRecording();
+  if (!isRecording && timed === undefined) {
     setExchange(request, new UnrecordedExchange(base));
     return base;
   }
-  span.setAttributes(start?.attributes ?? serverRequestAttributes(request));
+  if (isRecording) span.setAttributes(start?.attributes ?? serverRequestAttributes(request));
   const metadata: RpcMetadata = { type: 'http', span };
   const entered = base.setValue(RPC_METADATA, metadata);
   setExchange(request, new UnrecordedExchange(entered));
-  setExchange(response, new ServerExchange(entered, method, metadata, response));
+  setExchange(response, new ServerExchange(entered, method, metadata, response, timed));
   return entered;
 }
 
@@ -88,17 +95,26 @@ class ServerExchange implements Exchange {
   private readonly method: string;
   private readonly metadata: RpcMetadata;
   private readonly response: ServerResponse;
+  private readonly timed: Stopwatch | undefined;
 
-  constructor(context: Context, method: string, metadata: RpcMetadata, response: ServerResponse) {
+  constructor(
+    context: Context,
+    method: string,
+    metadata: RpcMetadata,
+    response: ServerResponse,
+    timed: Stopwatch | undefined,
+  ) {
     this.context = context;
     this.method = method;
     this.metadata = metadata;
     this.response = response;
+    this.timed = timed;
   }
 
   closed(error?: Error | null): void {
     const { span, route } = this.metadata;
     const status = this.response.statusCode;
+    this.timed?.({ status, route, error: error ? error.name : status >= 500 ? String(status) : undefined });
     span.setAttribute('http.response.status_code', status);
     if (route) {
       span.setAttribute('http.route', route);
