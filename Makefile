@@ -26,7 +26,8 @@ demo-down: install ## Removes every trace of the demo's cluster
 
 .PHONY: demo-shell
 demo-shell: install ## A shell in which kubectl and helm talk to the demo's cluster
-	@$(CLUSTER) exec -- bash
+	@node cli/build.ts
+	@PATH="$(CURDIR)/dist:$$PATH" $(CLUSTER) exec -- bash --rcfile test/demo/shell.bash
 
 .PHONY: check
 check: install ## Types, lint and unit tests: under a minute

@@ -167,7 +167,13 @@ describe('a policy file', () => {
   });
 
   it.each([
-    [policy('\n  sampling:\n    ratio: 1.5'), /document 1, line 6: TracingPolicy p: spec\.sampling\.ratio: .*1/],
+    [
+      policy('\n  sampling:\n    ratio: 1.5'),
+      /document 1, line 6: TracingPolicy p: spec\.sampling\.ratio: has to be at most 1\. More: kubectl explain tracingpolicy\.spec\.sampling\.ratio$/,
+    ],
+    [policy('\n  sampling:\n    ratio: half'), /spec\.sampling\.ratio: has to be a number, not a string\./],
+    [policy('\n  exporters: [{ name: a }]'), /spec\.exporters\[0\]\.endpoint: is missing, a string\./],
+    [policy('\n  injection: all'), /spec\.injection: has to be one of OptIn, All\./],
     [
       policy('\n  sampling:\n    rate: 1'),
       /line 6: .*spec\.sampling\.rate: there is no such field\. What there is: kubectl explain tracingpolicy\.spec\.sampling$/,

@@ -13,5 +13,41 @@ export function firstIssue({
   if (!issue) return undefined;
   // Of a map's key the reason is one level below.
   const reason = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
-  return { path: issue.path, message: reason?.message ?? issue.message };
+  return { path: issue.path, message: reason?.message ?? inWords(issue) };
+}
+
+/** A path as the API server writes it: `spec.exporters[0].name`. */
+export function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text ? `${text}.${String(step)}` : String(step)),
+    '',
+  );
+}
+
+const COUNTED: Record<string, string> = { string: ' characters', array: ' items', object: ' entries' };
+
+/** What a schema says in its own words is for people already. */
+function inWords(issue: z.core.$ZodIssue): string {
+  const { message } = issue;
+  if (!/^(Invalid (input|option)|Too (big|small)): /.test(message)) return message;
+  switch (issue.code) {
+    case 'invalid_type': {
+      const received = /received (\w+)$/.exec(message)?.[1];
+      return received === 'undefined'
+        ? `is missing, ${a(issue.expected)}`
+        : `has to be ${a(issue.expected)}, not ${a(received ?? 'something else')}`;
+    }
+    case 'too_big':
+      return `has to be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${COUNTED[issue.origin] ?? ''}`;
+    case 'too_small':
+      return `has to be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${COUNTED[issue.origin] ?? ''}`;
+    case 'invalid_value':
+      return `has to be one of ${issue.values.map(String).join(', ')}`;
+    default:
+      return message;
+  }
+}
+
+function a(type: string): string {
+  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
 }

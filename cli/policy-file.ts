@@ -1,6 +1,6 @@
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
 import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
-import { firstIssue, InputError } from './input-error.ts';
+import { fieldPath, firstIssue, InputError } from './input-error.ts';
 import type { ManifestDocument } from './manifest/manifest.ts';
 import type { Item } from './manifest/items.ts';
 import { itemsOf } from './manifest/items.ts';
@@ -51,17 +51,24 @@ function readSpec(item: Item, kind: keyof typeof KINDS) {
   const given = item.object['spec'] ?? {};
   const result = KINDS[kind].safeParse(given);
   const refuse = (path: PropertyKey[], message: string) => {
-    const field = ['spec', ...path.map(String)].join('.');
+    const field = fieldPath(['spec', ...path]);
     return new InputError(`${item.position(['spec', ...path])}: ${kind} ${name}: ${field}: ${message}`);
   };
   const issue = firstIssue(result);
-  if (issue) throw refuse(issue.path, issue.message);
+  if (issue) throw refuse(issue.path, `${issue.message}. More: kubectl explain ${explained(kind, issue.path)}`);
   const unknown = unknownField(given, result.data);
   if (unknown) {
-    const parent = ['spec', ...unknown.slice(0, -1).filter((key) => typeof key === 'string')].join('.');
-    throw refuse(unknown, `there is no such field. What there is: kubectl explain ${kind.toLowerCase()}.${parent}`);
+    throw refuse(
+      unknown,
+      `there is no such field. What there is: kubectl explain ${explained(kind, unknown.slice(0, -1))}`,
+    );
   }
   return result.data!;
+}
+
+/** How kubectl explain names a field. */
+function explained(kind: string, path: readonly PropertyKey[]): string {
+  return [kind.toLowerCase(), 'spec', ...path.filter((key) => typeof key === 'string')].join('.');
 }
 
 /** The path of something given that reading left out. */

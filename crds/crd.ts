@@ -112,6 +112,7 @@ function definition({ kind, plural, shortName, scope, description, spec }: Kind)
             { name: 'Outdated', type: 'integer', jsonPath: '.status.pods.outdated' },
             { name: 'Missing', type: 'integer', jsonPath: '.status.pods.missing' },
             { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+            { name: 'Health', type: 'string', jsonPath: '.status.conditions[?(@.type=="Degraded")].reason' },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {

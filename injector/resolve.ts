@@ -202,6 +202,14 @@ function compare(a: Policy, b: Policy): number {
   );
 }
 
+/** Why one policy wins over another of the same rank: `by priority, 10 before 0`. */
+export function whyBefore(winner: Policy, other: Policy): string {
+  const [first, second] = [winner, other].map(({ spec: { priority = 0 } }) => priority);
+  if (first !== second) return `by priority, ${first} before ${second}`;
+  const isOlder = winner.metadata.creationTimestamp !== other.metadata.creationTimestamp;
+  return isOlder ? 'as the older one' : 'as the first by name, both being of one age';
+}
+
 /** @param here the policies of the pod's namespace alone. */
 function policyDocument(policy: Policy, here: Policies, problems: string[]): PolicyDocument {
   const exporters = allowedExporters(policy, here, problems);

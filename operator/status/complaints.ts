@@ -19,6 +19,25 @@ const OBSTACLES: Record<Exclude<Obstacle, 'SwitchedOff'>, string> = {
   AgentError: "an error of the agent's: standard error of the process says more",
 };
 
+/** What most often is behind the words of the system or of Node; the first that fits. */
+const HINTS: [words: RegExp, hint: string][] = [
+  [
+    /HPE_|Protocol error|Parse Error/,
+    'is it the port of the other protocol? Collectors mostly take grpc at 4317 and http/protobuf at 4318',
+  ],
+  [
+    /ENOTFOUND|EAI_AGAIN/,
+    "there is no such host: is the exporter's endpoint right? From another namespace it is NAME.NAMESPACE",
+  ],
+  [/ECONNREFUSED/, 'nothing listens there: does it run, and is the port right?'],
+  [/CERT|certificate|self.signed/i, 'is it the right authority? See tls.ca of the exporter'],
+];
+
+function hinted(trouble: string): string {
+  const hint = HINTS.find(([words]) => words.test(trouble))?.[1];
+  return hint ? `${trouble} (${hint})` : trouble;
+}
+
 export function complaintsOf(reports: KeptReport[]): Complaints {
   const problems = new Set<string>();
   const troubles = new Set<string>();
@@ -26,7 +45,7 @@ export function complaintsOf(reports: KeptReport[]): Complaints {
   for (const report of reports) {
     for (const problem of report.problems ?? []) problems.add(problem);
     for (const { name, trouble } of report.exporters ?? [])
-      if (trouble !== undefined) troubles.add(`exporter ${name}: ${trouble}`);
+      if (trouble !== undefined) troubles.add(`exporter ${name}: ${hinted(trouble)}`);
     for (const { library, why } of report.uninstrumented ?? [])
       if (why !== 'SwitchedOff') libraries.add(`${library} (${(OBSTACLES as Record<string, string>)[why] ?? why})`);
   }

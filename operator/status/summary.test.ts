@@ -112,6 +112,18 @@ describe('the summary of a namespace', () => {
     expect(summary.get('ClusterTracingPolicy base')).toMatchObject({ overlaps, pods: { matched: 0 } });
   });
 
+  it.each<[string, TracingPolicySpec, object]>([
+    ['by priority, 10 before 0', { priority: 10 }, {}],
+    ['as the older one', {}, { creationTimestamp: '2026-01-03T00:00:00Z' }],
+    ['as the first by name, both being of one age', {}, {}],
+  ])('says why one policy of a namespace comes before another: %s', (why, spec, more) => {
+    const other = { ...policy('q'), metadata: { ...policy('q').metadata, ...more } };
+    const summary = sum({ namespaced: [policy('p', spec), other], injected: [pod('a', asked)] });
+    expect(summary.get('TracingPolicy shop/q')?.overlaps).toEqual([
+      `TracingPolicy shop/p over TracingPolicy shop/q ${why}`,
+    ]);
+  });
+
   it("counts pods as outdated that are older than the policy's use of a Secret", () => {
     const secret = (name: string): TracingPolicySpec => ({
       exporters: [
@@ -178,15 +190,22 @@ describe('the summary of a namespace', () => {
         expect(pods.current).toBe(1);
       });
 
-      it('why spans are lost', () => {
-        const trouble = 'collector:4318: connect ECONNREFUSED';
+      it.each([
+        ['collector:4318: HTTP 404', /^exporter default: collector:4318: HTTP 404$/],
+        ['collector:4318: connect ECONNREFUSED', /ECONNREFUSED \(nothing listens there: /],
+        [
+          'collector:4317: HPE_INVALID_CONSTANT',
+          /HPE_INVALID_CONSTANT \(is it the port of the other protocol\? .*4317.*4318\)$/,
+        ],
+        ['colector:4318: getaddrinfo ENOTFOUND colector', /\(there is no such host: /],
+      ])('why spans are lost, and what is most often behind it: %s', (trouble, expected) => {
         const { troubles, workloads, problems } = says({
           exporters: [
             { ...exporter, name: 'other' },
             { ...exporter, trouble },
           ],
         });
-        expect(troubles).toEqual([`exporter default: ${trouble}`]);
+        expect(troubles).toEqual([expect.stringMatching(expected)]);
         expect(workloads).toMatchObject([{ name: 'pod0', reason: 'ExportFailing', message: troubles[0] }]);
         expect(problems).toEqual([]);
       });

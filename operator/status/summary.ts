@@ -5,7 +5,7 @@ import { isAsked } from '../../injector/inject.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Canary, Policies, Policy, Resolution } from '../../injector/resolve.ts';
-import { describePolicy, policyMark, resolver } from '../../injector/resolve.ts';
+import { describePolicy, policyMark, resolver, whyBefore } from '../../injector/resolve.ts';
 import { startFailure } from '../breaker/agent-start.ts';
 import { created } from '../breaker/outage.ts';
 import type { Evidence } from '../canary/evidence.ts';
@@ -93,7 +93,7 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     const summary = of(resolution.policy);
     for (const problem of resolution.problems) addOnce(summary.problems, problem);
     for (const { policy, rank } of beaten) {
-      const why = winner!.rank === rank ? 'by priority, age or name' : `as ${winner!.rank} before ${rank}`;
+      const why = winner!.rank === rank ? whyBefore(winner!.policy, policy) : `as ${winner!.rank} before ${rank}`;
       const text = `${describePolicy(winner!.policy)} over ${describePolicy(policy)} ${why}`;
       for (const side of [summary, of(policy)]) addOnce(side.overlaps, text);
     }
@@ -137,7 +137,7 @@ interface State {
 
 function missing(outage: string | undefined): State {
   const reason = outage === undefined ? 'Missing' : 'AgentUnavailable';
-  const message = outage ?? 'started without the agent: restart it, e.g. kubectl rollout restart';
+  const message = outage ?? 'started without the agent: restart it, e.g. kubectl rollout restart; where that does not help, kubectl tracing explain says why';
   return { count: 'missing', reason, message };
 }
 

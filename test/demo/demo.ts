@@ -67,7 +67,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
     usually: '10 s',
     work: () => installOperator(cluster, images),
     look: [
-      `kubectl -n ${OPERATOR.namespace} logs deployment/${OPERATOR.release}`,
+      `kubectl -n ${OPERATOR.namespace} logs -l app.kubernetes.io/name=tracing-operator --prefix --tail=200`,
       `helm -n ${OPERATOR.namespace} status ${OPERATOR.release}`,
     ],
   });
@@ -78,7 +78,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
     look: [`kubectl -n ${SHOP_NAMESPACE} get events --sort-by=.lastTimestamp`],
   });
   const look = [
-    `kubectl -n ${OPERATOR.namespace} logs deployment/${OPERATOR.release}`,
+    `kubectl -n ${OPERATOR.namespace} logs -l app.kubernetes.io/name=tracing-operator --prefix --tail=200`,
     `kubectl -n ${SHOP_NAMESPACE} describe pods -l app.kubernetes.io/name=order`,
     `kubectl -n ${SHOP_NAMESPACE} logs deployment/order`,
   ];
