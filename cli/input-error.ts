@@ -30,22 +30,18 @@ const COUNTED: Record<string, string> = { string: ' characters', array: ' items'
 function inWords(issue: z.core.$ZodIssue): string {
   const { message } = issue;
   if (!/^(Invalid (input|option)|Too (big|small)): /.test(message)) return message;
-  switch (issue.code) {
-    case 'invalid_type': {
-      const received = /received (\w+)$/.exec(message)?.[1];
-      return received === 'undefined'
-        ? `is missing, ${a(issue.expected)}`
-        : `has to be ${a(issue.expected)}, not ${a(received ?? 'something else')}`;
-    }
-    case 'too_big':
-      return `has to be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${COUNTED[issue.origin] ?? ''}`;
-    case 'too_small':
-      return `has to be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${COUNTED[issue.origin] ?? ''}`;
-    case 'invalid_value':
-      return `has to be one of ${issue.values.map(String).join(', ')}`;
-    default:
-      return message;
+  if (issue.code === 'invalid_type') {
+    const received = /received (\w+)$/.exec(message)?.[1] ?? 'something else';
+    return received === 'undefined'
+      ? `is missing, ${a(issue.expected)}`
+      : `has to be ${a(issue.expected)}, not ${a(received)}`;
   }
+  if (issue.code === 'too_big')
+    return `has to be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${COUNTED[issue.origin] ?? ''}`;
+  if (issue.code === 'too_small')
+    return `has to be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${COUNTED[issue.origin] ?? ''}`;
+  if (issue.code === 'invalid_value') return `has to be one of ${issue.values.map(String).join(', ')}`;
+  return message;
 }
 
 function a(type: string): string {
