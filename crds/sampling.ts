@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { duration } from './duration.ts';
 import { cel } from './rules.ts';
 
 const ruleMessage =
@@ -116,6 +117,68 @@ const rule = z
     }),
   );
 
+const keepMessage = 'keep says which requests, e.g. {errors: true, slowerThan: 2s}';
+const keep = z
+  .object({
+    errors: z
+      .boolean()
+      .describe(
+        'Requests and messages that fail: the span that they begin with here ends with an error, as by an HTTP status of 500 and above. Left out: false.',
+      )
+      .optional(),
+    slowerThan: duration({ least: '1ms', most: '10m', example: '2s' })
+      .describe('Requests and messages that take longer than this, e.g. 2s. Left out: none.')
+      .optional(),
+  })
+  .refine(({ errors, slowerThan }) => errors !== undefined || slowerThan !== undefined, keepMessage)
+  .describe(
+    'Requests that were not sampled and are recorded all the same, by what becomes of them. A service decides for itself, so of a trace there may be fragments. Until a request ends its spans are held in memory, 4 MiB in each process. {errors: false} switches off what the chart says. Left out: nothing is kept.',
+  )
+  .meta(cel({ rule: 'has(self.errors) || has(self.slowerThan)', message: keepMessage }));
+
+const headerMessage = 'a header has letters, digits, hyphens and underscores, e.g. X-Trace-Me';
+const headerPattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
+/** Every request has them, or another part of tracing writes them. */
+const COMMON = [
+  ...['host', 'connection', 'accept', 'accept-encoding', 'accept-language', 'user-agent', 'content-type', 'cookie'],
+  ...['content-length', 'authorization', 'traceparent', 'tracestate', 'baggage'],
+];
+const commonMessage =
+  'a header that requests have anyway would force all of them; take one of your own, e.g. X-Trace-Me';
+
+const force = z
+  .object({
+    header: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(headerPattern, headerMessage)
+      .refine((name) => !COMMON.includes(name.toLowerCase()), commonMessage)
+      .describe(
+        'Name of a request header, e.g. X-Trace-Me. Any value will do but 0, false, no and off. Whoever reaches the service can send it.',
+      )
+      .meta(
+        cel(
+          { rule: `self.matches('${headerPattern.source}')`, message: headerMessage },
+          {
+            rule: `!(self.lowerAscii() in [${COMMON.map((name) => `'${name}'`).join(', ')}])`,
+            message: commonMessage,
+          },
+        ),
+      ),
+    maxPerSecond: z
+      .number()
+      .min(0)
+      .max(1000)
+      .describe(
+        'At most so many requests a second are forced, in each process by itself; 0 switches off what the chart says. Left out: 1.',
+      )
+      .optional(),
+  })
+  .describe(
+    'Has HTTP requests with a header recorded that would not be sampled, where their trace begins: not where a caller has decided (see parentBased), nor what a rule drops. Left out: no header is looked at.',
+  );
+
 export const sampling = z
   .object({
     ratio: z
@@ -141,6 +204,8 @@ export const sampling = z
         'x-kubernetes-list-type': 'atomic',
       })
       .optional(),
+    keep: keep.optional(),
+    force: force.optional(),
   })
   .describe('Which traces are recorded. Changes reach running pods within seconds, without a restart.');
 

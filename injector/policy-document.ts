@@ -32,11 +32,26 @@ export interface PolicyDocumentSpec {
   spanNames?: 'ServiceOperation';
 }
 
-/** Absent: `parentBased` is true, and there are no rules. */
+/** Absent: `parentBased` is true, there are no rules, nothing is kept and no header is looked at. */
 export interface DocumentSampling {
   ratio: number;
   parentBased?: false;
   rules?: SamplingRule[];
+  keep?: DocumentKeep;
+  force?: DocumentForce;
+}
+
+/** Which requests are kept that were not sampled: those that fail, those that take longer. One of them at least is there. */
+export interface DocumentKeep {
+  errors?: true;
+  slowerThanMillis?: number;
+}
+
+/** Requests that are sampled because they have a header, and how many of them. */
+export interface DocumentForce {
+  /** In lower case. */
+  header: string;
+  maxPerSecond: number;
 }
 
 /** What is not as it is when nothing is said. */

@@ -190,6 +190,15 @@ describe('what it says', () => {
     expect(document({ enabled: false, signals: { metrics: true } }).spec).not.toHaveProperty('signals');
   });
 
+  it('says what is kept and what is forced, unless a policy switches off what the chart says', () => {
+    const on = { keep: { errors: true, slowerThan: '1500ms' }, force: { header: 'X-Trace-Me' } };
+    const kept = { keep: { errors: true, slowerThanMillis: 1500 }, force: { header: 'x-trace-me', maxPerSecond: 1 } };
+    expect(document({ sampling: on }).spec.sampling).toEqual({ ratio: 1, ...kept });
+    expect(document({ sampling: { ratio: 0.5 } }, { sampling: on }).spec.sampling).toEqual({ ratio: 0.5, ...kept });
+    const off = { keep: { errors: false }, force: { header: 'X-Trace-Me', maxPerSecond: 0 } };
+    expect(document({ sampling: off }, { sampling: on }).spec.sampling).toEqual({ ratio: 1 });
+  });
+
   it('has a revision that changes with what a process does, and with nothing else', () => {
     const attributes = { a: '1', b: '2' };
     const base = document({ sampling: { ratio: 0.5 }, resource: { attributes } }).revision;

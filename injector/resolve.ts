@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { millisOf } from '../crds/duration.ts';
 import type { Exporter } from '../crds/exporter.ts';
 import type { AgentSpec } from '../crds/agent.ts';
 import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
@@ -6,7 +7,8 @@ import { isCanaryHalted } from './canary.ts';
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { NO_POLICY, POLICY } from './names.ts';
-import type { DocumentSampling, DocumentSignals, PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
+import type { DocumentKeep, DocumentSampling, DocumentSignals } from './policy-document.ts';
+import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
 
 export type Policy = TracingPolicy | ClusterTracingPolicy;
@@ -282,8 +284,21 @@ function completeSampling({
   ratio = 1,
   parentBased,
   rules = [],
+  keep,
+  force,
 }: NonNullable<DefaultPolicy['sampling']>): DocumentSampling {
-  return { ratio, ...(parentBased === false && { parentBased }), ...(rules.length > 0 && { rules }) };
+  const kept: DocumentKeep = {
+    ...(keep?.errors && { errors: true }),
+    ...(keep?.slowerThan !== undefined && { slowerThanMillis: millisOf(keep.slowerThan) }),
+  };
+  const { header, maxPerSecond = 1 } = force ?? {};
+  return {
+    ratio,
+    ...(parentBased === false && { parentBased }),
+    ...(rules.length > 0 && { rules }),
+    ...(Object.keys(kept).length > 0 && { keep: kept }),
+    ...(header !== undefined && maxPerSecond > 0 && { force: { header: header.toLowerCase(), maxPerSecond } }),
+  };
 }
 
 function completeSignals({

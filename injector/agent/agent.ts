@@ -18,6 +18,7 @@ import type * as Https from 'node:https';
 import type * as Os from 'node:os';
 import { HttpHooks } from './http/install.ts';
 import { watchFastify } from './http/route.ts';
+import type { Keeper, Send } from './keep.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush, together } from './lifecycle.ts';
 import { Logs } from './logs.ts';
@@ -36,6 +37,7 @@ import { redactStatement } from './redact.ts';
 import { withTroubles, type ReportBody } from './report-body.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
+import type { DocumentKeep } from '../policy-document.ts';
 import type { SamplingRule } from '../../crds/sampling.ts';
 import { unknownField } from './sampling-rules.ts';
 import { LiveSampler } from './sampler.ts';
@@ -105,7 +107,8 @@ export class Agent implements SpanSink {
       maxBatch: Math.min(maxQueue, count(env, 512, 1, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE')),
       delayMillis: count(env, 1000, 0, 'OTEL_BSP_SCHEDULE_DELAY'),
     };
-    this.state = { on: false, sampler: new LiveSampler(), sink: this, counts: { started: 0, sampled: 0 } };
+    const counts = { started: 0, sampled: 0 };
+    this.state = { on: false, sampler: new LiveSampler(), keeper: undefined, sink: this, counts };
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
@@ -198,6 +201,11 @@ export class Agent implements SpanSink {
   }
 
   finished(span: RecordingSpan): void {
+    if (span.fragment === undefined) this.export(span);
+    else this.state.keeper?.finished(span, span.fragment);
+  }
+
+  private export(span: RecordingSpan): void {
     try {
       this.addOldNames?.(span.attributes, span.kind);
       redactStatement(span.attributes);
@@ -220,7 +228,8 @@ export class Agent implements SpanSink {
     const before = this.settings;
     const { destinations } = this;
     this.settings = settings;
-    this.state.sampler.set(settings.ratio, settings.rule, settings.rules);
+    this.state.sampler.set(settings);
+    this.setKeep(settings.on ? settings.keep : undefined);
     this.checkRules(settings.rules, before?.rules);
     if (before === undefined || !same(carrying(before), carrying(settings))) this.setPropagators(settings);
     if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
@@ -229,7 +238,7 @@ export class Agent implements SpanSink {
     this.metrics.set(settings.metrics);
     this.logs.set(settings.logs, settings.on && settings.logCorrelation);
     this.prepared = false;
-    if (this.state.counts.sampled > 0) this.prepareExport();
+    if (this.state.counts.sampled + (this.state.keeper?.kept ?? 0) > 0) this.prepareExport();
     this.checkCredentials(destinations);
     this.checkLogs();
     this.state.on = settings.on;
@@ -262,6 +271,19 @@ export class Agent implements SpanSink {
   private instrumented(name: string, instrumentation: object): void {
     if (name === 'undici') this.metrics.attach(instrumentation as Parameters<Metrics['attach']>[0]);
     else if ('tap' in instrumentation) (instrumentation as TappedInstrumentation).tap = this.logs.tap;
+  }
+
+  private setKeep(options: DocumentKeep | undefined): void {
+    if (options !== undefined && this.state.keeper === undefined) {
+      const { createKeeper } = this.libraries.piece('keep') as { createKeeper: (send: Send) => Keeper };
+      let isFirst = true;
+      this.state.keeper = createKeeper((span) => {
+        if (isFirst) this.begun();
+        isFirst = false;
+        this.export(span);
+      });
+    }
+    this.state.keeper?.set(options);
   }
 
   private setPropagators({ propagators, baggage }: Settings): void {
@@ -383,7 +405,13 @@ export class Agent implements SpanSink {
         nodeVersion: process.version,
         ...(this.stopped !== undefined && { failure: `not traced by us: ${this.stopped}` }),
         startedAt: Math.round(performance.timeOrigin),
-        counters: { ...this.state.counts, ...this.queues.totals(), exceptions: failureCount() },
+        counters: {
+          ...this.state.counts,
+          kept: this.state.keeper?.kept ?? 0,
+          heldDropped: this.state.keeper?.dropped ?? 0,
+          ...this.queues.totals(),
+          exceptions: failureCount(),
+        },
         exporters: withTroubles(this.queues.report(), {
           metrics: this.metrics.queues.report(),
           logs: this.logs.queues.report(),

@@ -9,11 +9,11 @@ import { attributes, begin, close, head, id, number, open, text, time, word, wri
 export function encodeSpan(span: RecordingSpan): Buffer {
   begin();
   const start = open(0x12);
-  const { traceId, spanId, traceState, traceFlags } = span.spanContext();
+  const { traceId, spanId, traceFlags } = span.spanContext();
   const parent = span.parentSpanContext;
   id(0x0a, traceId);
   id(0x12, spanId);
-  const state = traceState?.serialize();
+  const state = span.traceState?.serialize();
   if (state) text(0x1a, state);
   if (parent?.spanId) id(0x22, parent.spanId);
   text(0x2a, span.name);

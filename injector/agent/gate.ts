@@ -73,5 +73,6 @@ function gated(original: AnyFunction, patched: AnyFunction, isIdle: () => boolea
 function isUnsampled(wanted: Wanted): boolean {
   if (!wanted.isOn()) return true;
   const span = trace.getSpan(context.active());
-  return span !== undefined && (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0;
+  // One that is recorded all the same may be kept later.
+  return span !== undefined && (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0 && !span.isRecording();
 }

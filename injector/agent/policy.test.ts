@@ -92,6 +92,17 @@ describe('PolicyDirectory', () => {
 });
 
 describe('parsePolicyDocument', () => {
+  it.each([
+    [{ keep: {} }, 'sampling.keep'],
+    [{ keep: { slowerThanMillis: '2s' } }, 'slowerThanMillis'],
+    [{ force: { maxPerSecond: 1 } }, 'sampling.force'],
+    [{ force: { header: 'x', maxPerSecond: 0 } }, 'sampling.force'],
+  ])('names what is wrong with %j', (wrong, said) => {
+    const text = (sampling: object) => JSON.stringify({ spec: { sampling: { ratio: 1, ...sampling }, exporters: [] } });
+    expect(() => parsePolicyDocument(text(wrong))).toThrow(said);
+    expect(() => parsePolicyDocument(text({ keep: { errors: true, later: 1 } }))).not.toThrow();
+  });
+
   it('names what is wrong with an exporter', () => {
     const withExporter = (exporter: object): string =>
       JSON.stringify({ key: 'k', spec: { sampling: { ratio: 1 }, exporters: [exporter], propagators: [] } });

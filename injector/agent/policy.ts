@@ -115,6 +115,7 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     throw new Error('spec.sampling.ratio is not a number from 0 to 1');
   const rules = field(field(spec, 'sampling'), 'rules');
   if (rules !== undefined) checkRules(rules);
+  checkKeep(field(field(spec, 'sampling'), 'keep'), field(field(spec, 'sampling'), 'force'));
   const allow = field(field(spec, 'baggage'), 'allow');
   if (allow !== undefined && !(Array.isArray(allow) && allow.every((key) => typeof key === 'string')))
     throw new Error('spec.baggage.allow is not a list of keys');
@@ -143,6 +144,17 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     if (!files.every(isCredentialPath)) throw new Error('spec.exporters: a file is not one of the mounted credentials');
   }
   return document as PolicyDocument;
+}
+
+function checkKeep(keep: unknown, force: unknown): void {
+  const millis = field(keep, 'slowerThanMillis');
+  if (millis !== undefined && !(typeof millis === 'number' && millis > 0))
+    throw new Error('spec.sampling.keep.slowerThanMillis is not a number of milliseconds');
+  if (keep !== undefined && field(keep, 'errors') !== true && millis === undefined)
+    throw new Error('spec.sampling.keep has neither errors: true nor slowerThanMillis');
+  const most = field(force, 'maxPerSecond');
+  if (force !== undefined && !(typeof field(force, 'header') === 'string' && typeof most === 'number' && most > 0))
+    throw new Error('spec.sampling.force has no header, or no maxPerSecond above 0');
 }
 
 function field(value: unknown, name: string): unknown {

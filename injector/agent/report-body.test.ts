@@ -5,7 +5,17 @@ import { serializeReport, withTroubles, type ReportBody } from './report-body.ts
 const body: ReportBody = {
   ...{ container: 'app', pid: 7, startedAt: 1_700_000_000_000, key: 'shop', revision: 'abc' },
   ...{ agentVersion: '0.1.0', nodeVersion: 'v24.9.0' },
-  counters: { started: 9, sampled: 8, exported: 5, queueFull: 1, exportFailed: 2, shutdown: 0, exceptions: 0 },
+  counters: {
+    started: 9,
+    sampled: 8,
+    kept: 1,
+    heldDropped: 0,
+    exported: 5,
+    queueFull: 1,
+    exportFailed: 2,
+    shutdown: 0,
+    exceptions: 0,
+  },
   exporters: [{ name: 'default', exported: 5, dropped: 3, errors: 1, queued: 0, queueSize: 2048, trouble: 'x' }],
   signals: { logs: { exported: 4, dropped: 1 } },
   libraries: ['express@5.1.0'],
@@ -39,7 +49,7 @@ describe('a report', () => {
     const { startedAt: _at, counters: _counters, exporters: _exporters, ...older } = body;
     const { libraries: _libraries, uninstrumented: _uninstrumented, problems: _problems, ...oldest } = older;
     expect(reportSchema.parse(oldest)).toEqual(oldest);
-    expect(reportSchema.parse({ ...body, more: 1, counters: { ...body.counters, kept: 3 } })).toEqual(body);
+    expect(reportSchema.parse({ ...body, more: 1, counters: { ...body.counters, lent: 3 } })).toEqual(body);
     const strange = { ...body, uninstrumented: [{ library: 'x', why: 'SomethingNew' }] };
     expect(reportSchema.parse(strange).uninstrumented).toEqual(strange.uninstrumented);
   });

@@ -4,6 +4,10 @@ export interface SpanCounters {
   started: number;
   /** Of those, the recorded ones. */
   sampled: number;
+  /** Spans of requests that were not sampled, exported because those failed or were slow. */
+  kept: number;
+  /** Spans of such requests for which there was no room while that was not known. */
+  heldDropped: number;
   /** Spans that arrived; one that goes to two exporters counts twice, here and below. */
   exported: number;
   /** The queue was full: the oldest made room. */

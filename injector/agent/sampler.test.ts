@@ -7,7 +7,7 @@ import { randomHex } from './tracer.ts';
 
 function sampler(ratio: number, rule?: 'parent' | 'ignore-parent'): LiveSampler {
   const made = new LiveSampler();
-  made.set(ratio, rule);
+  made.set({ ratio, ...(rule && { rule }) });
   return made;
 }
 
@@ -62,7 +62,7 @@ describe('LiveSampler', () => {
     });
     const made = (ratio: number, rule?: 'parent' | 'ignore-parent', now?: () => number) => {
       const result = new LiveSampler(now);
-      result.set(ratio, rule, rules);
+      result.set({ ratio, ...(rule && { rule }), rules });
       return result;
     };
 
@@ -94,11 +94,72 @@ describe('LiveSampler', () => {
     it('goes on counting when rules are set that are the same', () => {
       const live = made(1, 'parent', () => 0);
       expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(true);
-      live.set(0.5, 'parent', structuredClone(rules));
+      live.set({ ratio: 0.5, rules: structuredClone(rules) });
       expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(false);
-      live.set(0.5, 'parent', [{ paths: ['/seldom'], maxPerSecond: 2 }]);
+      live.set({ ratio: 0.5, rules: [{ paths: ['/seldom'], maxPerSecond: 2 }] });
       expect(sampled(live.decide(ids[0]!, undefined, at('/seldom')))).toBe(true);
     });
+  });
+
+  describe('with a header that forces', () => {
+    const force = { header: 'x-trace-me', maxPerSecond: 1 };
+    const asks = (path = '/'): SpanStart => ({
+      name: 'GET',
+      kind: SpanKind.SERVER,
+      attribute: (name) => (name === 'url.path' ? path : undefined),
+      header: (name) => name === 'x-trace-me',
+    });
+    let now = 0;
+    const live = (settings: object) => {
+      const made = new LiveSampler(() => now);
+      made.set({ ratio: 0, force, ...settings });
+      return made;
+    };
+
+    it('samples what asks for it where nobody else would, so many a second', () => {
+      const made = live({});
+      expect(made.decide(ids[0]!, undefined, asks())).toBe('forced');
+      expect(made.decide(ids[0]!, undefined, asks())).toBe('unsampled');
+      made.set({ ratio: 0, force: { ...force } });
+      expect(made.decide(ids[0]!, undefined, asks())).toBe('unsampled');
+      now += 1000;
+      expect(made.decide(ids[0]!, undefined, { name: 'GET', kind: SpanKind.SERVER, attribute: () => '' })).toBe(
+        'unsampled',
+      );
+      expect(made.decide(ids[0]!, undefined, asks())).toBe('forced');
+      now += 1000;
+      made.set({ ratio: 0 });
+      expect(made.looksAtStart).toBe(false);
+      expect(made.decide(ids[0]!, undefined, asks())).toBe('unsampled');
+    });
+
+    it('adds to what others sample, and counts nothing for that', () => {
+      const made = live({ ratio: 1 });
+      expect(made.decide(ids[0]!, undefined, asks())).toMatchObject({ text: '0' });
+      made.set({ ratio: 0, force, rules: [{ paths: ['/seldom'], maxPerSecond: 1 }] });
+      expect(made.decide(ids[0]!, undefined, asks('/seldom'))).toBe('admitted');
+      expect(made.decide(ids[0]!, undefined, asks('/seldom'))).toBe('forced');
+    });
+
+    it('counts for nothing where a caller has decided, or a rule drops', () => {
+      const rules = [{ paths: ['/healthz'], drop: true }];
+      expect(live({ rules }).decide(ids[0]!, undefined, asks('/healthz'))).toBe('dropped');
+      expect(live({}).decide(ids[0]!, parent(false, true), asks())).toBe('unsampled');
+      expect(live({}).decide(ids[0]!, parent(true, true), asks())).toBe('followed');
+      expect(live({ rule: 'ignore-parent' }).decide(ids[0]!, parent(false, true), asks())).toBe('forced');
+    });
+  });
+
+  it('asks about drops of what is not sampled only where it may be kept', () => {
+    const made = sampler(1);
+    const healthz: SpanStart = { name: 'GET', kind: SpanKind.SERVER, attribute: () => '/healthz' };
+    const rules = [{ paths: ['/healthz'], drop: true }];
+    made.set({ ratio: 1, rules });
+    expect(made.decide(ids[0]!, parent(false, true), healthz)).toBe('unsampled');
+    made.set({ ratio: 1, rules, keep: { errors: true } });
+    expect(made.decide(ids[0]!, parent(false, true), healthz)).toBe('dropped');
+    made.set({ ratio: 1, rules: [{ paths: ['/healthz'], ratio: 1 }], keep: { errors: true } });
+    expect(made.decide(ids[0]!, parent(false, true), healthz)).toBe('unsampled');
   });
 
   it('takes the nearest ratio for one out of range, and none for NaN', () => {

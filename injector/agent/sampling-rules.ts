@@ -7,6 +7,8 @@ export interface SpanStart {
   name: string;
   kind: SpanKind;
   attribute(name: string): unknown;
+  /** Whether a request has a header, by its name in lower case, that does not say no. */
+  header?(name: string): boolean;
 }
 
 const KINDS: Record<string, SpanKind | undefined> = {
@@ -62,7 +64,7 @@ export class RateLimit {
 
   constructor(perSecond: number, now: () => number) {
     this.perMilli = perSecond / 1000;
-    this.most = Math.max(1, perSecond);
+    this.most = perSecond === 0 ? 0 : Math.max(1, perSecond);
     this.now = now;
     this.left = this.most;
     this.at = now();

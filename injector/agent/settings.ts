@@ -1,6 +1,7 @@
 import type { SamplingRule } from '../../crds/sampling.ts';
 import type { Signal } from '../../crds/signals.ts';
-import type { DocumentExporter, DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
+import type { DocumentExporter, DocumentForce, DocumentKeep } from '../policy-document.ts';
+import type { DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
 import type { CredentialFiles } from './credentials.ts';
 import { grpcEndpoint, httpEndpoint, withScheme } from './endpoint.ts';
 import { count, flag, list, pairs, text, type Environment } from './environment.ts';
@@ -27,6 +28,8 @@ export interface Settings {
   ratio: number;
   rule: ParentRule;
   rules: SamplingRule[];
+  keep?: DocumentKeep | undefined;
+  force?: DocumentForce | undefined;
   exporters: ExporterSettings[];
   /** Empty: none are taken. */
   metrics: ExporterSettings[];
@@ -105,11 +108,11 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
   };
 }
 
-type Sampling = Pick<Settings, 'ratio' | 'rule' | 'rules'>;
+type Sampling = Pick<Settings, 'ratio' | 'rule' | 'rules' | 'keep' | 'force'>;
 
 function policySampling(spec: PolicyDocumentSpec | undefined): Sampling {
-  const { ratio = 0, parentBased, rules = [] }: Partial<DocumentSampling> = spec?.sampling ?? {};
-  return { ratio, rule: parentBased === false ? 'ignore-parent' : 'parent', rules };
+  const { ratio = 0, parentBased, rules = [], keep, force }: Partial<DocumentSampling> = spec?.sampling ?? {};
+  return { ratio, rule: parentBased === false ? 'ignore-parent' : 'parent', rules, keep, force };
 }
 
 function ownSampling(env: Environment): Sampling | undefined {

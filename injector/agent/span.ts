@@ -10,7 +10,9 @@ import {
   type SpanKind,
   type SpanStatus,
   type TimeInput,
+  type TraceState,
 } from '@opentelemetry/api';
+import type { Fragment } from './keep.ts';
 
 /** Limits of OTEL_SPAN_* and OTEL_ATTRIBUTE_*. */
 export interface SpanLimits {
@@ -64,8 +66,11 @@ export class RecordingSpan implements Span {
   readonly clockOffset: number;
   private readonly sink: SpanSink;
   private readonly identity: SpanContext;
-  private readonly startMillis: number;
-  private endMillis = 0;
+  readonly startMillis: number;
+  endMillis = 0;
+  /** Of a span that was not sampled and may be kept all the same. */
+  readonly fragment: Fragment | undefined;
+  exportedState: TraceState | undefined;
   private attributeCount = 0;
 
   constructor(
@@ -77,8 +82,10 @@ export class RecordingSpan implements Span {
     parent: SpanContext | undefined,
     clockOffset: number,
     startTime: TimeInput | undefined,
+    fragment?: Fragment,
   ) {
     this.sink = sink;
+    this.fragment = fragment;
     this.instrumentationScope = scope;
     this.name = name;
     this.kind = kind;
@@ -180,6 +187,11 @@ export class RecordingSpan implements Span {
     this.endMillis = Math.max(end, this.startMillis);
     this.ended = true;
     this.sink.finished(this);
+  }
+
+  /** As it is exported, which may be another than was passed on. */
+  get traceState(): TraceState | undefined {
+    return this.exportedState ?? this.identity.traceState;
   }
 
   get startTime(): HrTime {

@@ -1,4 +1,5 @@
-import { createTraceState, type TraceState } from '@opentelemetry/api';
+import type { TraceState } from '@opentelemetry/api';
+import { TraceState as CoreTraceState } from '@opentelemetry/core';
 
 // A trace's probability of being sampled, in its tracestate: what makes counts of traces right later on.
 // https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
@@ -23,7 +24,7 @@ export class Threshold {
   constructor(ratio: number) {
     this.digits = rejected(ratio);
     this.text = this.digits.replace(/0+$/, '') || '0';
-    this.state = createTraceState(`${KEY}=th:${this.text}`);
+    this.state = new CoreTraceState(`${KEY}=th:${this.text}`);
   }
 
   admits(randomness: string): boolean {

@@ -15,6 +15,7 @@ import {
   type TracerOptions,
   type TracerProvider,
 } from '@opentelemetry/api';
+import type { Fragment, Keeper } from './keep.ts';
 import type { Decision, LiveSampler } from './sampler.ts';
 import type { SpanStart } from './sampling-rules.ts';
 import { NEXT, noteNextRoute } from './http/route.ts';
@@ -26,11 +27,14 @@ const SUPPRESS_TRACING = createContextKey('OpenTelemetry SDK Context Key SUPPRES
 const NO_SPAN: Span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 /** The flag that says that a trace id is random: https://www.w3.org/TR/trace-context-2/#random-trace-id-flag */
 const RANDOM = 2;
+const { SAMPLED } = TraceFlags;
 
 /** What all tracers of the process share and the policy changes. */
 export interface TracingState {
   on: boolean;
   readonly sampler: LiveSampler;
+  /** There once a policy has asked for it. */
+  keeper: Keeper | undefined;
   readonly sink: SpanSink;
   /** Spans decided about and spans recorded, since the start. Below a span that is not recorded nothing is counted. */
   readonly counts: { started: number; sampled: number };
@@ -80,23 +84,41 @@ export class LiveTracer implements Tracer {
     const kind = options?.kind ?? SpanKind.INTERNAL;
     const local = parent !== undefined && isSpanContextValid(parent) ? parent : undefined;
     const traceId = local?.traceId ?? randomHex(16);
-    const known = sampler.hasRules ? (start ?? new OptionsStart(name, kind, options?.attributes)) : undefined;
+    const known = sampler.looksAtStart ? (start ?? new OptionsStart(name, kind, options?.attributes)) : undefined;
     const decision = sampler.decide(traceId, local, known);
-    if (decision === 'unsampled' || decision === 'dropped') {
-      if (local === undefined || local.isRemote) counts.started += 1;
-      return unrecorded(traceId, above, local);
+    const isSampled = decision !== 'unsampled' && decision !== 'dropped';
+    let fragment: Fragment | undefined;
+    if (isSampled) {
+      counts.started += 1;
+      if (counts.sampled++ === 0) this.state.sink.begun();
+    } else {
+      const isLocalRoot = local === undefined || local.isRemote === true;
+      if (isLocalRoot) counts.started += 1;
+      if (decision === 'unsampled') fragment = this.fragmentFor(above, isLocalRoot);
+      if (fragment === undefined) return unrecorded(traceId, above, local);
     }
-    counts.started += 1;
-    if (counts.sampled++ === 0) this.state.sink.begun();
-    const traceFlags = TraceFlags.SAMPLED | (local === undefined ? RANDOM : local.traceFlags & RANDOM);
-    const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags };
-    const state = stateOf(decision, local);
+    const flags = local === undefined ? RANDOM : local.traceFlags & RANDOM;
+    const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: isSampled ? flags | SAMPLED : flags };
+    const state = isSampled ? stateOf(decision, local) : unsampledState(local);
     if (state !== undefined) identity.traceState = state;
     const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
-    const span = new RecordingSpan(this.state.sink, this.scope, name, kind, identity, local, clock, options?.startTime);
+    const { sink } = this.state;
+    const time = options?.startTime;
+    const span = new RecordingSpan(sink, this.scope, name, kind, identity, local, clock, time, fragment);
+    if (fragment !== undefined) fragment.root ??= span;
+    if (decision === 'forced') span.setAttribute('tracing.acme.forced', true);
     if (options?.attributes) span.setAttributes(options.attributes);
     if (options?.links) span.addLinks(options.links);
     return span;
+  }
+
+  /** Where a span belongs that is not sampled and may be kept. */
+  private fragmentFor(above: Span | undefined, isLocalRoot: boolean): Fragment | undefined {
+    const { keeper } = this.state;
+    if (!keeper?.isOn) return undefined;
+    if (isLocalRoot) return keeper.begin();
+    const fragment = above instanceof RecordingSpan ? above.fragment : undefined;
+    return fragment?.isOver ? undefined : fragment;
   }
 
   startActiveSpan<F extends (span: Span) => unknown>(name: string, fn: F): ReturnType<F>;
@@ -143,22 +165,25 @@ class OptionsStart implements SpanStart {
 function stateOf(decision: Exclude<Decision, 'unsampled' | 'dropped'>, parent: SpanContext | undefined) {
   const before = parent?.traceState;
   if (typeof decision === 'object') return decision.stamp(before);
-  if (decision === 'admitted') return withoutThreshold(before);
+  if (decision === 'admitted' || decision === 'forced') return withoutThreshold(before);
   // Of our own spans it is known to be right.
   return parent?.isRemote ? continued(before, parent.traceId) : before;
+}
+
+/** The tracestate of one that is not. */
+function unsampledState(parent: SpanContext | undefined) {
+  return parent && parent.traceFlags & SAMPLED ? withoutThreshold(parent.traceState) : parent?.traceState;
 }
 
 /** Stands for a span that is not recorded. */
 function unrecorded(traceId: string, above: Span | undefined, parent: SpanContext | undefined): Span {
   if (parent === undefined) return trace.wrapSpanContext({ traceId, spanId: randomHex(8), traceFlags: RANDOM });
-  // Nothing will be recorded under this parent: its own span stands for all that is below.
-  if ((parent.traceFlags & TraceFlags.SAMPLED) === 0 && parent.traceFlags <= RANDOM) return above ?? NO_SPAN;
-  // A rule has dropped it. With a request that arrives goes all that is done for it; else what is below goes on under the
-  // parent, whose own span must not be ended by whoever ends this one.
-  if (!parent.isRemote) return trace.wrapSpanContext(parent);
+  // What is below goes on under the parent, whose own span must not be ended by whoever ends this one.
+  if (!parent.isRemote) return above?.isRecording() ? trace.wrapSpanContext(parent) : (above ?? NO_SPAN);
+  // With a request that arrives goes all that is done for it.
   // Flags that nobody knows yet are not passed on.
   const identity: SpanContext = { traceId, spanId: parent.spanId, traceFlags: parent.traceFlags & RANDOM };
-  const state = withoutThreshold(parent.traceState);
+  const state = unsampledState(parent);
   return trace.wrapSpanContext(state === undefined ? identity : { ...identity, traceState: state });
 }
 

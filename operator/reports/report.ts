@@ -29,6 +29,9 @@ export const reportSchema = z.object({
     .object({
       started: count,
       sampled: count,
+      // Agents from before sampling.keep do not say.
+      kept: count.optional(),
+      heldDropped: count.optional(),
       exported: count,
       queueFull: count,
       exportFailed: count,

@@ -106,6 +106,8 @@ export class ReportStore {
       counters: counters && {
         started: counters.started,
         sampled: counters.sampled,
+        kept: counters.kept,
+        heldDropped: counters.heldDropped,
         exported: counters.exported,
         queueFull: counters.queueFull,
         exportFailed: counters.exportFailed,

@@ -129,3 +129,112 @@ describe('the probability of a trace', () => {
     expect((await ask(first, { traceparent: traceparent('f0') })).flags).toBe(0);
   }, 30_000);
 });
+
+describe('requests that were not sampled', () => {
+  const keep = { errors: true, slowerThanMillis: 1000 };
+  const describeSpan = (span: ReceivedSpan) =>
+    `${String(span.resource['service.name'])} ${span.kind} ${String(span.attributes['tracing.acme.kept.reason'])}`;
+  /** What came of requests, once one that is always recorded has come. */
+  async function seen(service: Service, ...requests: [path: string, headers?: Record<string, string>][]) {
+    const before = sink.spans.length;
+    const answers: Awaited<ReturnType<typeof ask>>[] = [];
+    for (const [path, headers] of requests) answers.push(await ask(service, headers, path));
+    const end = { traceparent: `00-${'e'.repeat(32)}-b7ad6b7169203331-01` };
+    await ask(service, end);
+    const isEnd = (span: ReceivedSpan) => span.traceId === 'e'.repeat(32);
+    await sink.until((spans) => spans.slice(before).filter(isEnd).length === 3);
+    const spans = sink.spans.slice(before).filter((span) => !isEnd(span));
+    return { spans, answers, names: spans.map(describeSpan).sort() };
+  }
+
+  it('are kept when they fail or are slow, marked, and are not sampled for who is called', async () => {
+    const last = await start('last', { ratio: 0 });
+    const rules = [{ paths: ['/healthz'], drop: true }];
+    const first = await start('first', { ratio: 0, keep, rules }, last);
+    const { spans, answers, names } = await seen(
+      first,
+      ['/'],
+      ['/?status=503'],
+      ['/?millis=1500'],
+      ['/healthz?status=503'],
+    );
+    expect(names).toEqual(['first client error', 'first client slow', 'first server error', 'first server slow']);
+    for (const span of spans) {
+      const reason = String(span.attributes['tracing.acme.kept.reason']);
+      expect([span.traceState, span.flags & 255]).toEqual([`tracing-acme=kept:${reason}`, RANDOM]);
+    }
+    for (const answer of answers) expect(answer).toMatchObject({ flags: RANDOM, tracestate: undefined });
+    const server = spans.find((span) => span.kind === 'server');
+    expect(server).toMatchObject({ status: { code: 2 }, attributes: { 'http.response.status_code': 503 } });
+    expect(spans.find((span) => span.kind === 'client')?.parentSpanId).toBe(server?.spanId);
+
+    // A caller that has not sampled is no reason not to keep, and its tracestate goes on as it was.
+    const traceparent = '00-0af7651916cd43dd84ffffffffffff00-b7ad6b7169203331-00';
+    const unsampled = await seen(first, ['/?status=503', { traceparent, tracestate: 'ot=th:ffffffffffffff,a=b' }]);
+    expect(unsampled.names).toEqual(['first client error', 'first server error']);
+    expect(unsampled.spans.map((span) => span.traceState)).toEqual(Array(2).fill('tracing-acme=kept:error,a=b'));
+    expect(unsampled.spans.find((span) => span.kind === 'server')?.parentSpanId).toBe('b7ad6b7169203331');
+    expect(unsampled.answers[0]?.tracestate).toBe('ot=th:ffffffffffffff,a=b');
+
+    // Each decides for itself; where both keep, the fragments of a trace fit together.
+    await last.follow({ ratio: 0, keep: { errors: true } });
+    const both = await seen(first, ['/?status=503'], ['/?millis=1500']);
+    expect(both.names).toEqual([
+      'first client error',
+      'first client slow',
+      'first server error',
+      'first server slow',
+      'last server error',
+    ]);
+    const [client, called] = ['first client error', 'last server error'].map((name) =>
+      both.spans.find((span) => describeSpan(span) === name),
+    );
+    expect([called?.traceId, called?.parentSpanId]).toEqual([client?.traceId, client?.spanId]);
+
+    await first.follow({ ratio: 0, rules });
+    expect((await seen(first, ['/?status=503'])).names).toEqual(['last server error']);
+    expect(first.server.output()).not.toContain('tracing-operator');
+  }, 60_000);
+
+  it('are kept with their route and what a framework did', async () => {
+    const shop = await start('shop', { ratio: 0, keep: { errors: true } }, undefined, 'express-server.cjs');
+    for (const path of ['/users/7', '/fails', '/users/8']) await fetch(shop.url + path);
+    const spans = await sink.until((all) => all.some((span) => span.kind === 'server'));
+    expect(spans.find((span) => span.kind === 'server')).toMatchObject({
+      name: 'GET /fails',
+      attributes: { 'http.route': '/fails', 'http.response.status_code': 500, 'tracing.acme.kept.reason': 'error' },
+    });
+    expect(new Set(spans.map((span) => span.traceId)).size).toBe(1);
+    expect(spans.some((span) => span.events.some(({ name }) => name === 'exception'))).toBe(true);
+  });
+
+  it('are sampled when a header asks for it, so many a second, where the trace begins', async () => {
+    const last = await start('last', { ratio: 0 });
+    const rules = [{ paths: ['/healthz'], drop: true }];
+    const force = { header: 'x-trace-me', maxPerSecond: 0.1 };
+    const first = await start('first', { ratio: 0, rules }, last);
+    const please = { 'X-Trace-Me': '1' };
+    const unsampled = { ...please, traceparent: '00-0af7651916cd43dd84ffffffffffff00-b7ad6b7169203331-00' };
+    expect((await seen(first, ['/', please])).names).toEqual([]);
+    await first.follow({ ratio: 0, rules, force });
+    const { spans, answers } = await seen(
+      first,
+      ['/'],
+      ['/', { 'X-Trace-Me': 'false' }],
+      ['/healthz', please],
+      ['/', unsampled],
+      ['/', please],
+      ['/', please],
+    );
+    expect(answers.map(({ flags }) => flags & SAMPLED)).toEqual([0, 0, 0, 0, SAMPLED, 0]);
+    expect(answers[4]?.tracestate).toBeUndefined();
+    expect(spans.map((span) => `${String(span.resource['service.name'])} ${span.kind}`).sort()).toEqual([
+      'first client',
+      'first server',
+      'last server',
+    ]);
+    expect(spans.filter((span) => span.attributes['tracing.acme.forced'] === true)).toHaveLength(1);
+    await first.follow({ ratio: 0 });
+    expect((await seen(first, ['/', please])).names).toEqual([]);
+  }, 60_000);
+});

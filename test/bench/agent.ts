@@ -1,5 +1,5 @@
 // What the agent costs a process, beside the stock auto-instrumentation, in pairs within one run:
-//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24,26] [--only startup,cpu,size]
+//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24,26] [--only startup,cpu,sampling,size]
 // Start-up and memory are what is ADDED to the bare app, from spawn to `listening`. Writes test/bench/results.json.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '15' },
     nodes: { type: 'string', default: '20,22,24,26' },
-    only: { type: 'string', default: 'startup,cpu,size' },
+    only: { type: 'string', default: 'startup,cpu,sampling,size' },
   },
 });
 const runs = Number(options.runs);
@@ -150,15 +150,12 @@ async function cpuMicros(port: number): Promise<number> {
   return user + system;
 }
 
-/** A policy directory, as the kubelet makes it, that says on, then off: tracing switched off in a running process. */
-function policyDirectory(sink: Server): { path: string; switchOff(): void } {
+/** A policy directory, as the kubelet makes it, that says this about sampling, or off. */
+function policyDirectory(sink: Server, sampling: object): { path: string; switchOff(): void } {
   const path = mkdtempSync(join(tmpdir(), 'bench-policy-'));
   const endpoint = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`;
-  const spec = {
-    sampling: { ratio: 1 },
-    exporters: [{ name: 'd', protocol: 'http/protobuf', endpoint }],
-    propagators: ['tracecontext'],
-  };
+  const exporters = [{ name: 'd', protocol: 'http/protobuf', endpoint }];
+  const spec = { sampling, exporters, propagators: ['tracecontext'] };
   const write = (version: string, key: string): void => {
     mkdirSync(join(path, version, 'pod'), { recursive: true });
     writeFileSync(join(path, version, 'pod/key'), key);
@@ -171,26 +168,23 @@ function policyDirectory(sink: Server): { path: string; switchOff(): void } {
   return { path, switchOff: () => write('..2', 'none') };
 }
 
-async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+const byPolicy = (path: string) => ({ NODE_OPTIONS: `--require ${OURS}`, TRACING_ACME_POLICY_DIR: path });
+const suffixOf = (line: string, app: 'small' | 'large') => `${app === 'large' ? '.express' : ''}[node${line}]`;
+
+/** What a request costs each of the variants more than the first of them, µs of CPU; `warm` is called when all are. */
+async function addedCpu(
+  line: string,
+  app: 'small' | 'large',
+  variants: Variant[],
+  warm?: () => Promise<void>,
+): Promise<(name: string) => number> {
   const node = nodeBinary(line);
   const folder = join(ROOT, 'test/bench/apps', app);
   const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
-  const policy = policyDirectory(sink);
-  const never = { OTEL_TRACES_SAMPLER: 'always_off' };
-  const variants: Variant[] = [
-    { name: 'bare', env: {} },
-    { name: 'ours on', env: preload(OURS, sink) },
-    { name: 'ours unsampled', env: preload(OURS, sink, never) },
-    { name: 'ours off', env: { NODE_OPTIONS: `--require ${OURS}`, TRACING_ACME_POLICY_DIR: policy.path } },
-    { name: 'stock on', env: preload(STOCK, sink) },
-    { name: 'stock unsampled', env: preload(STOCK, sink, never) },
-  ];
   const started = new Map<string, Started>();
   for (const { name, env } of variants) started.set(name, await start(node, program, env));
-  // Warm, with tracing on everywhere; then one of them is switched off while it runs.
   for (const { port } of started.values()) await load(port, '/', REQUESTS);
-  policy.switchOff();
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await warm?.();
   const micros = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
   // Each of them is as often early in a round as late: a busy machine is busier at times.
   const turns = [...started];
@@ -203,11 +197,29 @@ async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Pro
     }
   }
   for (const { child } of started.values()) await stop(child);
+  const bare = micros.get(variants[0]!.name) ?? [];
+  console.log(`Node ${line}, ${app} app: CPU per request (bare ${median(bare).toFixed(1)} µs)`);
+  return (name) => median((micros.get(name) ?? []).map((value, run) => value - (bare[run] ?? NaN)));
+}
+
+async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+  const policy = policyDirectory(sink, { ratio: 1 });
+  const never = { OTEL_TRACES_SAMPLER: 'always_off' };
+  const variants: Variant[] = [
+    { name: 'bare', env: {} },
+    { name: 'ours on', env: preload(OURS, sink) },
+    { name: 'ours unsampled', env: preload(OURS, sink, never) },
+    { name: 'ours off', env: byPolicy(policy.path) },
+    { name: 'stock on', env: preload(STOCK, sink) },
+    { name: 'stock unsampled', env: preload(STOCK, sink, never) },
+  ];
+  // Tracing is on everywhere; then one of them is switched off while it runs.
+  const added = await addedCpu(line, app, variants, async () => {
+    policy.switchOff();
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+  });
   rmSync(policy.path, { recursive: true });
-  const added = (name: string): number =>
-    median((micros.get(name) ?? []).map((value, run) => value - (micros.get('bare')?.[run] ?? NaN)));
-  console.log(`Node ${line}, ${app} app: CPU per request (bare ${median(micros.get('bare') ?? []).toFixed(1)} µs)`);
-  const suffix = `${app === 'large' ? '.express' : ''}[node${line}]`;
+  const suffix = suffixOf(line, app);
   return [
     result(`agent.cpu.on${suffix}`, 'µs added per request', added('ours on'), added('stock on'), runs),
     result(
@@ -219,6 +231,42 @@ async function benchCpu(line: string, app: 'small' | 'large', sink: Server): Pro
     ),
     result(`agent.cpu.off${suffix}`, 'µs added per request', added('ours off'), added('stock on'), runs),
   ];
+}
+
+/** Rules that look at a request and do not match it: all of them are asked. */
+const rules = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ methods: ['GET', 'POST'], paths: [`/part-${i}/*`], ratio: 1 }));
+
+/**
+ * Requests that are not recorded, beside the stock agent's: with rules of which none matches, and kept should they fail, which
+ * they do not. To keep what fails with the stock agent everything has to be recorded, for a Collector to choose from.
+ */
+async function benchSampling(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+  const samplings = {
+    rules0: { ratio: 0 },
+    rules1: { ratio: 0, rules: rules(1) },
+    rules20: { ratio: 0, rules: rules(20) },
+    keep: { ratio: 0, keep: { errors: true, slowerThanMillis: 2000 } },
+  };
+  const policies = Object.entries(samplings).map(
+    ([name, sampling]) => [name, policyDirectory(sink, sampling)] as const,
+  );
+  const added = await addedCpu(line, app, [
+    { name: 'bare', env: {} },
+    ...policies.map(([name, { path }]) => ({ name, env: byPolicy(path) })),
+    { name: 'stock on', env: preload(STOCK, sink) },
+    { name: 'stock unsampled', env: preload(STOCK, sink, { OTEL_TRACES_SAMPLER: 'always_off' }) },
+  ]);
+  for (const [, { path }] of policies) rmSync(path, { recursive: true });
+  return policies.map(([name]) =>
+    result(
+      `agent.cpu.${name}${suffixOf(line, app)}`,
+      'µs added per request',
+      added(name),
+      added(name === 'keep' ? 'stock on' : 'stock unsampled'),
+      runs,
+    ),
+  );
 }
 
 function report(results: Result[]): void {
@@ -237,5 +285,7 @@ for (const line of options.nodes.split(',')) {
     for (const app of ['small', 'large'] as const) report(await benchStartup(line, app, sink));
   if (options.only.includes('cpu'))
     for (const app of ['small', 'large'] as const) report(await benchCpu(line, app, sink));
+  if (options.only.includes('sampling'))
+    for (const app of ['small', 'large'] as const) report(await benchSampling(line, app, sink));
 }
 sink.close();

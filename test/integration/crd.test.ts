@@ -59,6 +59,8 @@ describe('the API server', () => {
           { spanNames: ['orders process'], attributes: { 'messaging.system': 'kafka' }, maxPerSecond: 0.5 },
           { paths: ['*'], ratio: 0.5 },
         ],
+        keep: { errors: true, slowerThan: '1500ms' },
+        force: { header: 'X-Trace-Me', maxPerSecond: 0.5 },
       },
       signals: { traces: true, metrics: true, logs: true, logCorrelation: true },
       exporters: [
@@ -115,6 +117,12 @@ describe('the API server', () => {
       { sampling: { rules: [{ attributes: { 'http.route': '/a' }, ratio: 1 }] } },
       /not known yet when a span starts.* take paths/,
     ],
+    ['keep without a reason', { sampling: { keep: {} } }, /e\.g\. \{errors: true, slowerThan: 2s\}/],
+    ['a number as a duration', { sampling: { keep: { slowerThan: 2 } } }, /must be of type string/],
+    ['a duration without a unit', { sampling: { keep: { slowerThan: '2' } } }, /from 1ms to 10m, e\.g\. 2s/],
+    ['a header of two words', { sampling: { force: { header: 'trace me' } } }, /e\.g\. X-Trace-Me/],
+    ['no header', { sampling: { force: { maxPerSecond: 2 } } }, /sampling\.force\.header: Required value/],
+    ['a header of all requests', { sampling: { force: { header: 'User-Agent' } } }, /would force all of them/],
     ['no traces a second', { sampling: { rules: [{ paths: ['/a'], maxPerSecond: 0 }] } }, /greater than 0/],
     [
       'an endpoint without a scheme',

@@ -36,7 +36,7 @@ export function beginServerExchange(request: IncomingMessage, response: ServerRe
       ? propagation.extract(ROOT_CONTEXT, request.headers)
       : ROOT_CONTEXT;
   const method = request.method ?? 'GET';
-  const start = tracing.state.sampler.hasRules ? new RequestStart(method, request) : undefined;
+  const start = tracing.state.sampler.looksAtStart ? new RequestStart(method, request) : undefined;
   const span = tracing.tracer.startSpan(method, SERVER, parent, start);
   const base = trace.setSpan(parent === ROOT_CONTEXT ? EMPTY_CONTEXT : parent, span);
   const isRecording = span.isRecording();
@@ -74,6 +74,11 @@ class RequestStart implements SpanStart {
     if (name === 'url.path') return pathOf(this.request.url);
     if (name === 'http.request.method') return knownMethod(this.name);
     return this.attributes[name];
+  }
+
+  header(name: string): boolean {
+    const value = this.request.headers[name];
+    return value !== undefined && !/^(0|false|no|off)?$/i.test(String(value).trim());
   }
 }
 
