@@ -27,6 +27,8 @@ export const AGENT_OUTAGES = 'tracing.acme/agent-outages';
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
 /** Key of that ConfigMap which tells agents where to report now: no policy's key is like it. */
 export const OPERATOR_KEY = 'operator.json';
+/** Of each namespace, for people: what agents report. No pod mounts it. */
+export const REPORTS_CONFIG_MAP = 'tracing-acme-reports';
 /** Audience of the token with which a pod's agent reports to the operator. */
 export const REPORT_AUDIENCE = 'tracing-operator';
 /** Value of the policy-key annotation when no policy applies. Never a ConfigMap key: those end in `.json`. */

@@ -16,6 +16,7 @@ import { Replacements } from './breaker/replacements.ts';
 import { Dealer } from './canary/dealer.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
+import { DigestController } from './digest/controller.ts';
 import { EventRecorder } from './events/recorder.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
@@ -73,6 +74,9 @@ const NUDGES = { burst: 200, perSecond: 100 };
 const REPLACEMENTS = { burst: 20, perSecond: 5 };
 /** Workloads set right because the webhook was away: each is a rollout. */
 const REPAIRS = { burst: 20, perSecond: 2 };
+/** Namespaces whose reports are written down for people. */
+const DIGESTS = { burst: 20, perSecond: 2 };
+const DIGEST_SETTLE = 5_000;
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -232,7 +236,16 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       onError,
     },
   );
-  store.onChange((name) => summaryQueue.addAfter(name, SETTLE));
+  const digests = new DigestController(leading, view, { reports: (podUid) => store.of(podUid), now: Date.now });
+  const digestQueue = new WorkQueue((name, signal) => digests.reconcile(name, signal), {
+    pace: DIGESTS,
+    observer: queueMetrics('digest'),
+    onError,
+  });
+  store.onChange((name) => {
+    summaryQueue.addAfter(name, SETTLE);
+    digestQueue.addAfter(name, DIGEST_SETTLE);
+  });
   // Silence changes what is known as well: every namespace with traced pods is summed up again now and then.
   const resummarize = () => {
     const alive = new Set<string>();
@@ -240,6 +253,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       const pods = view.injectedPods(metadata.name);
       for (const pod of pods) alive.add(pod.metadata.uid);
       if (pods.length > 0) summaryQueue.add(metadata.name);
+      if (pods.length > 0 && digests.isDue(metadata.name)) digestQueue.add(metadata.name);
     }
     store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
     forgetSpans((name) => view.namespace(name) !== undefined);
@@ -270,6 +284,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     breakerQueue,
     replacementQueue,
     workloadQueue,
+    digestQueue,
   ];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PolicyStatus, TracingPolicy, TracingPolicySpec } from '../../crds/tracing-policy.ts';
+import type { Digest } from '../../operator/digest/digest.ts';
 import { InputError } from '../input-error.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
@@ -61,6 +62,7 @@ function facts(more: Partial<Facts> = {}, template: Record<string, string> = { '
     pods: [],
     warnings: new Map(),
     closed: [],
+    now: Date.parse('2026-01-01T12:00:00Z'),
     ...more,
   };
 }
@@ -238,6 +240,69 @@ describe('explain', () => {
     ]);
   });
 
+  it('says of a volume of ours that cannot be mounted that it is ours', () => {
+    const stuck = pod('web-1', {
+      injected: true,
+      annotations: { 'tracing.acme/policy-key': 'none', 'tracing.acme/policy-revision': 'none' },
+      status: { phase: 'Pending' },
+    });
+    const of = (warning: string) =>
+      explain(facts({ namespaced: [], pods: [stuck], warnings: new Map([['web-1', warning]]) })).problems.map(
+        ({ text }) => text,
+      );
+    expect(
+      of('MountVolume.SetUp failed for volume "tracing-acme-policy" : failed to fetch token: forbidden'),
+    ).toContainEqual(
+      expect.stringMatching(
+        /^pod web-1 cannot start: its volume tracing-acme-policy, which is the operator's, .*failed to fetch token/,
+      ),
+    );
+    expect(of('Unable to attach or mount volumes: unmounted volumes=[tracing-acme-policy], timed out')).toContainEqual(
+      expect.stringMatching(/^pod web-1 cannot start: its volume tracing-acme-policy/),
+    );
+    expect(of('MountVolume.SetUp failed for volume "data" : no such disk').join()).not.toContain('cannot start');
+  });
+
+  it('knows that the annotation of a Rollout of Argo does not count, and that its template does', () => {
+    const { kind } = parseWorkload(['rollouts.argoproj.io', 'web']);
+    const rollout = (template: Record<string, string>, own: Record<string, string> = {}, pods: LivePod[] = []) => {
+      const made = facts({ kind, pods }, template);
+      Object.assign(made.workload, { kind: 'Rollout', apiVersion: 'argoproj.io/v1alpha1' });
+      made.workload.metadata.annotations = own;
+      return made;
+    };
+    const patch = `kubectl -n shop patch rollout/web --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"tracing.acme/inject":"true"}}}}}'`;
+    expect(explain(rollout({})).text).toContain(`To have it traced: ${patch}`);
+    expect(problems(rollout({}, { 'tracing.acme/inject': 'true' }))).toEqual([
+      `the annotation of a Rollout does not count: write it on its pod template, or on what made it -> ${patch}`,
+    ]);
+    expect(problems(rollout({ 'tracing.acme/inject': 'true' }, {}, [pod('web-0')]))).toEqual([
+      expect.stringMatching(/^pod web-0 has no agent: .* -> kubectl argo rollouts -n shop restart web$/),
+    ]);
+  });
+
+  it('shows what agents report, and of whose pods', () => {
+    const digest: Digest = {
+      ...{ kind: 'StatefulSet', name: 'web', writtenAt: '2026-01-01T11:59:00Z' },
+      facts: {
+        ...{
+          pods: 1,
+          processes: 1,
+          agents: { '0.1.0': 1 },
+          nodes: { 'v24.1.0': 1 },
+          policies: { 'policy.default.json 1': 1 },
+        },
+        ...{ libraries: { 'express@5.1.0': 1 }, uninstrumented: {}, problems: [], troubles: [], failures: [] },
+      },
+      numbers: { spans: { started: 2, sampled: 1, exported: 1 }, exporters: {} },
+    };
+    expect(explain(facts({ digest })).text).toMatch(/^Reports: +as of 60 s ago: 1 process in 1 pod, agent 0\.1\.0/m);
+    expect(explain(facts({ digest: { ...digest, name: 'other' } })).text).toMatch(
+      /^Reports: +of all pods of StatefulSet other$/m,
+    );
+    expect(explain(facts()).text).not.toContain('Reports:');
+  });
+
   it('says why each policy is in force or is not', () => {
     const namespaced = [
       policy('a', { exporters }),
@@ -303,7 +368,10 @@ describe('the name of a workload', () => {
     [['deployment/'], /does not say kind and name/],
     [['deployment/a/b'], /one workload is expected/],
     [['deployment', 'a', 'b'], /one workload is expected/],
-    [['rollout/web'], /"rollout" is none of deployment, .* look at one of its pods: kubectl tracing explain pod\/NAME/],
+    [
+      ['cloneset/web'],
+      /"cloneset" is none of deployment, .* look at one of its pods: kubectl tracing explain pod\/NAME/,
+    ],
   ])('not %j', (words, message) => {
     expect(() => parseWorkload(words)).toThrow(message);
     expect(() => parseWorkload(words)).toThrow(InputError);

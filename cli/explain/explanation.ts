@@ -17,6 +17,7 @@ import { at, decide, put, templatePath } from '../workload.ts';
 import type { Facts, Installation } from './facts.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
 import type { Problem } from './problem.ts';
+import { reportLines } from './reports.ts';
 import { standings } from './standing.ts';
 
 export interface Explanation {
@@ -132,13 +133,18 @@ export function explain(facts: Facts): Explanation {
     sections.push(['Agents say', said.lines]);
     problems.push(...said.problems);
   }
+  if (facts.digest) {
+    const { kind, name } = facts.digest;
+    const whose = kind === workload.kind && name === workload.metadata.name ? [] : [`of all pods of ${kind} ${name}`];
+    sections.push(['Reports', [...whose, ...reportLines(facts.digest, facts.now)]]);
+  }
   if (facts.closed.length > 0) sections.push(['You may not read', facts.closed]);
   return {
     text: layOut(
       `${kind.kind} ${namespace}/${workload.metadata.name}`,
       sections,
       problems,
-      next(outcome, kubectl, target),
+      next(outcome, facts, kubectl, target),
     ),
     problems,
   };
@@ -203,7 +209,7 @@ function askingProblems(
   if (own !== undefined && !WORKLOAD_KINDS.includes(workload.kind) && workload.kind !== 'Pod')
     problems.push({
       text: `the annotation of a ${workload.kind} does not count: write it on its pod template, or on what made it`,
-      next: `${kubectl} edit ${target}`,
+      next: askFor(workload, kubectl, target),
     });
   return problems;
 }
@@ -346,9 +352,10 @@ function agentsSay(
   return { lines, problems };
 }
 
-function restart({ workload }: Facts, kubectl: string, target: string): string {
+function restart({ workload, namespace }: Facts, kubectl: string, target: string): string {
   const { kind } = workload;
   if (['Deployment', 'StatefulSet', 'DaemonSet'].includes(kind)) return `${kubectl} rollout restart ${target}`;
+  if (kind === 'Rollout') return `kubectl argo rollouts -n ${namespace} restart ${workload.metadata.name}`;
   if (kind === 'CronJob')
     return `${kubectl} create job --from=${target} ${workload.metadata.name}-now # or wait for its next run`;
   return `${kubectl} get ${target} -o yaml # and create it anew`;
@@ -367,10 +374,16 @@ function summedUp(problems: Problem[]): Problem[] {
   }));
 }
 
-function next({ asked }: Outcome, kubectl: string, target: string): string | undefined {
-  return asked.asked === false
-    ? `To have it traced: ${kubectl} annotate --overwrite ${target} ${INJECT}=true`
-    : undefined;
+function next({ asked }: Outcome, { workload }: Facts, kubectl: string, target: string): string | undefined {
+  return asked.asked === false ? `To have it traced: ${askFor(workload, kubectl, target)}` : undefined;
+}
+
+/** The annotation of a workload counts only where the webhook copies it to the pod template. */
+function askFor({ kind }: Facts['workload'], kubectl: string, target: string): string {
+  if (WORKLOAD_KINDS.includes(kind) || kind === 'Pod')
+    return `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
+  const patch = { spec: { template: { metadata: { annotations: { [INJECT]: 'true' } } } } };
+  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(patch)}'`;
 }
 
 function layOut(title: string, sections: [string, string[]][], problems: Problem[], hint: string | undefined): string {

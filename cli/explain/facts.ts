@@ -2,16 +2,19 @@ import { load } from 'js-yaml';
 import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
-import { AGENT_OUTAGES, POLICY_CONFIG_MAP } from '../../injector/names.ts';
+import { AGENT_OUTAGES, POLICY_CONFIG_MAP, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Outage } from '../../operator/breaker/outage.ts';
 import { isOpen, readOutages } from '../../operator/breaker/outage.ts';
+import type { Digest } from '../../operator/digest/digest.ts';
+import { digestKey, readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { ApiError } from '../../operator/kube/client.ts';
 import { InputError } from '../input-error.ts';
+import { templatePath } from '../workload.ts';
 import type { Kind } from './kinds.ts';
 
 export interface ContainerStatus {
@@ -71,6 +74,8 @@ export interface Facts {
   installation?: Installation | 'absent';
   /** The documents that the operator wrote for pods of the namespace, by key. */
   delivered?: Map<string, PolicyDocument>;
+  /** What the agents of the workload say, as the operator wrote it down; undefined where there is nothing. */
+  digest?: Digest;
   /** Agents that new pods of the namespace are not given for now, as they would keep them from starting. */
   outages: Outage[];
   pods: LivePod[];
@@ -78,6 +83,8 @@ export interface Facts {
   warnings: Map<string, string>;
   /** What could not be read, and what that leaves open. */
   closed: string[];
+  /** Milliseconds since 1970. */
+  now: number;
 }
 
 interface List<T> {
@@ -111,8 +118,14 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
   };
   const own = `${kind.api}/namespaces/${namespace}/${kind.plural}`;
   const workload = await find(client, kind, own, name, namespace);
+  if (kind.kind !== 'Pod' && !templatePath(workload)) {
+    const { workloadRef } = (workload['spec'] ?? {}) as { workloadRef?: { kind?: string; name?: string } };
+    throw new InputError(
+      `${kind.kind} ${name} has no pod template of its own. Look at ${workloadRef?.name === undefined ? 'one of its pods: kubectl tracing explain pod/NAME' : `what it refers to: kubectl tracing explain ${workloadRef.kind?.toLowerCase()}/${workloadRef.name}`}`,
+    );
+  }
   const policies = `/apis/${GROUP}/${VERSION}`;
-  const [meta, namespaced, cluster, documents, installation, pods] = await Promise.all([
+  const [meta, namespaced, cluster, documents, reports, installation, pods] = await Promise.all([
     read<{ metadata: ObjectMeta }>(
       `/api/v1/namespaces/${namespace}`,
       `namespace ${namespace}: its labels may ask for tracing`,
@@ -128,6 +141,10 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     read<{ metadata: ObjectMeta; data?: Record<string, string> }>(
       `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`,
       'the policies that the operator delivered to the namespace',
+    ),
+    read<{ data?: Record<string, string> }>(
+      `/api/v1/namespaces/${namespace}/configmaps/${REPORTS_CONFIG_MAP}`,
+      'what the agents of the namespace report',
     ),
     findInstallation(read),
     kind.kind === 'Pod' ? [workload as unknown as LivePod] : podsOf(read, workload, namespace),
@@ -154,6 +171,10 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     const last = events?.items.sort((a, b) => at(a).localeCompare(at(b))).at(-1)?.message;
     if (last) warnings.set(pod.metadata.name, last);
   }
+  const maker = (pods[0] && owner(pods[0])) ?? { kind: kind.kind, name };
+  const digest =
+    readDigest(reports?.data?.[digestKey(kind.kind, name)]) ??
+    readDigest(reports?.data?.[digestKey(maker.kind, maker.name)]);
   const here = readable(namespaced, 'TracingPolicy', tracingPolicySpec);
   const wide = readable(cluster, 'ClusterTracingPolicy', clusterTracingPolicySpec);
   const found = installation;
@@ -170,7 +191,9 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     unreadable,
     ...(found && { installation: found }),
     ...(documents && { delivered: documentsOf(documents.data ?? {}) }),
+    ...(digest && { digest }),
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
+    now: Date.now(),
     pods,
     warnings,
     closed: [...new Set(questions)].filter((question) => closed.has(question)),

@@ -18,6 +18,7 @@ const KINDS: Kind[] = [
   { kind: 'ReplicaSet', api: APPS, plural: 'replicasets', short: ['rs'] },
   { kind: 'CronJob', api: BATCH, plural: 'cronjobs', short: ['cj'] },
   { kind: 'Job', api: BATCH, plural: 'jobs', short: [] },
+  { kind: 'Rollout', api: '/apis/argoproj.io/v1alpha1', plural: 'rollouts', short: ['ro'] },
   { kind: 'Pod', api: '/api/v1', plural: 'pods', short: ['po'] },
 ];
 const EXAMPLE = 'e.g. kubectl tracing explain deployment/web';
@@ -32,7 +33,7 @@ export function parseWorkload(words: readonly string[]): { kind: Kind; name: str
   if (type === '' || more.length + rest.length > 0) throw new InputError(`one workload is expected, ${EXAMPLE}`);
   if (name === undefined || name === '')
     throw new InputError(`${JSON.stringify(type)} does not say kind and name of a workload, ${EXAMPLE}`);
-  const word = type.toLowerCase().replace(/\.(apps|batch)$/, '');
+  const word = type.toLowerCase().replace(/\.(apps|batch|argoproj\.io)$/, '');
   const kind = KINDS.find(({ kind, plural, short }) => [kind.toLowerCase(), plural, ...short].includes(word));
   if (!kind) {
     const allowed = KINDS.map(({ kind }) => kind.toLowerCase()).join(', ');

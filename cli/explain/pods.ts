@@ -75,6 +75,12 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
       problems.push({ text: `pod ${name} was not told of the newest policy: ${late}`, next: operatorLogs(facts) });
   }
   const warning = facts.warnings.get(name);
+  const volume = /(?:volume|volumes=\[)\s*"?(tracing-acme-[a-z]+)/.exec(warning ?? '')?.[1];
+  if (volume !== undefined && !isWell(pod) && problems.length === 0)
+    problems.push({
+      text: `pod ${name} cannot start: its volume ${volume}, which is the operator's, cannot be mounted: ${cut(warning!)}`,
+      next: `${kubectl} describe pod ${name} # or have it made without the agent: ${names.INJECT}: "false"`,
+    });
   if (warning !== undefined && !isWell(pod) && problems.length === 0) parts.push(`last warning: ${warning}`);
   for (const container of status?.containerStatuses ?? []) {
     const wrong = trouble(container);

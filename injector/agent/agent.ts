@@ -34,7 +34,7 @@ import { ExportQueues } from './export-queues.ts';
 import type { BatchOptions, Destination } from './queue.ts';
 import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { redactStatement } from './redact.ts';
-import { withTroubles, type ReportBody } from './report-body.ts';
+import { AGENT_BYTES, withTroubles, type ReportBody } from './report-body.ts';
 import { Reporter } from './reporter.ts';
 import { resourceAttributes } from './resource.ts';
 import type { DocumentKeep } from '../policy-document.ts';
@@ -419,6 +419,7 @@ export class Agent implements SpanSink {
         ...this.signalReport(),
         ...this.libraries.seen.report(),
         problems: this.problems.list(),
+        memory: AGENT_BYTES + this.queues.memory(),
       }),
     });
     this.reporter.start();

@@ -89,6 +89,11 @@ export class ExportQueues {
     return exported + dropped > 0 ? { exported, dropped } : undefined;
   }
 
+  /** Bytes of all queues, those that are being emptied included. */
+  memory(): number {
+    return [...this.current, ...this.closing].reduce((sum, queue) => sum + queue.memory, 0);
+  }
+
   report(): ExporterReport[] {
     return [...this.queues.values()].map(({ exporter, queue }) => ({
       name: exporter.name,

@@ -103,6 +103,11 @@ export class SpanQueue {
     return this.options.maxQueue;
   }
 
+  /** Bytes. */
+  get memory(): number {
+    return this.waiting.memory;
+  }
+
   /** Takes a copy of an encoded span (encode.ts). */
   add(span: Buffer, scope: Scope): void {
     const lost = this.waiting.push(span, scope);

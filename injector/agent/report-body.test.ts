@@ -20,6 +20,7 @@ const body: ReportBody = {
   signals: { logs: { exported: 4, dropped: 1 } },
   libraries: ['express@5.1.0'],
   uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }],
+  memory: 0,
   problems: ['exporter default: no Secret'],
 };
 

@@ -82,7 +82,12 @@ export interface ReportBody {
   uninstrumented: UninstrumentedLibrary[];
   /** What the policy asks for and this process cannot do. */
   problems: string[];
+  /** Bytes that the agent takes in this process, as it estimates itself. */
+  memory: number;
 }
+
+/** Bytes that its code and tables take once requests have been served: measured, see agent.memory.order.served of docs/performance.md. */
+export const AGENT_BYTES = 8_200_000;
 
 /** Longest lists and strings. The operator refuses a report that goes beyond them. */
 export const LIMITS = {

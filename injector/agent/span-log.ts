@@ -51,6 +51,14 @@ export class SpanLog {
     return this.size >= most || this.held >= MAX_BODY_BYTES;
   }
 
+  /** Bytes that it occupies, used or not. */
+  get memory(): number {
+    return [...this.chunks.map(({ bytes }) => bytes), ...this.spare, this.body].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+  }
+
   /** Takes a copy of an encoded span; gives how many had to go. */
   push(span: Buffer, scope: Scope): number {
     if (span.length > MAX_BYTES) return 1;

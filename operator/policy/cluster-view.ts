@@ -50,7 +50,11 @@ export interface NamespaceMeta extends KubeObject {
 }
 
 export interface ConfigMap extends KubeObject {
-  metadata: KubeObject['metadata'] & { labels?: Record<string, string>; annotations?: Record<string, string> };
+  metadata: KubeObject['metadata'] & {
+    uid?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
   data?: Record<string, string>;
 }
 

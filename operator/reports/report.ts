@@ -61,6 +61,7 @@ export const reportSchema = z.object({
     .max(LIMITS.uninstrumented)
     .optional(),
   problems: z.array(text).max(LIMITS.problems).optional(),
+  memory: count.optional(),
 });
 
 export type Report = z.infer<typeof reportSchema>;

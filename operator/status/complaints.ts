@@ -12,10 +12,11 @@ export interface Complaints {
 }
 
 /** Of the reasons that we know; a newer agent may have others, which are shown as they are. */
-const OBSTACLES: Record<Exclude<Obstacle, 'SwitchedOff'>, string> = {
+const OBSTACLES: Record<Obstacle, string> = {
   UnsupportedVersion: 'its instrumentation is for other versions',
   LoadedBefore: 'another preload brought it in before the agent',
   Bundled: 'it is bundled into a file of the app',
+  SwitchedOff: 'it is switched off',
   AgentError: "an error of the agent's: standard error of the process says more",
 };
 
@@ -38,6 +39,11 @@ function hinted(trouble: string): string {
   return hint ? `${trouble} (${hint})` : trouble;
 }
 
+/** Why a library gives no spans, for people. */
+export function obstacle(why: string): string {
+  return (OBSTACLES as Record<string, string>)[why] ?? why;
+}
+
 export function complaintsOf(reports: KeptReport[]): Complaints {
   const problems = new Set<string>();
   const troubles = new Set<string>();
@@ -47,7 +53,7 @@ export function complaintsOf(reports: KeptReport[]): Complaints {
     for (const { name, trouble } of report.exporters ?? [])
       if (trouble !== undefined) troubles.add(`exporter ${name}: ${hinted(trouble)}`);
     for (const { library, why } of report.uninstrumented ?? [])
-      if (why !== 'SwitchedOff') libraries.add(`${library} (${(OBSTACLES as Record<string, string>)[why] ?? why})`);
+      if (why !== 'SwitchedOff') libraries.add(`${library} (${obstacle(why)})`);
   }
   return { problems: [...problems], troubles: [...troubles], libraries: [...libraries] };
 }

@@ -138,8 +138,14 @@ describe('kubectl tracing', () => {
     config.contexts[0]!.context.namespace = namespace;
     const file = join(directory, 'kubeconfig');
     writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    await becomes(['deployment/traced'], /^Reports: /m);
     // The namespace is that of the kubeconfig.
     const text = await tracing(['explain', 'deployment/traced'], [`KUBECONFIG=${file}`]);
+    // Whoever may view the namespace may know what its agents say.
+    expect(text).toMatch(/^Reports: +as of .* ago: 1 process in 1 pod, agent \S+, Node\.js v\d/m);
+    expect(text).toMatch(/acting on policy\.default\.json \S+ \(1 process\)\n +spans since .*: 0 started, 0 sampled/);
+    expect(text).toMatch(/exporter default: 0 exported, 0 dropped, 0 errors, 0 of 2048 places in its queue taken/);
+    expect(text).toMatch(/memory of the agent in a process: about \d+\.\d MB/);
     expect(text).toMatch(
       /Policy: +TracingPolicy \S+\/default, as the operator delivered it: ratio 0\.5.*, to default http/,
     );
