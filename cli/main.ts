@@ -14,7 +14,8 @@ import { policiesOf } from './policy-file.ts';
 
 const EXIT_CODES = `Exit codes:
   0   all is well
-  1   there is a problem; with inject --check: something would change or is left alone
+  1   there is a problem; with inject --check: something would change or is left alone; migrate: a field is not converted,
+      and somebody has to see to it (what has been is written all the same)
   2   wrong usage or bad input
 `;
 
@@ -58,7 +59,7 @@ how its pods are, what their agents report; and for each problem the command to 
 Usage:
   kubectl tracing explain KIND/NAME [-n NAMESPACE]
 
-KIND is deployment, statefulset, daemonset, replicaset, cronjob, job or pod, or their short names. It only reads, with your own
+KIND is deployment, statefulset, daemonset, replicaset, cronjob, job, pod or Argo's rollout, or their short names. It only reads, with your own
 rights: the role view in the namespace is enough, and what you may not read is said.
 
 Options:
@@ -147,10 +148,12 @@ function migrate(args: string[]): number {
     parseArgs({ args, options: { ...HELP_OPTION, filename: { type: 'string', short: 'f', multiple: true } } }),
   );
   const file = one(values.filename, '-f', '-f instrumentation.yaml');
-  const { text, lines } = migrateManifest(read(file), shown(file));
+  const { text, lines, left } = migrateManifest(read(file), shown(file));
   for (const line of lines) process.stderr.write(`${line}\n`);
+  if (left > 0)
+    process.stderr.write(`${left} ${left === 1 ? 'field is' : 'fields are'} not converted: see to them by hand\n`);
   process.stdout.write(text);
-  return 0;
+  return left > 0 ? 1 : 0;
 }
 
 function connect(): KubeClient {

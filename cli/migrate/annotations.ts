@@ -1,7 +1,7 @@
 import * as names from '../../injector/names.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import type { Note } from './note.ts';
-import { converted, kept } from './note.ts';
+import { converted, kept, unneeded } from './note.ts';
 
 type Annotations = Record<string, string>;
 
@@ -50,7 +50,7 @@ export function convertPodMetadata(
   }
   const others = Object.keys(annotations).filter((name) => name.startsWith(`${PREFIX}inject-`));
   if (source !== undefined && (source === CONTAINERS[0] || others.length === 0)) delete annotations[source];
-  for (const name of others) notes.push(kept(at(name), 'it is not about Node.js and stays'));
+  for (const name of others) notes.push(unneeded(at(name), 'it is not about Node.js and stays'));
   return { ...metadata, annotations };
 }
 

@@ -6,7 +6,7 @@ import { GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts'
 import { firstIssue } from '../input-error.ts';
 import type { ManifestObject } from '../manifest/manifest.ts';
 import type { Note } from './note.ts';
-import { converted, kept } from './note.ts';
+import { converted, kept, unneeded } from './note.ts';
 
 interface EnvEntry {
   name: string;
@@ -34,14 +34,17 @@ type Tls = NonNullable<Exporter['tls']>;
 const PROPAGATORS: Propagator[] = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray'];
 const LANGUAGES = ['java', 'python', 'dotnet', 'go', 'apacheHttpd', 'nginx'];
 /** Fields that have no counterpart, and why. */
-const WITHOUT: Record<string, string> = {
-  image: "the agent comes with the operator; another one is a ClusterTracingPolicy's agent.image",
-  volumeClaimTemplate: "the agent's files take an emptyDir of at most 32Mi",
-  volumeLimitSize: "the agent's files take an emptyDir of at most 32Mi",
-  resourceRequirements: "the init container asks for what the app's containers ask for",
-  imagePullPolicy: "a ClusterTracingPolicy's agent.imagePullPolicy, or the chart's agent.image.pullPolicy",
-  initContainerSecurityContext: 'the init container fits the restricted Pod Security Standard',
+const WITHOUT: Record<string, (path: Note['path']) => Note> = {
+  image: (path) => kept(path, "the agent comes with the operator; another one is a ClusterTracingPolicy's agent.image"),
+  volumeClaimTemplate: (path) => unneeded(path, "the agent's files take an emptyDir of at most 32Mi"),
+  volumeLimitSize: (path) => unneeded(path, "the agent's files take an emptyDir of at most 32Mi"),
+  resourceRequirements: (path) => unneeded(path, "the init container asks for what the app's containers ask for"),
+  imagePullPolicy: (path) =>
+    kept(path, "a ClusterTracingPolicy's agent.imagePullPolicy, or the chart's agent.image.pullPolicy"),
+  initContainerSecurityContext: (path) =>
+    unneeded(path, 'the init container fits the restricted Pod Security Standard'),
 };
+const unknown = (path: Note['path']) => kept(path, 'this field is not known');
 const IN_CONTAINER = 'set it in the env of the container itself: the agent reads it there';
 
 /** Makes a TracingPolicy of an Instrumentation; each of its fields gets a note. */
@@ -63,13 +66,15 @@ export function convertInstrumentation({ metadata, spec: given }: ManifestObject
   for (const { entry, path } of env.values())
     if (!READ.has(entry.name)) notes.push(kept(path, `${entry.name}: ${IN_CONTAINER}`));
   for (const field of Object.keys(spec.nodejs ?? {}))
-    if (field !== 'env') notes.push(kept(['spec', 'nodejs', field], WITHOUT[field] ?? 'this field is not known'));
+    if (field !== 'env') notes.push((WITHOUT[field] ?? unknown)(['spec', 'nodejs', field]));
   for (const field of Object.keys(spec)) {
-    if (field in WITHOUT) notes.push(kept(['spec', field], WITHOUT[field]!));
+    if (field in WITHOUT) notes.push(WITHOUT[field]!(['spec', field]));
     else if (LANGUAGES.includes(field))
-      notes.push(kept(['spec', field], 'it is not about Node.js: keep the Instrumentation for the pods that use it'));
+      notes.push(
+        unneeded(['spec', field], 'it is not about Node.js: keep the Instrumentation for the pods that use it'),
+      );
     else if (!['exporter', 'resource', 'propagators', 'sampler', 'defaults', 'env', 'nodejs'].includes(field))
-      notes.push(kept(['spec', field], 'this field is not known'));
+      notes.push(unknown(['spec', field]));
   }
   const { name, namespace, labels } = (metadata ?? {}) as { name?: string; namespace?: string; labels?: object };
   const policy = {

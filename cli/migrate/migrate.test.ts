@@ -18,6 +18,29 @@ function convert(spec: object) {
   return { spec: made, lines: lines.slice(1).map((line) => line.replace(prefix, '')) };
 }
 
+describe('what is left to people', () => {
+  const left = (spec: object) =>
+    migrate(
+      JSON.stringify({
+        apiVersion: 'opentelemetry.io/v1alpha1',
+        kind: 'Instrumentation',
+        metadata: { name: 'i' },
+        spec,
+      }),
+    ).left;
+  const exporter = { endpoint: 'http://collector:4318' };
+
+  it('is nothing where all is converted, or needs nothing in its place', () => {
+    expect(left({ exporter, sampler: { type: 'always_on' } })).toBe(0);
+    expect(left({ exporter, java: {}, nodejs: { resourceRequirements: {} } })).toBe(0);
+    expect(migrate('kind: ConfigMap\n').left).toBe(0);
+  });
+
+  it('is each field that has no counterpart, and that matters', () => {
+    expect(left({ exporter, sampler: { type: 'jaeger_remote' }, nodejs: { image: 'own:1' } })).toBe(2);
+  });
+});
+
 describe('an Instrumentation', () => {
   it.each<[string, object, unknown, (string | RegExp)[]]>([
     ['nothing', {}, {}, []],
@@ -160,10 +183,10 @@ describe('an Instrumentation', () => {
       [
         /env\.0: not converted: FOO: set it in the env of the container itself/,
         /nodejs\.image: not converted: the agent comes with the operator/,
-        /nodejs\.volumeLimitSize: not converted/,
+        /nodejs\.volumeLimitSize: not needed/,
         /nodejs\.strange: not converted: this field is not known/,
         /imagePullPolicy: not converted/,
-        /java: not converted: it is not about Node\.js/,
+        /java: not needed: it is not about Node\.js/,
         /stranger: not converted: this field is not known/,
       ],
     ],
@@ -250,6 +273,7 @@ ${containers.map((name) => `      - name: ${name}\n`).join('')}`;
     expect(migrate(text)).toEqual({
       text,
       lines: ['old.yaml: there is nothing of opentelemetry-operator for Node.js in it'],
+      left: 0,
     });
   });
 });

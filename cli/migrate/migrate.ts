@@ -9,17 +9,23 @@ import { convertNamespaceMetadata, convertPodMetadata } from './annotations.ts';
 import { convertInstrumentation } from './instrumentation.ts';
 import type { Note } from './note.ts';
 
+const WORDS: Record<Note['outcome'], string> = {
+  converted: 'converted to',
+  kept: 'not converted:',
+  unneeded: 'not needed:',
+};
 const SERVED = 'opentelemetry.io/v1alpha1';
 
 /**
  * Turns a file for opentelemetry-operator into one for us: Instrumentations become TracingPolicies, annotations for Node.js
  * ours; everything else keeps every byte.
  *
- * @returns the file, and a line for each field: what it has become, or why it has not.
+ * @returns the file; a line for each field: what it has become, or why it has not; and how many fields somebody has to see to.
  * @throws InputError
  */
-export function migrateManifest(text: string, file: string): { text: string; lines: string[] } {
+export function migrateManifest(text: string, file: string): { text: string; lines: string[]; left: number } {
   const lines: string[] = [];
+  let left = 0;
   const splices = parseManifest(text, file).flatMap((document) => {
     const items = itemsOf(document);
     const objects = items.map((item) => {
@@ -27,17 +33,18 @@ export function migrateManifest(text: string, file: string): { text: string; lin
       const result = convert(item, notes);
       const { name } = (item.object['metadata'] ?? {}) as { name?: string };
       const inOrder = notes.sort((a, b) => item.line(a.path) - item.line(b.path));
-      for (const { path, converted, text: what } of inOrder)
+      for (const { path, outcome, text: what } of inOrder)
         lines.push(
-          `${item.position(path)}: ${item.object.kind} ${name ?? '(no name)'}: ${path.join('.')}: ${converted ? 'converted to' : 'not converted:'} ${what}`,
+          `${item.position(path)}: ${item.object.kind} ${name ?? '(no name)'}: ${path.join('.')}: ${WORDS[outcome]} ${what}`,
         );
+      left += notes.filter(({ outcome }) => outcome === 'kept').length;
       return result;
     });
     if (objects.every((object, i) => object === items[i]!.object)) return [];
     return edit(text, document, withItems(document, objects)).splices;
   });
   if (lines.length === 0) lines.push(`${file}: there is nothing of opentelemetry-operator for Node.js in it`);
-  return { text: apply(text, splices), lines };
+  return { text: apply(text, splices), lines, left };
 }
 
 function convert(item: Item, notes: Note[]): object {
