@@ -41,8 +41,8 @@ const digest = z.object({
 
 export type Digest = z.infer<typeof digest>;
 
-/** Of a namespace, so that all together stay far below what an object may have. */
-export const LIMITS = { workloads: 100, libraries: 64, texts: 8 } as const;
+/** Of a namespace, so that all together stay far below the mebibyte that an object may have, also in letters of several bytes. */
+export const LIMITS = { workloads: 100, characters: 250_000, libraries: 64, texts: 8 } as const;
 
 /** One for each workload of a namespace that has agents which report, by key of the ConfigMap. Pure. */
 export function digestsOf(
@@ -62,13 +62,16 @@ export function digestsOf(
     workload.reports.push(...said);
   }
   const writtenAt = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
-  const kept = [...workloads].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, LIMITS.workloads);
-  return new Map(
-    kept.map(([key, { kind, name, pods, reports }]) => [
-      key,
-      { kind, name, writtenAt, facts: factsOf(pods, reports), numbers: numbersOf(reports) },
-    ]),
-  );
+  const digests = new Map<string, Digest>();
+  let characters = 0;
+  for (const [key, workload] of [...workloads].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, LIMITS.workloads)) {
+    const { kind, name, pods, reports } = workload;
+    const made = { kind, name, writtenAt, facts: factsOf(pods, reports), numbers: numbersOf(reports) };
+    characters += JSON.stringify(made).length;
+    if (characters > LIMITS.characters) break;
+    digests.set(key, made);
+  }
+  return digests;
 }
 
 /** `deployment.web`: what a key of a ConfigMap may be, as names of workloads are DNS names. */

@@ -92,17 +92,16 @@ describe('a new agent that makes apps restart', () => {
     });
     await until('there are no pods', 60_000, async () => (await pods()).length === 6);
     const before = await pods();
-    // Two replicas deal, each by itself: half of six, give or take one.
+    // Each replica deals by itself, so of few pods it is half, give or take one for each of them.
     const canaries = before.filter(has(bad));
-    expect(canaries.length).toBeGreaterThanOrEqual(2);
-    expect(canaries.length).toBeLessThanOrEqual(4);
+    expect(canaries.length).toBeGreaterThanOrEqual(1);
+    expect(canaries.length).toBeLessThanOrEqual(5);
     await until('it is not noticed', 180_000, async () => (await halted())?.status === 'True');
     expect(await halted()).toMatchObject({ reason: 'RestartsRose' });
-    expect((await halted())?.message).toMatch(new RegExp(`Deployment ${name}/web: \\d+ restarts of \\d pods`));
+    expect((await halted())?.message).toMatch(new RegExp(`Deployment ${name}/web: \\d+ restarts of \\d pods?`));
+    const reasons = `jsonpath={.items[?(@.involvedObject.name=="${name}")].reason}`;
     await until('there is no event', 30_000, async () =>
-      (
-        await cluster.run('kubectl', ['get', 'events', '--all-namespaces', '-o', 'jsonpath={.items[*].reason}'])
-      ).includes('CanaryHalted'),
+      (await cluster.run('kubectl', ['get', 'events', '--all-namespaces', '-o', reasons])).includes('CanaryHalted'),
     );
 
     await kubectl('scale', 'deployment', 'web', '--replicas=10');
