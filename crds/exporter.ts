@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { duration } from './duration.ts';
+import { SIGNALS } from './signals.ts';
 import { cel, eitherOr, hasOneOf, listMap } from './rules.ts';
 
 /** 1 to 65535. */
@@ -123,6 +125,20 @@ const tls = z
 
 const tlsMessage = 'tls goes with https endpoints only, e.g. endpoint: https://otel-collector.observability:4318';
 
+const retry = z
+  .object({
+    enabled: z.boolean().describe('Switched off, a batch is tried once. Left out: true.').optional(),
+    initialInterval: duration({ least: '100ms', most: '1m', example: '1s' })
+      .describe('Wait before the first retry; each further one is twice as long. Left out: 1s.')
+      .optional(),
+    maxInterval: duration({ least: '100ms', most: '5m', example: '10s' })
+      .describe('Longest wait between two tries. Left out: 10s.')
+      .optional(),
+  })
+  .describe(
+    "What happens to a batch that did not arrive where another try makes sense: no connection, no answer in time, HTTP 429, 502, 503 and 504, gRPC's UNAVAILABLE and others that OTLP names. Waits vary by half to both sides; a receiver that says when it wants to be asked again (Retry-After, RetryInfo) is not asked before. batch.exportTimeout ends it.",
+  );
+
 const exporterNameMessage = 'a name is lower-case letters, digits and hyphens, e.g. default';
 
 /** One destination of spans, in `spec.exporters` of both kinds and in the chart's `defaultPolicy`. */
@@ -136,9 +152,9 @@ export const exporter = z
       .describe('Name of this destination, unique within the policy.')
       .meta(cel({ rule: "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')", message: exporterNameMessage })),
     protocol: z
-      .enum(['http/protobuf', 'grpc'])
+      .enum(['http/protobuf', 'http/json', 'grpc'])
       .describe(
-        'OTLP transport. The usual ports are 4318 for http/protobuf and 4317 for grpc. Left out: http/protobuf.',
+        'OTLP transport. The usual ports are 4318 for http/protobuf and http/json and 4317 for grpc. http/json is for receivers that take nothing else: it costs the process more. Left out: http/protobuf.',
       )
       .optional(),
     endpoint: z
@@ -146,7 +162,7 @@ export const exporter = z
       .max(512)
       .regex(endpointPattern, endpointMessage)
       .describe(
-        'URL of the OTLP receiver. For http/protobuf /v1/traces is appended, as for OTEL_EXPORTER_OTLP_ENDPOINT. For grpc http:// means plain text and https:// means TLS.',
+        'URL of the OTLP receiver. For http/protobuf and http/json the path of the signal is appended, e.g. /v1/traces, as for OTEL_EXPORTER_OTLP_ENDPOINT. For grpc http:// means plain text and https:// means TLS.',
       )
       .meta(cel({ rule: `self.matches(r'''${endpointPattern.source}''')`, message: endpointMessage })),
     headers: z
@@ -155,6 +171,25 @@ export const exporter = z
       .meta({ description: 'Headers (grpc: metadata) sent with each export.', ...listMap('name') })
       .optional(),
     tls: tls.optional(),
+    compression: z
+      .enum(['none', 'gzip'])
+      .describe(
+        'How a batch is compressed. gzip makes it several times smaller for some processor time, in a thread beside the app: for receivers far away. Left out: none.',
+      )
+      .optional(),
+    timeout: duration({ least: '100ms', most: '1m', example: '10s' })
+      .describe('How long the receiver may take to answer one request. Left out: 10s.')
+      .optional(),
+    retry: retry.optional(),
+    signals: z
+      .array(z.enum(SIGNALS))
+      .min(1)
+      .max(3)
+      .meta({
+        description: 'What is sent to this destination, of the signals that are on. Left out: all of them.',
+        'x-kubernetes-list-type': 'set',
+      })
+      .optional(),
   })
   .refine((value) => value.tls === undefined || value.endpoint.startsWith('https://'), tlsMessage)
   .meta(cel({ rule: "!has(self.tls) || self.endpoint.startsWith('https://')", message: tlsMessage }));

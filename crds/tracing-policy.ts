@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agent } from './agent.ts';
+import { batch } from './batch.ts';
 import { exporter } from './exporter.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
@@ -110,6 +111,7 @@ const shared = {
       ...listMap('name'),
     })
     .optional(),
+  batch: batch.optional(),
   propagators: z
     .array(z.enum(['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray']))
     .min(1)
@@ -291,6 +293,7 @@ export const defaultPolicySpec = tracingPolicySpec
     sampling: true,
     signals: true,
     exporters: true,
+    batch: true,
     propagators: true,
     baggage: true,
     resource: true,
@@ -298,6 +301,7 @@ export const defaultPolicySpec = tracingPolicySpec
   })
   .strict();
 
+export type DefaultPolicySpec = z.infer<typeof defaultPolicySpec>;
 export type TracingPolicySpec = z.infer<typeof tracingPolicySpec>;
 export type ClusterTracingPolicySpec = z.infer<typeof clusterTracingPolicySpec>;
 export type Propagator = NonNullable<TracingPolicySpec['propagators']>[number];

@@ -1,4 +1,5 @@
 import type { Exporter } from '../crds/exporter.ts';
+import type { Signal } from '../crds/signals.ts';
 import type { SamplingRule } from '../crds/sampling.ts';
 import type { Propagator } from '../crds/tracing-policy.ts';
 
@@ -23,6 +24,8 @@ export interface PolicyDocumentSpec {
   signals?: DocumentSignals;
   /** Empty: nothing is recorded. */
   exporters: DocumentExporter[];
+  /** Absent: as the agent does by itself; so for each of its fields. */
+  batch?: DocumentBatch;
   propagators: Propagator[];
   /** Absent: all of it is passed on. */
   baggage?: { allow: string[] };
@@ -62,6 +65,14 @@ export interface DocumentSignals {
   logCorrelation?: true;
 }
 
+/** For each destination and signal. */
+export interface DocumentBatch {
+  maxQueue?: number;
+  maxBatch?: number;
+  delayMillis?: number;
+  timeoutMillis?: number;
+}
+
 /** A destination. A `file` is a path below the pod's credentials directory (injector/credentials.ts). */
 export interface DocumentExporter {
   name: string;
@@ -70,4 +81,12 @@ export interface DocumentExporter {
   headers: ({ name: string; value: string } | { name: string; file: string })[];
   /** Absent: Node.js' own authorities, and no client certificate. */
   tls?: { ca?: string; cert?: string; key?: string };
+  /** Absent: none. */
+  compression?: 'gzip';
+  /** Of one request; absent: 10 s. */
+  timeoutMillis?: number;
+  /** Absent: as the agent does by itself; false: a batch is tried once. */
+  retry?: { initialMillis?: number; maxMillis?: number } | false;
+  /** Absent: all that are on. */
+  signals?: Signal[];
 }

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { millisOf } from '../crds/duration.ts';
 import type { Exporter } from '../crds/exporter.ts';
 import type { AgentSpec } from '../crds/agent.ts';
-import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../crds/tracing-policy.ts';
+import type { ClusterTracingPolicy, DefaultPolicySpec, TracingPolicy } from '../crds/tracing-policy.ts';
 import { isCanaryHalted } from './canary.ts';
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
+import { batchOptions, exportOptions } from './export-options.ts';
 import { NO_POLICY, POLICY } from './names.ts';
 import type { DocumentKeep, DocumentSampling, DocumentSignals } from './policy-document.ts';
 import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
@@ -14,10 +15,7 @@ import { selects } from './selector.ts';
 export type Policy = TracingPolicy | ClusterTracingPolicy;
 
 /** What the chart's `defaultPolicy` says; it fills the fields that a policy leaves out and applies where none matches. */
-export type DefaultPolicy = Pick<
-  TracingPolicySpec,
-  'sampling' | 'signals' | 'exporters' | 'propagators' | 'baggage' | 'resource' | 'spanNames'
->;
+export type DefaultPolicy = DefaultPolicySpec;
 
 /** All policies that may apply in one namespace, in any order. */
 export interface Policies {
@@ -269,7 +267,9 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
       protocol: exporter.protocol ?? 'http/protobuf',
       endpoint: exporter.endpoint,
       ...withPaths(exporter),
+      ...exportOptions(exporter),
     })),
+    ...batchOptions({ ...defaults.batch, ...spec.batch }),
     propagators: spec.propagators ?? defaults.propagators ?? ['tracecontext', 'baggage'],
     ...(allow && { baggage: { allow } }),
     resource: {

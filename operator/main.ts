@@ -34,6 +34,7 @@ import {
   leaderMetric,
   observeCanaries,
   observeOutages,
+  observeQueues,
   queueMetrics,
   registry,
   webhookMetrics,
@@ -44,6 +45,7 @@ import { PolicyController } from './policy/controller.ts';
 import { HEARD_AFTER, Nudges } from './policy/nudges.ts';
 import { probes } from './probes.ts';
 import { Peers } from './reports/peers.ts';
+import { queueFills } from './reports/queues.ts';
 import { REPORT_INTERVAL } from './reports/report.ts';
 import { reportsApp } from './reports/server.ts';
 import { ReportStore } from './reports/store.ts';
@@ -202,6 +204,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         .map(({ reason }) => ({ namespace: name, reason })),
     ),
   );
+  observeQueues(() => queueFills(store.all(), Date.now()));
   const scope = new InjectionScope(leading, view, {
     configuration: webhook.configuration,
     excluded: webhook.excludedNamespaces,

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { WebhookMetrics } from '../webhook/server.ts';
 import type { DropReason } from './events/recorder.ts';
 import type { QueueObserver } from './kube/workqueue.ts';
+import type { QueueFill } from './reports/queues.ts';
 import type { SpanCounts } from './reports/spans.ts';
 
 export const registry = new Registry();
@@ -113,9 +114,26 @@ const spansExported = new Counter({
 });
 const spansDropped = new Counter({
   name: 'tracing_operator_spans_dropped_total',
-  help: 'Spans that agents lost, as they report: the queue was full, the receiver did not take them, or the policy took the exporter away',
+  help: 'Spans that agents lost, as they report: the queue was full, the receiver did not take them or rejected them, or the policy took the exporter away',
   labelNames: ['namespace', 'reason'],
   registers,
+});
+const exportErrors = new Counter({
+  name: 'tracing_operator_export_errors_total',
+  help: 'Batches that agents could not deliver, retries included, as they report',
+  labelNames: ['namespace', 'exporter'],
+  registers,
+});
+let readQueues: () => Iterable<QueueFill> = () => [];
+new Gauge({
+  name: 'tracing_operator_export_queue_fill_ratio',
+  help: 'How full the fullest queue of an exporter is among the processes of a namespace, as they last reported; every replica says the same',
+  labelNames: ['namespace', 'exporter'],
+  registers,
+  collect() {
+    this.reset();
+    for (const { namespace, exporter, fill } of readQueues()) this.set({ namespace, exporter }, fill);
+  },
 });
 let readOutages: () => Iterable<{ namespace: string; reason: string }> = () => [];
 new Gauge({
@@ -183,23 +201,33 @@ export function queueMetrics(name: string): QueueObserver {
   };
 }
 
-const SPAN_REASONS = ['queueFull', 'exportFailed', 'shutdown'] as const;
-const spanNamespaces = new Set<string>();
+const SPAN_REASONS = ['queueFull', 'exportFailed', 'rejected', 'shutdown'] as const;
+/** With the exporters that failed in them. */
+const spanNamespaces = new Map<string, Set<string>>();
+/** Agents name their exporters; of a namespace no more are listed than policies can have at a time. */
+const EXPORTERS = 64;
 
 export function countReport(namespace: string, spans: SpanCounts): void {
   reportsTaken.inc();
-  spanNamespaces.add(namespace);
+  let exporters = spanNamespaces.get(namespace);
+  if (!exporters) spanNamespaces.set(namespace, (exporters = new Set()));
   spansExported.inc({ namespace }, spans.exported);
   for (const reason of SPAN_REASONS) spansDropped.inc({ namespace, reason }, spans[reason]);
+  for (const [exporter, count] of Object.entries(spans.errors)) {
+    if (exporters.size >= EXPORTERS && !exporters.has(exporter)) continue;
+    exporters.add(exporter);
+    exportErrors.inc({ namespace, exporter }, count);
+  }
 }
 
 /** A namespace that is gone is no longer listed: there may be any number of them in the life of a cluster. */
 export function forgetSpans(isThere: (namespace: string) => boolean): void {
-  for (const namespace of spanNamespaces) {
+  for (const [namespace, exporters] of spanNamespaces) {
     if (isThere(namespace)) continue;
     spanNamespaces.delete(namespace);
     spansExported.remove({ namespace });
     for (const reason of SPAN_REASONS) spansDropped.remove({ namespace, reason });
+    for (const exporter of exporters) exportErrors.remove({ namespace, exporter });
   }
 }
 
@@ -210,3 +238,4 @@ export const countNudge = (): void => nudged.inc();
 export const countReplaced = (): void => replaced.inc();
 export const observeCanaries = (read: typeof readCanaries): void => void (readCanaries = read);
 export const observeOutages = (read: typeof readOutages): void => void (readOutages = read);
+export const observeQueues = (read: typeof readQueues): void => void (readQueues = read);

@@ -31,7 +31,8 @@ import { PolicyDirectory } from './policy.ts';
 import { Problems } from './problems.ts';
 import { LivePropagator } from './propagators.ts';
 import { ExportQueues } from './export-queues.ts';
-import type { BatchOptions, Destination } from './queue.ts';
+import { batching } from './export-options.ts';
+import type { Destination } from './queue.ts';
 import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { redactStatement } from './redact.ts';
 import { AGENT_BYTES, withTroubles, type ReportBody } from './report-body.ts';
@@ -101,12 +102,6 @@ export class Agent implements SpanSink {
       events: count(env, 128, 0, 'OTEL_SPAN_EVENT_COUNT_LIMIT'),
       links: count(env, 128, 0, 'OTEL_SPAN_LINK_COUNT_LIMIT'),
     };
-    const maxQueue = count(env, 2048, 1, 'OTEL_BSP_MAX_QUEUE_SIZE');
-    const batch: BatchOptions = {
-      maxQueue,
-      maxBatch: Math.min(maxQueue, count(env, 512, 1, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE')),
-      delayMillis: count(env, 1000, 0, 'OTEL_BSP_SCHEDULE_DELAY'),
-    };
     const counts = { started: 0, sampled: 0 };
     this.state = { on: false, sampler: new LiveSampler(), keeper: undefined, sink: this, counts };
     this.provider = new LiveTracerProvider(this.state);
@@ -118,7 +113,7 @@ export class Agent implements SpanSink {
       onSeen: () => this.reporter?.noticed(),
     });
     const signals: SignalHost = {
-      batch,
+      batch: batching(env),
       resource: () => this.resource,
       open: (exporter) => this.open(exporter),
       listener: { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
@@ -128,7 +123,7 @@ export class Agent implements SpanSink {
         this.exitFlush.arm();
       },
     };
-    this.queues = new ExportQueues(batch, signals.resource, signals.open, signals.listener);
+    this.queues = new ExportQueues(signals.batch, signals.resource, signals.open, signals.listener);
     this.metrics = new Metrics(signals, count(env, 60_000, 1, 'OTEL_METRIC_EXPORT_INTERVAL'));
     this.logs = new Logs(
       signals,
@@ -234,6 +229,7 @@ export class Agent implements SpanSink {
     if (before === undefined || !same(carrying(before), carrying(settings))) this.setPropagators(settings);
     if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
     this.servicePrefix = undefined;
+    for (const queues of [this.queues, this.metrics.queues, this.logs.queues]) queues.setBatch(settings.batch);
     this.queues.set(settings.exporters);
     this.metrics.set(settings.metrics);
     this.logs.set(settings.logs, settings.on && settings.logCorrelation);

@@ -5,21 +5,21 @@ import type { ExporterReport, SignalReport, SpanCounters } from './report-body.t
 import type { ExporterSettings } from './settings.ts';
 import type { Scope } from './span.ts';
 
-type Totals = Pick<SpanCounters, 'exported' | 'queueFull' | 'exportFailed' | 'shutdown'>;
+type Totals = Pick<SpanCounters, 'exported' | 'queueFull' | 'exportFailed' | 'rejected' | 'shutdown'>;
 
 /** The queues of the exporters in force, one each, and what became of the spans since the process started. */
 export class ExportQueues {
-  private readonly batch: BatchOptions;
+  private batch: BatchOptions;
   private readonly resource: () => Attributes;
   private readonly open: (exporter: ExporterSettings) => Destination;
   private readonly listener: QueueListener;
-  /** By the exporter's settings as JSON. */
+  /** By the exporter's name. */
   private readonly queues = new Map<string, { exporter: ExporterSettings; queue: SpanQueue }>();
   /** A plain list of them: it is gone through at the end of each span. */
   private current: SpanQueue[] = [];
   private readonly closing = new Set<SpanQueue>();
   /** Of queues that are no more. */
-  private readonly gone: Totals = { exported: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
+  private readonly gone: Totals = { exported: 0, queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0 };
 
   constructor(
     batch: BatchOptions,
@@ -52,12 +52,22 @@ export class ExportQueues {
     for (const queue of this.current) queue.flushNow(deadline);
   }
 
-  /** Replaces the destinations; one that stays keeps its queue, one that goes is emptied in the background. */
+  /** How they batch from now on; nothing that waits is lost by it, unless there is no room for it any more. */
+  setBatch(batch: BatchOptions): void {
+    if (JSON.stringify(batch) === JSON.stringify(this.batch)) return;
+    this.batch = batch;
+    for (const queue of this.current) queue.setOptions(batch);
+  }
+
+  /**
+   * Replaces the destinations. One that stays, by its name, keeps its queue, and if it is another now, what waits goes there;
+   * one that goes is emptied in the background.
+   */
   set(wanted: ExporterSettings[]): void {
-    const keys = new Set(wanted.map((exporter) => JSON.stringify(exporter)));
-    for (const [key, { queue }] of this.queues) {
-      if (keys.has(key)) continue;
-      this.queues.delete(key);
+    const names = new Set(wanted.map(({ name }) => name));
+    for (const [name, { queue }] of this.queues) {
+      if (names.has(name)) continue;
+      this.queues.delete(name);
       this.closing.add(queue);
       queue
         .close()
@@ -68,10 +78,11 @@ export class ExportQueues {
         });
     }
     for (const exporter of wanted) {
-      const key = JSON.stringify(exporter);
-      if (this.queues.has(key)) continue;
-      const queue = new SpanQueue(this.batch, this.resource, () => this.open(exporter), this.listener);
-      this.queues.set(key, { exporter, queue });
+      const open = () => this.open(exporter);
+      const known = this.queues.get(exporter.name);
+      const queue = known?.queue ?? new SpanQueue(this.batch, this.resource, open, this.listener);
+      if (known && JSON.stringify(known.exporter) !== JSON.stringify(exporter)) queue.redirect(open);
+      this.queues.set(exporter.name, { exporter, queue });
     }
     this.current = [...this.queues.values()].map(({ queue }) => queue);
   }
@@ -98,7 +109,7 @@ export class ExportQueues {
     return [...this.queues.values()].map(({ exporter, queue }) => ({
       name: exporter.name,
       exported: queue.sent,
-      dropped: queue.dropped.queueFull + queue.dropped.exportFailed + queue.dropped.shutdown,
+      dropped: Object.values<number>({ ...queue.dropped }).reduce((sum, count) => sum + count, 0),
       errors: queue.errors,
       queued: queue.queued,
       queueSize: queue.capacity,
@@ -111,6 +122,7 @@ function addTo(totals: Totals, { sent, dropped }: SpanQueue): void {
   totals.exported += sent;
   totals.queueFull += dropped.queueFull;
   totals.exportFailed += dropped.exportFailed;
+  totals.rejected += dropped.rejected;
   totals.shutdown += dropped.shutdown;
 }
 

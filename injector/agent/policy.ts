@@ -1,5 +1,6 @@
 import { readFileSync, readlink, readlinkSync, stat, statSync, type Stats } from 'node:fs';
 import type { PolicyDocument } from '../policy-document.ts';
+import { checkBatch, checkExporter } from './export-options.ts';
 import { isCredentialPath } from './credentials.ts';
 import { failed, sayOnce } from './report.ts';
 import { checkRules } from './sampling-rules.ts';
@@ -121,12 +122,11 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     throw new Error('spec.baggage.allow is not a list of keys');
   for (const [name, on] of Object.entries(field(spec, 'signals') ?? {}))
     if (typeof on !== 'boolean') throw new Error(`spec.signals.${name} is not true or false`);
+  checkBatch(field(spec, 'batch'));
   const exporters = field(spec, 'exporters');
   if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
   for (const exporter of exporters as unknown[]) {
-    const protocol = field(exporter, 'protocol');
-    if (protocol !== 'grpc' && protocol !== 'http/protobuf')
-      throw new Error('spec.exporters: protocol is not one of grpc, http/protobuf');
+    checkExporter(exporter);
     const endpoint = field(exporter, 'endpoint');
     if (typeof endpoint !== 'string' || !/^https?:\/\//.test(endpoint) || !URL.canParse(endpoint)) {
       throw new Error('spec.exporters: endpoint is not an http(s) URL');

@@ -4,31 +4,47 @@ import { SpanLog, type Batch } from './span-log.ts';
 
 /** Sends batches somewhere. */
 export interface Destination {
-  /**
-   * Takes an ExportTraceServiceRequest in protobuf, whose memory is its own until it has answered. Undefined when
-   * delivered, else why not; it never rejects. `keepAlive` asks it to hold the event loop until it is done (a flush at
-   * exit).
-   */
-  send(request: Uint8Array, keepAlive: boolean): Promise<string | undefined>;
+  /** Why the batch under way was not delivered by a try so far; undefined while it is tried for the first time. */
+  readonly trouble?: string | undefined;
+  /** Takes an ExportTraceServiceRequest in protobuf, whose memory is its own until it has answered. It never rejects. */
+  send(request: Uint8Array, options: SendOptions): Promise<Delivery>;
   /**
    * The same where nothing asynchronous happens any more, together with a batch under way that the kernel may not have:
    * it returns by the deadline, on the clock of performance.now(), and never throws.
    */
   sendNow(request: Uint8Array | undefined, deadline: number): void;
+  /** Lets go of what is open. A batch under way gets to the end of its present try, and no other. */
   close(): void;
 }
 
-/** OTEL_BSP_* in effect. */
+/** How long a batch may take, retries included, and whether it holds the event loop meanwhile (a flush at exit). */
+export interface SendOptions {
+  timeoutMillis: number;
+  keepAlive: boolean;
+}
+
+/** What became of a batch. */
+export interface Delivery {
+  /** Why it was not delivered. */
+  failure?: string;
+  /** It was, but for so many of its spans; of none, there is a warning. */
+  rejected?: { count: number; reason: string };
+}
+
+/** `batch` of the policy, or OTEL_BSP_*, in effect. */
 export interface BatchOptions {
   maxQueue: number;
   maxBatch: number;
   delayMillis: number;
+  /** Then a batch is given up. */
+  timeoutMillis: number;
 }
 
 /** Spans that did not arrive, by what became of them. */
 export interface Dropped {
   queueFull: number;
   exportFailed: number;
+  rejected: number;
   shutdown: number;
 }
 
@@ -47,6 +63,8 @@ const CALM_MILLIS = 30_000;
 /** As many as an HTTP/2 connection takes before it hears from its receiver. */
 const LAST_BATCH = 128;
 const FULL = 'the queue was full: spans were made faster than they could be sent';
+/** A batch that is retried for so long is trouble, before it is lost. */
+const LONG_MILLIS = 15_000;
 
 /**
  * Finished spans on their way to one destination: batched, bounded, one batch under way at a time. A full queue loses its
@@ -54,22 +72,25 @@ const FULL = 'the queue was full: spans were made faster than they could be sent
  * the first batch, so that a process that traces nothing loads nothing.
  */
 export class SpanQueue {
-  readonly dropped: Dropped = { queueFull: 0, exportFailed: 0, shutdown: 0 };
+  readonly dropped: Dropped = { queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0 };
   sent = 0;
   /** Batches that did not arrive. */
   errors = 0;
-  /** Why spans are lost these days; undefined while all arrive. */
+  /** Why spans are lost these days, or about to be; undefined while all arrive. */
   trouble: string | undefined;
-  private readonly options: BatchOptions;
+  private options: BatchOptions;
   private readonly resource: () => Attributes;
-  private readonly open: () => Destination;
+  private open: () => Destination;
   private readonly listener: QueueListener;
   private readonly now: () => number;
   private readonly waiting: SpanLog;
   private destination: Destination | undefined;
+  /** The one that has the batch under way. */
+  private carrier: Destination | undefined;
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
-  private closing = false;
+  /** When all that is left is given up, once the queue is no longer wanted. */
+  private end: number | undefined;
   private lastLoss = 0;
   /** When what `trouble` says was last seen. */
   private lastSame = 0;
@@ -110,12 +131,27 @@ export class SpanQueue {
 
   /** Takes a copy of an encoded span (encode.ts). */
   add(span: Buffer, scope: Scope): void {
-    const lost = this.waiting.push(span, scope);
-    if (lost > 0) {
-      this.dropped.queueFull += lost;
-      this.lost(FULL);
-    }
+    this.madeRoom(this.waiting.push(span, scope));
     if (this.sending === undefined) this.scheduleNext();
+  }
+
+  /** What waits stays, but for the oldest where there is no room for all any more. */
+  setOptions(options: BatchOptions): void {
+    this.options = options;
+    this.madeRoom(this.waiting.setLimit(options.maxQueue));
+    if (this.timer === undefined) return;
+    this.unschedule();
+    this.scheduleNext();
+  }
+
+  /** What waits goes elsewhere from now on, and so does a batch under way unless its present try succeeds. */
+  redirect(open: () => Destination): void {
+    this.open = open;
+    this.destination?.close();
+    this.destination = undefined;
+    if (this.trouble === undefined) return;
+    this.trouble = undefined;
+    this.listener.onTrouble();
   }
 
   /** Sends all that waits; resolves when it is done, delivered or not. */
@@ -132,6 +168,7 @@ export class SpanQueue {
     this.destination ??= this.open();
     // What is under way may have to be sent once more.
     if (this.sending !== undefined) this.waiting.leaveBody();
+    if (this.carrier !== this.destination) this.carrier?.sendNow(undefined, deadline);
     do {
       const batch = this.waiting.size > 0 ? this.waiting.take(LAST_BATCH, this.resource()) : undefined;
       this.destination.sendNow(batch?.body, deadline);
@@ -140,9 +177,9 @@ export class SpanQueue {
     } while (this.waiting.size > 0 && performance.now() < deadline);
   }
 
-  /** Sends what waits, then lets go of the destination. */
+  /** Sends what waits, as far as it can be done while a single batch may take, then lets go of the destination. */
   async close(): Promise<void> {
-    this.closing = true;
+    this.end = this.now() + this.options.timeoutMillis;
     await this.flush(false);
     this.destination?.close();
     this.destination = undefined;
@@ -185,21 +222,47 @@ export class SpanQueue {
   }
 
   private async deliver({ count, body }: Batch, keepAlive: boolean): Promise<void> {
-    let failure: string | undefined;
-    try {
-      this.destination ??= this.open();
-      failure = await this.destination.send(body, keepAlive);
-    } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
-    }
-    if (failure === undefined) {
-      this.sent += count;
-      this.arrived();
-    } else {
-      this.dropped[this.closing ? 'shutdown' : 'exportFailed'] += count;
+    const { failure, rejected } = await this.carry(body, keepAlive);
+    if (failure !== undefined) {
+      this.dropped[this.end === undefined ? 'exportFailed' : 'shutdown'] += count;
       this.errors += 1;
-      this.lost(failure);
+      return this.lost(failure);
     }
+    const refused = Math.min(count, rejected?.count ?? 0);
+    this.sent += count - refused;
+    this.dropped.rejected += refused;
+    if (refused > 0)
+      this.lost(`the receiver rejected some of what it was sent: ${rejected?.reason || 'it does not say why'}`);
+    else this.arrived();
+  }
+
+  /** Hands a batch to the destination; to another one if it leads elsewhere before it has arrived. */
+  private async carry(body: Buffer, keepAlive: boolean): Promise<Delivery> {
+    for (;;) {
+      const timeoutMillis = Math.max(0, Math.min(this.options.timeoutMillis, (this.end ?? Infinity) - this.now()));
+      if (timeoutMillis === 0) return { failure: this.trouble ?? 'there was no time left' };
+      let carrier: Destination | undefined;
+      let delivery: Delivery;
+      const late = setTimeout(() => carrier?.trouble && this.lost(carrier.trouble), LONG_MILLIS).unref();
+      try {
+        carrier = this.carrier = this.destination ??= this.open();
+        delivery = await carrier.send(body, { timeoutMillis, keepAlive });
+      } catch (error) {
+        delivery = { failure: error instanceof Error ? error.message : String(error) };
+      }
+      clearTimeout(late);
+      const isRedirected = carrier !== undefined && this.destination !== carrier;
+      if (delivery.failure === undefined || !isRedirected) {
+        this.carrier = undefined;
+        return delivery;
+      }
+    }
+  }
+
+  private madeRoom(lost: number): void {
+    if (lost === 0) return;
+    this.dropped.queueFull += lost;
+    this.lost(FULL);
   }
 
   private lost(why: string): void {

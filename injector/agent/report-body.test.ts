@@ -13,6 +13,7 @@ const body: ReportBody = {
     exported: 5,
     queueFull: 1,
     exportFailed: 2,
+    rejected: 0,
     shutdown: 0,
     exceptions: 0,
   },

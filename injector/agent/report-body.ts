@@ -14,6 +14,8 @@ export interface SpanCounters {
   queueFull: number;
   /** The destination did not take them. */
   exportFailed: number;
+  /** The receiver took the batch and said that it rejects these of it (OTLP's partial success). */
+  rejected: number;
   /** They were waiting for an exporter that the policy took away, and did not arrive any more. */
   shutdown: number;
   /** Exceptions of the agent's own that it caught. */
@@ -26,12 +28,12 @@ export interface ExporterReport {
   exported: number;
   /** For all reasons together. */
   dropped: number;
-  /** Batches that did not arrive. */
+  /** Batches that did not arrive, whatever was retried. */
   errors: number;
   /** Spans that wait, and for how many there is room. */
   queued: number;
   queueSize: number;
-  /** Why spans are lost these days; absent while all arrive. It changes rarely, and holds no numbers that run. */
+  /** Why spans are lost these days, or about to be; absent while all arrive. It changes rarely, and holds no numbers that run. */
   trouble?: string;
 }
 

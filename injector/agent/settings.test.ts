@@ -53,6 +53,7 @@ describe('resolveSettings by the environment alone', () => {
         headers: { a: '1', b: '3 4' },
         gzip: true,
         timeoutMillis: 10_000,
+        retry: { initialMillis: 1_000, maxMillis: 10_000 },
       },
     ]);
     const grpc = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://base:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
@@ -102,6 +103,14 @@ describe('resolveSettings with a policy', () => {
 
   it('switches off with `none` whatever the owner set', () => {
     expect(resolveSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://mine' }, { kind: 'none' }).on).toBe(false);
+  });
+
+  it('sends spans to exporters that take them alone', () => {
+    const exporters = spec.exporters.map((exporter, i) => ({ ...exporter, signals: [i === 0 ? 'logs' : 'traces'] }));
+    const only = (kept: unknown[]) =>
+      resolveSettings({}, { ...policy, spec: { ...spec, exporters: kept } as PolicyDocumentSpec });
+    expect(only(exporters).exporters.map(({ name }) => name)).toEqual(['b']);
+    expect(only(exporters.slice(0, 1)).on).toBe(false);
   });
 });
 

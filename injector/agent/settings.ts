@@ -4,8 +4,11 @@ import type { DocumentExporter, DocumentForce, DocumentKeep } from '../policy-do
 import type { DocumentSampling, PolicyDocumentSpec } from '../policy-document.ts';
 import type { CredentialFiles } from './credentials.ts';
 import { grpcEndpoint, httpEndpoint, withScheme } from './endpoint.ts';
+import { batching, sending } from './export-options.ts';
 import { count, flag, list, pairs, text, type Environment } from './environment.ts';
 import { debugOnce, sayOnce } from './report.ts';
+import type { BatchOptions } from './queue.ts';
+import type { RetrySettings } from './export/backoff.ts';
 import type { ParentRule } from './sampler.ts';
 
 /** Where a signal goes. Two that are equal, field by field, are the same destination. */
@@ -19,7 +22,10 @@ export interface ExporterSettings {
   /** What is to be read before anything is sent; only where the policy names Secrets or ConfigMaps. */
   files?: CredentialFiles;
   gzip: boolean;
+  /** Of one try. */
   timeoutMillis: number;
+  /** Undefined: a batch is tried once. */
+  retry: RetrySettings | undefined;
 }
 
 /** Everything about tracing that can change while the process runs. */
@@ -36,6 +42,7 @@ export interface Settings {
   logs: ExporterSettings[];
   /** Whether log lines name the trace that they belong to. */
   logCorrelation: boolean;
+  batch: BatchOptions;
   propagators: string[];
   /** Keys of the baggage that is passed on; undefined: all. */
   baggage: string[] | undefined;
@@ -61,6 +68,7 @@ const OFF: Settings = {
   rules: [],
   exporters: [],
   ...{ metrics: [], logs: [], logCorrelation: false },
+  batch: batching({}),
   propagators: DEFAULT_PROPAGATORS,
   ...NO_SHAPE,
 };
@@ -83,6 +91,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
       metrics: ownExporters(env, 'metrics', false) ?? [],
       logs: ownExporters(env, 'logs', false) ?? [],
       logCorrelation: true,
+      batch: batching(env),
       propagators: ownPropagators(env) ?? DEFAULT_PROPAGATORS,
       ...NO_SHAPE,
     };
@@ -100,6 +109,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     metrics: signalExporters(spec, env, 'metrics'),
     logs: signalExporters(spec, env, 'logs'),
     logCorrelation: spec?.signals?.logCorrelation ?? false,
+    batch: batching(env, spec?.batch),
     propagators: ownPropagators(env) ?? spec?.propagators ?? DEFAULT_PROPAGATORS,
     baggage: spec?.baggage?.allow,
     resource: spec?.resource?.attributes ?? {},
@@ -154,7 +164,7 @@ function ownExporters(env: Environment, signal: Signal, hasPolicy: boolean): Exp
   for (const kind of kinds.length > 0 ? kinds : signal === 'traces' || hasPolicy ? ['otlp'] : []) {
     if (kind === 'otlp') result.push(ownOtlp(env, signal));
     else if (kind === 'console' && signal === 'traces')
-      result.push({ ...transport(env, signal), name: kind, protocol: 'console', endpoint: 'console', headers: {} });
+      result.push({ ...sending(env, signal), name: kind, protocol: 'console', endpoint: 'console', headers: {} });
     else if (kind !== 'none') sayOnce(`${variable}: "${kind}" is not known here and is not used`);
   }
   return result;
@@ -185,7 +195,7 @@ function ownOtlp(env: Environment, signal: Signal): ExporterSettings {
   };
   if (asked === 'grpc') {
     return {
-      ...transport(env, signal),
+      ...sending(env, signal),
       name: 'otlp',
       protocol: 'grpc',
       endpoint: grpcEndpoint(own ?? base ?? 'http://localhost:4317'),
@@ -197,12 +207,13 @@ function ownOtlp(env: Environment, signal: Signal): ExporterSettings {
   }
   const protocol = asked === 'http/json' ? 'http/json' : 'http/protobuf';
   const endpoint = own ?? httpEndpoint(base ?? 'http://localhost:4318', signal);
-  return { ...transport(env, signal), name: 'otlp', protocol, endpoint, headers };
+  return { ...sending(env, signal), name: 'otlp', protocol, endpoint, headers };
 }
 
 function policyExporters(spec: PolicyDocumentSpec | undefined, env: Environment, signal: Signal): ExporterSettings[] {
-  return (spec?.exporters ?? []).map((exporter) => ({
-    ...transport(env, signal),
+  const exporters = (spec?.exporters ?? []).filter(({ signals }) => signals?.includes(signal) ?? true);
+  return exporters.map((exporter) => ({
+    ...sending(env, signal, exporter),
     name: exporter.name,
     protocol: exporter.protocol ?? 'http/protobuf',
     endpoint: exporter.protocol === 'grpc' ? grpcEndpoint(exporter.endpoint) : httpEndpoint(exporter.endpoint, signal),
@@ -220,15 +231,6 @@ function credentials({ headers = [], tls }: Partial<DocumentExporter>): Pick<Exp
   }
   const hasFiles = tls !== undefined || Object.keys(files.headers).length > 0;
   return { headers: values, ...(hasFiles && { files }) };
-}
-
-function transport(env: Environment, signal: Signal): Pick<ExporterSettings, 'signal' | 'gzip' | 'timeoutMillis'> {
-  const compression = text(env, otlp(signal, 'COMPRESSION'), 'OTEL_EXPORTER_OTLP_COMPRESSION');
-  return {
-    signal,
-    gzip: compression === 'gzip',
-    timeoutMillis: count(env, 10_000, 1, otlp(signal, 'TIMEOUT'), 'OTEL_EXPORTER_OTLP_TIMEOUT'),
-  };
 }
 
 function ownPropagators(env: Environment): string[] | undefined {

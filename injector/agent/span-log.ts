@@ -30,7 +30,7 @@ export interface Batch {
  */
 export class SpanLog {
   size = 0;
-  private readonly limit: number;
+  private limit: number;
   private readonly scopes: Scope[] = [];
   private readonly numbers = new Map<Scope, number>();
   private chunks: Chunk[] = [];
@@ -44,6 +44,14 @@ export class SpanLog {
   /** @param limit How many spans, at least 1. */
   constructor(limit: number) {
     this.limit = limit;
+  }
+
+  /** Another number of spans, at least 1; gives how many had to go. */
+  setLimit(limit: number): number {
+    this.limit = limit;
+    let lost = 0;
+    for (; this.size > limit; lost++) this.shift();
+    return lost;
   }
 
   /** Whether there is enough for a batch of so many spans, or of as many bytes as one may have. */
@@ -63,7 +71,7 @@ export class SpanLog {
   push(span: Buffer, scope: Scope): number {
     if (span.length > MAX_BYTES) return 1;
     let lost = 0;
-    for (; this.size === this.limit || this.held + span.length > MAX_BYTES; lost++) this.shift();
+    for (; this.size >= this.limit || this.held + span.length > MAX_BYTES; lost++) this.shift();
     const needed = HEAD_BYTES + span.length;
     let chunk = this.chunks.at(-1);
     if (chunk === undefined || chunk.end + needed > chunk.bytes.length) {

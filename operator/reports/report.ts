@@ -35,6 +35,7 @@ export const reportSchema = z.object({
       exported: count,
       queueFull: count,
       exportFailed: count,
+      rejected: count.optional(),
       shutdown: count,
       exceptions: count,
     })

@@ -18,7 +18,9 @@ describe('spans since the report before', () => {
       exported: 5,
       queueFull: 5,
       exportFailed: 0,
+      rejected: 0,
       shutdown: 0,
+      errors: {},
     });
   });
 
@@ -40,5 +42,23 @@ describe('spans since the report before', () => {
   it('are none where an older agent does not count', () => {
     expect(exported(undefined, report(1, 10, { counters: undefined }))).toBe(0);
     expect(exported(report(1, 10, { counters: undefined, startedAt: undefined }), report(2, 12))).toBe(12);
+  });
+
+  it('count batches that did not arrive by exporter, also of one that came back', () => {
+    const failing = (minutes: number, errors: Record<string, number>) =>
+      report(minutes, 0, {
+        exporters: Object.entries(errors).map(([name, count]) => ({
+          ...{ name, errors: count, exported: 0, dropped: 0, queued: 0, queueSize: 9 },
+        })),
+      });
+    const since = (before: Record<string, number>, after: Record<string, number>) =>
+      spansSince(failing(2, before), failing(4, after)).errors;
+    expect(since({ a: 1, b: 5, c: 9 }, { a: 4, b: 5, c: 2, d: 1 })).toEqual({ a: 3, c: 2, d: 1 });
+  });
+
+  it('count what receivers reject, also where the report before was of an agent that did not', () => {
+    const { counters } = report(1, 10);
+    const after = report(4, 10, { counters: { ...counters!, rejected: 3 } });
+    expect(spansSince(report(2, 10), after).rejected).toBe(3);
   });
 });

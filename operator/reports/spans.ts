@@ -6,7 +6,10 @@ export interface SpanCounts {
   exported: number;
   queueFull: number;
   exportFailed: number;
+  rejected: number;
   shutdown: number;
+  /** Batches that did not arrive, by exporter. */
+  errors: Record<string, number>;
 }
 
 /** A process that is younger than this when it is first heard of has not been counted by anybody before. */
@@ -19,16 +22,23 @@ const YOUNG = 2.5 * REPORT_INTERVAL * 1000;
  */
 export function spansSince(before: KeptReport | undefined, report: KeptReport): SpanCounts {
   const { counters, startedAt, receivedAt } = report;
-  const none = { exported: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
+  const none: SpanCounts = { exported: 0, queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0, errors: {} };
   if (!counters || startedAt === undefined || (before && before.receivedAt >= receivedAt)) return none;
-  const sameProcess = before?.startedAt === startedAt ? before.counters : undefined;
+  const sameProcess = before?.startedAt === startedAt ? before : undefined;
   if (!sameProcess && receivedAt - startedAt > YOUNG) return none;
-  const base = sameProcess ?? none;
-  const difference = (of: keyof SpanCounts) => Math.max(0, counters[of] - base[of]);
+  const base = sameProcess?.counters;
+  const difference = (of: Exclude<keyof SpanCounts, 'errors'>) => Math.max(0, (counters[of] ?? 0) - (base?.[of] ?? 0));
+  const errors = (report.exporters ?? []).map(({ name, errors }) => {
+    const known = sameProcess?.exporters?.find((exporter) => exporter.name === name)?.errors ?? 0;
+    // One that was taken away and came back counts anew.
+    return [name, errors >= known ? errors - known : errors] as const;
+  });
   return {
     exported: difference('exported'),
     queueFull: difference('queueFull'),
     exportFailed: difference('exportFailed'),
+    rejected: difference('rejected'),
     shutdown: difference('shutdown'),
+    errors: Object.fromEntries(errors.filter(([, count]) => count > 0)),
   };
 }

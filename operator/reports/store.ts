@@ -57,6 +57,11 @@ export class ReportStore {
     return (this.#pods.get(podUid) ?? []).map(({ report }) => report);
   }
 
+  /** The last report of every process. */
+  *all(): Generator<KeptReport> {
+    for (const processes of this.#pods.values()) for (const { report } of processes) yield report;
+  }
+
   /** Reports that came after a sequence number of this store, and the number to ask with next time. */
   since(sequence: number): { sequence: number; reports: KeptReport[] } {
     const reports: KeptReport[] = [];
@@ -111,6 +116,7 @@ export class ReportStore {
         exported: counters.exported,
         queueFull: counters.queueFull,
         exportFailed: counters.exportFailed,
+        rejected: counters.rejected,
         shutdown: counters.shutdown,
         exceptions: counters.exceptions,
       },

@@ -144,7 +144,7 @@ describe('exporting', () => {
     const server = await serve('http-server.cjs', '24', {
       ...own(),
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
-      OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+      OTEL_BSP_EXPORT_TIMEOUT: '300',
     });
     for (let i = 0; i < 4; i++) {
       expect((await fetch(server.url)).status).toBe(200);

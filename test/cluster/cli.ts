@@ -105,7 +105,8 @@ async function status(cluster: Cluster): Promise<number> {
 async function exec(cluster: Cluster, command: readonly string[]): Promise<number> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error('exec needs a command: cli.ts exec -- kubectl get pods -A');
-  if (!(await cluster.isUp())) throw new Error('The cluster is not up. Start it with make demo, or alone with node test/cluster/cli.ts up');
+  if (!(await cluster.isUp()))
+    throw new Error('The cluster is not up. Start it with make demo, or alone with node test/cluster/cli.ts up');
   const child = spawn(...cluster.wrap(program, args), { stdio: 'inherit', env: cluster.environment() });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {

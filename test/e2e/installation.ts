@@ -52,8 +52,13 @@ export async function withoutOperator(cluster: Cluster, work: () => Promise<void
   }
 }
 
-/** A metric of each replica, by pod, summed up over its labels. */
-export async function operatorMetric(cluster: Cluster, metric: string): Promise<Map<string, number>> {
+/** A metric of each replica, by pod, summed up over its labels; only what has these, where some are given. */
+export async function operatorMetric(
+  cluster: Cluster,
+  metric: string,
+  labels: Record<string, string> = {},
+): Promise<Map<string, number>> {
+  const wanted = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', OPERATOR.namespace, ...args]);
   const running = ['pods', '--selector', OPERATOR_PODS, '--field-selector', 'status.phase=Running', '--output', 'json'];
   const { items } = JSON.parse(await kubectl('get', ...running)) as {
@@ -65,7 +70,8 @@ export async function operatorMetric(cluster: Cluster, metric: string): Promise<
   for (const pod of pods.map(({ metadata }) => metadata.name)) {
     const path = `/api/v1/namespaces/${OPERATOR.namespace}/pods/${pod}:8080/proxy/metrics`;
     const lines = (await kubectl('get', '--raw', path)).split('\n');
-    const found = lines.filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+    const named = lines.filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+    const found = named.filter((line) => wanted.every((label) => line.includes(label)));
     values.set(
       pod,
       found.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0),

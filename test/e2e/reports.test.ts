@@ -166,7 +166,8 @@ describe('reports of agents', () => {
     await apply({
       ...rest,
       metadata: { ...metadata, name: 'busy' },
-      spec: { ...spec, exporters: [{ name: 'main', endpoint }] },
+      // So that some are lost, and not only late.
+      spec: { ...spec, exporters: [{ name: 'main', endpoint }], batch: { exportTimeout: '5s' } },
     });
     const annotations = { 'tracing.acme/inject': 'true' };
     await apply(nodePod(images.shop.ref, 'busy', { annotations, container: { command: ['node', '-e', BUSY] } }));
@@ -197,7 +198,8 @@ describe('reports of agents', () => {
     );
     expect(well.workloads ?? []).toEqual([]);
     // Over all replicas: each counts what it was told itself.
-    for (const metric of ['tracing_operator_spans_exported_total', 'tracing_operator_spans_dropped_total']) {
+    const metrics = ['spans_exported_total', 'spans_dropped_total', 'export_errors_total'];
+    for (const metric of metrics.map((name) => `tracing_operator_${name}`)) {
       const counted = [...(await operatorMetric(cluster, metric)).values()].reduce((sum, count) => sum + count, 0);
       expect({ metric, isCounted: counted > 0 }).toEqual({ metric, isCounted: true });
     }

@@ -7,7 +7,7 @@ export function consoleDestination(): Destination {
   return {
     send(body) {
       print(body);
-      return Promise.resolve(undefined);
+      return Promise.resolve({});
     },
     sendNow(body) {
       if (body) print(body);

@@ -3,25 +3,22 @@ import type * as Tls from 'node:tls';
 import type * as Zlib from 'node:zlib';
 import type { CredentialFiles, Credentials } from '../credentials.ts';
 import { hostOf } from '../endpoint.ts';
-import type { Destination } from '../queue.ts';
+import type { Delivery, Destination, SendOptions } from '../queue.ts';
 import type { ExporterSettings } from '../settings.ts';
 import type { Addresses } from './address.ts';
+import type { Rejection } from './answer.ts';
+import { backoff } from './backoff.ts';
 import { consoleDestination } from './console.ts';
 import { decodeRequest } from './decode.ts';
 import { GrpcTransport } from './grpc.ts';
 import { HttpTransport } from './http.ts';
 import type { LastBatch } from './last.ts';
 
-/** What a try to deliver came to; `retryMillis` only where another try makes sense. */
-export type Outcome = { ok: true } | { ok: false; reason: string; retryMillis?: number };
+/** What a try to deliver came to; `retryMillis` only where another try makes sense: the receiver wants none before. */
+export type Outcome =
+  { ok: true; rejected?: Rejection | undefined } | { ok: false; reason: string; retryMillis?: number };
 
-/** How long a try may take, and whether it holds the event loop meanwhile. */
-export interface SendOptions {
-  timeoutMillis: number;
-  keepAlive: boolean;
-}
-
-/** One try to deliver a serialized batch. It never rejects. */
+/** One try to deliver a serialized batch, within `timeoutMillis`. It never rejects. */
 export interface Transport {
   send(body: Uint8Array, options: SendOptions): Promise<Outcome>;
   /** Whether the kernel has all of the batch that was sent last. */
@@ -52,8 +49,9 @@ export interface ExportServices {
   sendLast(batch: LastBatch): void;
 }
 
-const FIRST_BACKOFF = 500;
 const NAMES = { traces: 'spans', metrics: 'metrics', logs: 'log records' };
+/** A receiver that wants to be left alone for longer is asked again then. */
+const LONGEST_MILLIS = 300_000;
 
 /** Opens a destination. Nothing is connected before the first batch. */
 export function openDestination(settings: ExporterSettings, services: ExportServices): Destination {
@@ -66,7 +64,15 @@ class OtlpDestination implements Destination {
   private readonly services: ExportServices;
   private transport: Transport | undefined;
   private credentials: Credentials | undefined;
+  /** Spans do not arrive these days. */
   private failing = false;
+  trouble: string | undefined;
+  private lastReason = '';
+  /** Before that the receiver wants to hear nothing: on the clock of performance.now(). */
+  private notBefore = 0;
+  private closed = false;
+  /** Ends the pause between two tries. */
+  private wake: () => void = () => undefined;
   /** The batch under way. */
   private underway: Uint8Array | undefined;
   /** Whether the transport has it. */
@@ -77,11 +83,16 @@ class OtlpDestination implements Destination {
     this.services = services;
   }
 
-  async send(request: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
-    this.underway = this.inProtocol(request);
-    const failure = await this.deliver(this.underway, keepAlive);
-    this.underway = undefined;
-    return failure;
+  async send(request: Uint8Array, options: SendOptions): Promise<Delivery> {
+    try {
+      this.underway = this.inProtocol(request);
+      return await this.deliver(this.underway, options);
+    } finally {
+      this.underway = undefined;
+      this.trouble = undefined;
+      // A batch that was on its way when this was closed has kept the connection open.
+      if (this.closed) this.disconnect();
+    }
   }
 
   sendNow(request: Uint8Array | undefined, deadline: number): void {
@@ -104,43 +115,72 @@ class OtlpDestination implements Destination {
     return protocol === 'http/json' ? Buffer.from(JSON.stringify(decodeRequest(request, signal))) : request;
   }
 
-  private async deliver(plain: Uint8Array, keepAlive: boolean): Promise<string | undefined> {
-    const body = this.settings.gzip && this.settings.protocol !== 'grpc' ? await this.compress(plain) : plain;
-    const deadline = Date.now() + this.settings.timeoutMillis;
-    let backoff = FIRST_BACKOFF;
-    for (;;) {
-      const timeoutMillis = Math.max(1, deadline - Date.now());
-      const transport = this.connection();
-      const outcome =
-        typeof transport === 'string'
-          ? // Never without what the policy asks for: what is secret may appear at any time.
-            { ok: false as const, reason: transport, retryMillis: 0 }
-          : await this.handOver(transport, body, { timeoutMillis, keepAlive });
-      if (outcome.ok) {
-        if (this.failing)
-          this.services.sayOnce(`${NAMES[this.settings.signal]} arrive again at ${this.settings.endpoint}`);
-        this.failing = false;
-        return undefined;
-      }
-      const wait =
-        outcome.retryMillis === undefined
-          ? undefined
-          : Math.max(outcome.retryMillis, backoff * (0.8 + Math.random() * 0.4));
-      if (wait === undefined || Date.now() + wait > deadline || keepAlive) {
-        this.failing = true;
-        this.services.sayOnce(
-          `${NAMES[this.settings.signal]} do not arrive at ${this.settings.endpoint}: ${outcome.reason}`,
-        );
-        return outcome.reason;
-      }
-      await pause(wait);
-      backoff *= 2;
+  private async deliver(plain: Uint8Array, { timeoutMillis, keepAlive }: SendOptions): Promise<Delivery> {
+    const body = this.settings.gzip ? await this.compress(plain) : plain;
+    const deadline = performance.now() + timeoutMillis;
+    for (let tries = 1; ; tries++) {
+      const early = this.notBefore - performance.now();
+      const outcome: Outcome =
+        early > 0
+          ? { ok: false, reason: this.lastReason, retryMillis: early }
+          : await this.attempt(body, Math.max(1, deadline - performance.now()), keepAlive);
+      if (outcome.ok) return this.arrived(outcome.rejected);
+      this.trouble = this.lastReason = outcome.reason;
+      const { retry } = this.settings;
+      const { retryMillis } = outcome;
+      if (retry === undefined || retryMillis === undefined || keepAlive) return this.givenUp(outcome.reason);
+      this.notBefore = Math.max(this.notBefore, performance.now() + Math.min(retryMillis, LONGEST_MILLIS));
+      const left = deadline - performance.now();
+      const wait = Math.max(this.notBefore - performance.now(), backoff(retry, tries));
+      // What the receiver has asked for counts for the next batch as well, so this one may wait as long as it is let.
+      if (!this.closed) await this.pause(Math.min(wait, left));
+      if (this.closed || wait >= left) return this.givenUp(outcome.reason);
     }
   }
 
+  private attempt(body: Uint8Array, left: number, keepAlive: boolean): Promise<Outcome> | Outcome {
+    const transport = this.connection();
+    // Never without what the policy asks for: what is secret may appear at any time.
+    if (typeof transport === 'string') return { ok: false, reason: transport, retryMillis: 0 };
+    return this.handOver(transport, body, { timeoutMillis: Math.min(left, this.settings.timeoutMillis), keepAlive });
+  }
+
+  private arrived(rejected: Rejection | undefined): Delivery {
+    if (this.failing) this.services.sayOnce(`${NAMES[this.settings.signal]} arrive again at ${this.settings.endpoint}`);
+    this.failing = false;
+    if (rejected === undefined) return {};
+    const what = rejected.count > 0 ? `has rejected ${NAMES[this.settings.signal]}` : 'warns';
+    this.services.sayOnce(
+      `the receiver at ${this.settings.endpoint} ${what}: ${rejected.reason || 'it does not say why'}`,
+    );
+    return { rejected };
+  }
+
+  private givenUp(failure: string): Delivery {
+    this.failing = true;
+    this.services.sayOnce(`${NAMES[this.settings.signal]} do not arrive at ${this.settings.endpoint}: ${failure}`);
+    return { failure };
+  }
+
   close(): void {
+    this.closed = true;
+    this.wake();
+    if (this.underway === undefined) this.disconnect();
+  }
+
+  private disconnect(): void {
     this.transport?.close();
     this.transport = undefined;
+  }
+
+  private pause(millis: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, millis).unref();
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async handOver(transport: Transport, body: Uint8Array, options: SendOptions): Promise<Outcome> {
@@ -161,7 +201,7 @@ class OtlpDestination implements Destination {
     const credentials = files && this.services.credentials(files);
     if (typeof credentials === 'string') return credentials;
     if (this.transport !== undefined && this.credentials === credentials) return this.transport;
-    this.close();
+    this.disconnect();
     const { lookup } = this.services.addresses();
     const secured: Secured = { headers: { ...headers, ...credentials?.headers }, lookup };
     if (credentials?.ca !== undefined || credentials?.cert !== undefined) {
@@ -181,8 +221,4 @@ class OtlpDestination implements Destination {
     this.credentials = credentials;
     return this.transport;
   }
-}
-
-function pause(millis: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, millis).unref());
 }

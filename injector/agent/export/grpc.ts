@@ -3,11 +3,15 @@ import * as net from 'node:net';
 import type * as Tls from 'node:tls';
 import { hostOf } from '../endpoint.ts';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
+import type { SendOptions } from '../queue.ts';
+import { ANSWER_BYTES, readRejection, readRetryInfo } from './answer.ts';
+import type { Outcome, Secured, Transport } from './destination.ts';
 
 const SERVICES = { traces: 'trace.v1.TraceService', metrics: 'metrics.v1.MetricsService', logs: 'logs.v1.LogsService' };
-// CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP's retryable codes.
-const RETRYABLE = new Set(['1', '4', '8', '10', '11', '14', '15']);
+/** CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP's retryable codes. */
+const RETRYABLE = new Set(['1', '4', '10', '11', '14', '15']);
+/** Retryable where the receiver says when. */
+const RESOURCE_EXHAUSTED = '8';
 const HEADERS = { 'content-type': 'application/grpc', te: 'trailers' };
 const MESSAGE_HEADER = 5;
 
@@ -42,11 +46,12 @@ export class GrpcTransport implements Transport {
         ...HEADERS,
         ':method': 'POST',
         ':path': this.path,
-        'grpc-timeout': `${timeoutMillis}m`,
+        'grpc-timeout': `${Math.ceil(timeoutMillis)}m`,
+        ...(this.settings.gzip ? { 'grpc-encoding': 'gzip' } : undefined),
       });
       this.current = stream;
       const timer = setTimeout(() => {
-        resolve({ ok: false, reason: 'no answer in time' });
+        resolve({ ok: false, reason: 'no answer in time', retryMillis: 0 });
         stream.close(this.http2.constants.NGHTTP2_CANCEL);
         // A peer that does not answer may be gone without a word: the next batch opens a new connection. What this one has
         // not sent yet must not be sent any more, as the body's memory is used again.
@@ -56,6 +61,9 @@ export class GrpcTransport implements Transport {
       if (!keepAlive) timer.unref();
       let status: string | undefined;
       let message: string | undefined;
+      let details: string | undefined;
+      const answer: Buffer[] = [];
+      let length = 0;
       const note = (headers: Http2.IncomingHttpHeaders): void => {
         const code = headers['grpc-status'];
         const httpStatus = headers[':status'];
@@ -63,21 +71,28 @@ export class GrpcTransport implements Transport {
         else if (httpStatus !== undefined && Number(httpStatus) !== 200) status = `HTTP ${String(httpStatus)}`;
         const text = headers['grpc-message'];
         if (text !== undefined) message = String(text);
+        if (headers['grpc-status-details-bin'] !== undefined) details = String(headers['grpc-status-details-bin']);
       };
       stream.on('response', note);
       stream.on('trailers', note);
       stream.on('error', (error: Error) => resolve({ ok: false, reason: error.message, retryMillis: 0 }));
       stream.on('close', () => {
         clearTimeout(timer);
-        if (status === '0') return resolve({ ok: true });
+        if (status === '0') {
+          const rejected = readRejection(Buffer.concat(answer).subarray(MESSAGE_HEADER), false);
+          return resolve({ ok: true, rejected });
+        }
         const reason =
           status === undefined ? 'the connection was closed' : `gRPC status ${status}${message ? ` ${message}` : ''}`;
-        resolve(
-          status === undefined || RETRYABLE.has(status) ? { ok: false, reason, retryMillis: 0 } : { ok: false, reason },
-        );
+        const asked = readRetryInfo(details);
+        const isRetryable = RETRYABLE.has(status ?? '14') || (status === RESOURCE_EXHAUSTED && asked !== undefined);
+        resolve({ ok: false, reason, ...(isRetryable && { retryMillis: asked ?? 0 }) });
       });
-      stream.resume();
-      stream.write(headOf(body));
+      stream.on('data', (part: Buffer) => {
+        length += part.length;
+        if (length <= ANSWER_BYTES) answer.push(part);
+      });
+      stream.write(headOf(body, this.settings.gzip));
       stream.end(body);
     });
   }
@@ -89,7 +104,7 @@ export class GrpcTransport implements Transport {
   last(body: Uint8Array): ReturnType<Transport['last']> {
     const { session, socket } = this;
     const isOpen = session !== undefined && !session.connecting && !session.closed;
-    const framed = Buffer.concat([headOf(body), body]);
+    const framed = Buffer.concat([headOf(body, false), body]);
     if (isOpen && this.settings.endpoint.startsWith('https:')) {
       this.window ??= Math.min(session.state.remoteWindowSize ?? 0, session.remoteSettings.initialWindowSize ?? 0);
       if (framed.length > this.window) return undefined;
@@ -140,9 +155,10 @@ export class GrpcTransport implements Transport {
   }
 }
 
-/** What gRPC puts before a message: that it is not compressed, and its length. */
-function headOf(body: Uint8Array): Buffer {
+/** What gRPC puts before a message: whether it is compressed, and its length. */
+function headOf(body: Uint8Array, isCompressed: boolean): Buffer {
   const head = Buffer.alloc(MESSAGE_HEADER);
+  head[0] = Number(isCompressed);
   head.writeUInt32BE(body.length, 1);
   return head;
 }

@@ -1,7 +1,10 @@
 import type * as Http from 'node:http';
 import type * as Https from 'node:https';
 import type { ExporterSettings } from '../settings.ts';
-import type { Outcome, Secured, SendOptions, Transport } from './destination.ts';
+import type { SendOptions } from '../queue.ts';
+import { ANSWER_BYTES, readRejection } from './answer.ts';
+import { readRetryAfter } from './backoff.ts';
+import type { Outcome, Secured, Transport } from './destination.ts';
 
 const RETRYABLE = new Set([429, 502, 503, 504]);
 
@@ -44,7 +47,7 @@ export class HttpTransport implements Transport {
       });
       this.current = request;
       const timer = setTimeout(() => {
-        resolve({ ok: false, reason: 'no answer in time' });
+        resolve({ ok: false, reason: 'no answer in time', retryMillis: 0 });
         request.destroy();
       }, timeoutMillis);
       if (!keepAlive) timer.unref();
@@ -58,8 +61,13 @@ export class HttpTransport implements Transport {
       });
       request.on('response', (response) => {
         response.on('error', (error) => done({ ok: false, reason: error.message, retryMillis: 0 }));
-        response.on('end', () => done(judge(response)));
-        response.resume();
+        const answer: Buffer[] = [];
+        let length = 0;
+        response.on('data', (part: Buffer) => {
+          length += part.length;
+          if (length <= ANSWER_BYTES) answer.push(part);
+        });
+        response.on('end', () => done(judge(response, Buffer.concat(answer))));
       });
       request.end(body);
     });
@@ -87,11 +95,10 @@ export class HttpTransport implements Transport {
   }
 }
 
-function judge(response: Http.IncomingMessage): Outcome {
-  const status = response.statusCode ?? 0;
-  if (status >= 200 && status < 300) return { ok: true };
+function judge({ statusCode: status = 0, headers }: Http.IncomingMessage, answer: Buffer): Outcome {
+  const isJson = headers['content-type']?.includes('json') ?? false;
+  if (status >= 200 && status < 300) return { ok: true, rejected: readRejection(answer, isJson) };
   const reason = `HTTP ${status}`;
   if (!RETRYABLE.has(status)) return { ok: false, reason };
-  const after = Number(response.headers['retry-after']);
-  return { ok: false, reason, retryMillis: Number.isFinite(after) ? after * 1000 : 0 };
+  return { ok: false, reason, retryMillis: readRetryAfter(headers['retry-after']) };
 }
