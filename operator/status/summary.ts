@@ -137,7 +137,9 @@ interface State {
 
 function missing(outage: string | undefined): State {
   const reason = outage === undefined ? 'Missing' : 'AgentUnavailable';
-  const message = outage ?? 'started without the agent: restart it, e.g. kubectl rollout restart; where that does not help, kubectl tracing explain says why';
+  const message =
+    outage ??
+    'started without the agent: restart it, e.g. kubectl rollout restart; where that does not help, kubectl tracing explain says why';
   return { count: 'missing', reason, message };
 }
 
