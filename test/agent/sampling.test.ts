@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -237,4 +238,68 @@ describe('requests that were not sampled', () => {
     await first.follow({ ratio: 0 });
     expect((await seen(first, ['/', please])).names).toEqual([]);
   }, 60_000);
+});
+
+describe('at a ratio of 0.1', () => {
+  const REQUESTS = 20_000;
+  const RATIO = 0.1;
+
+  /** Has so many requests answered, some of them at a time. */
+  async function load(url: string, requests: number): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+    let left = requests;
+    const worker = async (): Promise<void> => {
+      while (left-- > 0)
+        await new Promise<void>((resolve, reject) => {
+          get(url, { agent }, (answer) => answer.resume().on('end', resolve)).on('error', reject);
+        });
+    };
+    await Promise.all(Array.from({ length: 32 }, worker));
+    agent.destroy();
+  }
+
+  const tracesOf = (spans: ReceivedSpan[]) => {
+    const traces = new Map<string, ReceivedSpan[]>();
+    for (const span of spans) traces.set(span.traceId, [...(traces.get(span.traceId) ?? []), span]);
+    return [...traces.values()];
+  };
+
+  it('that share of 20,000 requests is traced, each through all of three services', async () => {
+    // Of the three only the first decides.
+    const third = await start('third', { ratio: 1 });
+    const second = await start('second', { ratio: 0 }, third);
+    const first = await start('first', { ratio: RATIO }, second);
+    const deviation = Math.sqrt(REQUESTS * RATIO * (1 - RATIO));
+    const differences: number[] = [];
+    // Chance itself is outside once in 370 times, and twice in succession once in 137,000.
+    for (let turn = 0; turn < 2; turn++) {
+      sink.spans.length = 0;
+      await load(first.url, REQUESTS);
+      await sink.until((spans) => {
+        const complete = tracesOf(spans).filter((trace) => trace.length === 5).length;
+        return complete > 0 && spans.length === 5 * complete;
+      }, 30_000);
+      // What is to come comes within a batch.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const traces = tracesOf(sink.spans);
+      for (const trace of traces) {
+        const names = trace.map((span) => `${String(span.resource['service.name'])} ${span.kind}`);
+        expect(names.sort()).toEqual([
+          'first client',
+          'first server',
+          'second client',
+          'second server',
+          'third server',
+        ]);
+        const ids = new Set(trace.map((span) => span.spanId));
+        expect(trace.filter((span) => !ids.has(span.parentSpanId)).map((span) => span.parentSpanId)).toEqual(['']);
+        expect(new Set(trace.map((span) => span.traceState))).toEqual(new Set(['ot=th:e666']));
+      }
+      differences.push((traces.length - REQUESTS * RATIO) / deviation);
+      if (Math.abs(differences.at(-1)!) <= 3) return;
+    }
+    throw new Error(
+      `the share is off by ${differences.map((each) => each.toFixed(1)).join(' and ')} standard deviations`,
+    );
+  }, 400_000);
 });
