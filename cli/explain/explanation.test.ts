@@ -76,6 +76,15 @@ describe('explain', () => {
     expect(text).toMatch(/No problem found\.\n$/);
   });
 
+  it('corrects a value on the pod template where it is', () => {
+    const given = facts({}, { 'tracing.acme/inject': 'yes' });
+    expect(problems(given)).toEqual([
+      expect.stringMatching(
+        /"yes" is neither .* -> kubectl -n shop patch statefulset\/web --type merge -p '\{"spec":\{"template":\{"metadata":\{"annotations":\{"tracing\.acme\/inject":"true"\}\}\}\}\}'$/,
+      ),
+    ]);
+  });
+
   it.each<[string, Partial<Facts>, string | RegExp]>([
     [
       'no definitions',
@@ -197,7 +206,7 @@ describe('explain', () => {
       /^Policy: +(.*), to /m.exec(explain(facts({ namespaced: [policy('p', { exporters, sampling })] })).text)?.[1];
     expect(line({ ratio: 0.1 })).toBe('TracingPolicy shop/p: ratio 0.1');
     expect(line({ parentBased: false, rules: [{ paths: ['/health'], drop: true }] })).toBe(
-      'TracingPolicy shop/p: ratio 1 after 1 rule, whatever a caller decided',
+      'TracingPolicy shop/p: ratio 1, but for what a rule is about, whatever a caller decided',
     );
   });
 

@@ -18,6 +18,7 @@ import type { Facts, Installation } from './facts.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
 import type { Problem } from './problem.ts';
 import { reportLines } from './reports.ts';
+import { mistakes, onTemplate } from './mistakes.ts';
 import { standings } from './standing.ts';
 
 export interface Explanation {
@@ -82,7 +83,9 @@ export function explain(facts: Facts): Explanation {
     'Asks for tracing',
     [taken ? `yes: ${OTEL_OPERATOR} asks for it, and the namespace is taken over` : whoAsks(outcome, facts)],
   ]);
-  problems.push(...askingProblems(outcome, facts, kubectl, target));
+  const path = templatePath(workload);
+  problems.push(...mistakes(facts, path && (at(workload, path) as Pod).metadata, kubectl, target));
+  if (!excluded) problems.push(...askingProblems(outcome, facts, kubectl, target));
 
   const document = sure ? resolution.document : (deliveredTo(facts) ?? resolution.document);
   sections.push(['Policy', [policyLine(document, facts, sure)]]);
@@ -171,6 +174,9 @@ function whoAsks({ asked, pod }: Outcome, { workload, namespace }: Facts): strin
     const yes = asked.asked === 'invalid' ? 'no' : asked.asked ? 'yes' : 'no';
     return `${yes}, by the annotation ${INJECT}: ${JSON.stringify(value)} ${where}`;
   }
+  const own = workload.metadata.annotations?.[INJECT];
+  if (asked.by === 'nobody' && own !== undefined && own !== 'true' && own !== 'false')
+    return `no: the annotation ${INJECT}: ${JSON.stringify(own)} on the ${workload.kind} says nothing`;
   if (asked.by === 'namespace')
     return `${asked.asked ? 'yes' : 'no'}, by the label ${NAMESPACE_LABEL}=${String(asked.asked)} of namespace ${namespace}`;
   if (asked.by === 'policy') return 'yes, by its policy, which says injection: All';
@@ -183,11 +189,15 @@ function askingProblems(
   kubectl: string,
   target: string,
 ): Problem[] {
+  const own = workload.metadata.annotations?.[INJECT];
+  const isOwnWrong = workload.kind === 'Pod' || (own !== undefined && own !== 'true' && own !== 'false');
+  const annotate = `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
+  // What the template says counts, and the annotation of a workload is not copied over it.
+  const patch = `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(workload.kind, { [INJECT]: 'true' }))}'`;
   const problems: Problem[] = decisions
     .filter(({ reason }) => reason === 'InvalidAnnotation')
     .slice(0, 1)
-    .map(({ message }) => ({ text: message, next: `${kubectl} annotate --overwrite ${target} ${INJECT}=true` }));
-  const own = workload.metadata.annotations?.[INJECT];
+    .map(({ message }) => ({ text: message, next: isOwnWrong ? annotate : patch }));
   const path = templatePath(workload) ?? [];
   const annotationsOf = (of: unknown) =>
     (
@@ -224,7 +234,8 @@ function policyLine(document: PolicyDocument | undefined, facts: Facts, sure: bo
 }
 
 function samplingLine({ ratio, parentBased, rules = [] }: PolicyDocument['spec']['sampling']): string {
-  const ruled = rules.length > 0 ? ` after ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}` : '';
+  const ruled =
+    rules.length > 0 ? `, but for what ${rules.length === 1 ? 'a rule is' : `${rules.length} rules are`} about` : '';
   return `ratio ${ratio}${ruled}${parentBased === false ? ', whatever a caller decided' : ''}`;
 }
 
@@ -347,7 +358,7 @@ function agentsSay(
   }
   if (own.length === 0)
     lines.push(
-      `nothing is wrong with this ${workload.kind}${(status.workloads?.length ?? 0) >= 20 ? ', or it is not among the 20 workloads that are listed' : ''}`,
+      `its status says nothing of this ${workload.kind}${(status.workloads?.length ?? 0) >= 20 ? ', or it is not among the 20 workloads that are listed' : ''}`,
     );
   return { lines, problems };
 }
@@ -382,8 +393,7 @@ function next({ asked }: Outcome, { workload }: Facts, kubectl: string, target: 
 function askFor({ kind }: Facts['workload'], kubectl: string, target: string): string {
   if (WORKLOAD_KINDS.includes(kind) || kind === 'Pod')
     return `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
-  const patch = { spec: { template: { metadata: { annotations: { [INJECT]: 'true' } } } } };
-  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(patch)}'`;
+  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(kind, { [INJECT]: 'true' }))}'`;
 }
 
 function layOut(title: string, sections: [string, string[]][], problems: Problem[], hint: string | undefined): string {

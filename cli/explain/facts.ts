@@ -227,6 +227,11 @@ async function find(
       .request<List<WorkloadObject>>('GET', path, { query: { limit: 20 } })
       .catch(() => undefined);
     const names = others?.items.map(({ metadata }) => metadata.name) ?? [];
+    const isGone = await client.request('GET', `/api/v1/namespaces/${namespace}`).then(
+      () => false,
+      (failure: unknown) => failure instanceof ApiError && failure.status === 404,
+    );
+    if (isGone) throw new InputError(`there is no namespace ${namespace}. What there is: kubectl get namespaces`);
     const there =
       names.length > 0
         ? `There ${names.length > 1 ? 'are' : 'is'} ${names.join(', ')}`

@@ -1,0 +1,90 @@
+import * as names from '../../injector/names.ts';
+import type { ObjectMeta } from '../../injector/pod.ts';
+import type { Facts } from './facts.ts';
+import type { Problem } from './problem.ts';
+
+const PREFIX = 'tracing.acme/';
+/** What people may write on a pod or its template, and what we write there. */
+const ON_PODS = new Set<string>([
+  ...[names.INJECT, names.CONTAINERS, names.POLICY, names.IMAGE_NODE_OPTIONS],
+  ...[
+    names.INJECT_FROM_WORKLOAD,
+    names.INJECTED_LABEL,
+    names.POLICY_KEY,
+    names.POLICY_REVISION,
+    names.POLICY_TOLD_AGAIN,
+  ],
+  ...[names.POLICY_DOCUMENT, names.OPERATOR, names.STATUS, names.AGENT],
+]);
+const ON_PODS_ALONE = [names.CONTAINERS, names.POLICY, names.IMAGE_NODE_OPTIONS];
+
+/**
+ * What somebody has written under our prefix that nobody reads: a name that is none, or one in the wrong place. The webhook is
+ * not even asked about most of these. Pure.
+ *
+ * @param template where the pods' own metadata is, in the workload; undefined for a pod.
+ * @param target as kubectl names the workload: `deployment/web`.
+ */
+export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl: string, target: string): Problem[] {
+  const { workload, namespace, namespaceLabels = {}, namespaceAnnotations = {} } = facts;
+  const found: Problem[] = [];
+  const kind = workload.kind;
+  const places = [
+    { metadata: workload.metadata, where: `the ${kind}`, isPod: kind === 'Pod' },
+    ...(template && kind !== 'Pod' ? [{ metadata: template, where: 'the pod template', isPod: true }] : []),
+  ];
+  const annotate = `${kubectl} annotate --overwrite ${target} ${names.INJECT}=true`;
+  for (const { metadata, where, isPod } of places) {
+    const { annotations = {}, labels = {} } = metadata;
+    for (const name of Object.keys(annotations).filter((each) => each.startsWith(PREFIX))) {
+      if (!ON_PODS.has(name))
+        found.push({
+          text: `annotation ${name} of ${where} is none that we know${meant(name)}`,
+          next: 'docs/reference/annotations.md',
+        });
+      else if (!isPod && ON_PODS_ALONE.includes(name))
+        found.push({
+          text: `annotation ${name} counts on the pod template alone, and is on ${where}`,
+          next: `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(kind, { [name]: annotations[name]! }))}'`,
+        });
+    }
+    if (names.INJECT in labels)
+      found.push({ text: `${names.INJECT} is a label of ${where}, and has to be an annotation`, next: annotate });
+  }
+  const label = namespaceLabels[names.NAMESPACE_LABEL];
+  if (label !== undefined && label !== 'true' && label !== 'false')
+    found.push({
+      text: `label ${names.NAMESPACE_LABEL}=${label} of namespace ${namespace} is neither true nor false, so it says nothing`,
+      next: `kubectl label --overwrite namespace ${namespace} ${names.NAMESPACE_LABEL}=true`,
+    });
+  if (names.NAMESPACE_LABEL in namespaceAnnotations && label === undefined)
+    found.push({
+      text: `${names.NAMESPACE_LABEL} is an annotation of namespace ${namespace}, and has to be a label`,
+      next: `kubectl label namespace ${namespace} ${names.NAMESPACE_LABEL}=${namespaceAnnotations[names.NAMESPACE_LABEL]}`,
+    });
+  return found;
+}
+
+/** The patch of a workload that puts annotations on its pod template. */
+export function onTemplate(kind: string, annotations: Record<string, string>): object {
+  const template = { template: { metadata: { annotations } } };
+  return { spec: kind === 'CronJob' ? { jobTemplate: { spec: template } } : template };
+}
+
+/** The name that was meant, where it is not far away. */
+function meant(name: string): string {
+  const likely = [names.INJECT, ...ON_PODS_ALONE].find((each) => distance(each, name) <= 2);
+  return likely ? `: is ${likely} meant?` : '';
+}
+
+/** Levenshtein's: letters to put in, take out or change. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}
