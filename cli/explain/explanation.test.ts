@@ -377,6 +377,7 @@ describe('the name of a workload', () => {
     [['deployment/'], /does not say kind and name/],
     [['deployment/a/b'], /one workload is expected/],
     [['deployment', 'a', 'b'], /one workload is expected/],
+    [['deployment/a', 'deployment/b'], /one workload is expected/],
     [
       ['cloneset/web'],
       /"cloneset" is none of deployment, .* look at one of its pods: kubectl tracing explain pod\/NAME/,

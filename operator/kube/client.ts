@@ -59,6 +59,9 @@ export class KubeClient {
   static fromDefault(): KubeClient {
     const config = new KubeConfig();
     config.loadFromDefault();
+    // What the library makes up where it finds nothing.
+    if (config.getCurrentCluster()?.server === 'http://localhost:8080')
+      throw new Error('there is none: set KUBECONFIG, write ~/.kube/config, or run in a pod with a service account');
     return new KubeClient(config);
   }
 
