@@ -160,7 +160,7 @@ function connect(): KubeClient {
   try {
     return KubeClient.fromDefault();
   } catch (error) {
-    throw new InputError(`the kubeconfig cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+    throw new InputError(`no kubeconfig that can be used: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

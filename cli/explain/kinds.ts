@@ -30,7 +30,8 @@ const EXAMPLE = 'e.g. kubectl tracing explain deployment/web';
 export function parseWorkload(words: readonly string[]): { kind: Kind; name: string } {
   const [first = '', second, ...more] = words;
   const [type = '', name, ...rest] = second === undefined ? first.split('/') : [first, second];
-  if (type === '' || more.length + rest.length > 0 || (second !== undefined && first.includes('/'))) throw new InputError(`one workload is expected, ${EXAMPLE}`);
+  if (type === '' || more.length + rest.length > 0 || (second !== undefined && first.includes('/')))
+    throw new InputError(`one workload is expected, ${EXAMPLE}`);
   if (name === undefined || name === '')
     throw new InputError(`${JSON.stringify(type)} does not say kind and name of a workload, ${EXAMPLE}`);
   const word = type.toLowerCase().replace(/\.(apps|batch|argoproj\.io)$/, '');

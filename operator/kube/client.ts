@@ -61,7 +61,7 @@ export class KubeClient {
     config.loadFromDefault();
     // What the library makes up where it finds nothing.
     if (config.getCurrentCluster()?.server === 'http://localhost:8080')
-      throw new Error('there is none: set KUBECONFIG, write ~/.kube/config, or run in a pod with a service account');
+      throw new Error('none is there: set KUBECONFIG, write ~/.kube/config, or run in a pod with a service account');
     return new KubeClient(config);
   }
 
