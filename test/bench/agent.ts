@@ -1,5 +1,5 @@
 // What the agent costs a process, beside the stock auto-instrumentation, in pairs within one run:
-//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24,26] [--only startup,cpu,sampling,size]
+//   node test/bench/agent.ts [--runs 15] [--nodes 20,22,24,26] [--only startup,cpu,sampling,size,signals]
 // Start-up and memory are what is ADDED to the bare app, from spawn to `listening`. Writes test/bench/results.json.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '15' },
     nodes: { type: 'string', default: '20,22,24,26' },
-    only: { type: 'string', default: 'startup,cpu,sampling,size' },
+    only: { type: 'string', default: 'startup,cpu,sampling,size,signals' },
   },
 });
 const runs = Number(options.runs);
@@ -85,15 +85,14 @@ function residentMegabytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-async function benchStartup(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
-  const node = nodeBinary(line);
-  const folder = join(ROOT, 'test/bench/apps', app);
-  const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
-  const variants: Variant[] = [
-    { name: 'bare', env: {} },
-    { name: 'ours', env: preload(OURS, sink) },
-    { name: 'stock', env: preload(STOCK, sink) },
-  ];
+/** What each variant adds to the first, which is the bare app, by its name. */
+type Added = (name: string) => number;
+
+async function measureStartup(
+  node: string,
+  program: string,
+  variants: Variant[],
+): Promise<{ millis: Added; memory: Added; bare: string }> {
   const millis = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
   const memory = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
   const turns = [...variants];
@@ -108,20 +107,52 @@ async function benchStartup(line: string, app: 'small' | 'large', sink: Server):
       memory.get(name)?.push(resident);
     }
   }
-  const added = (values: Map<string, number[]>, name: string): number =>
-    median((values.get(name) ?? []).map((value, run) => value - (values.get('bare')?.[run] ?? NaN)));
   const bare = `bare ${median(millis.get('bare') ?? []).toFixed(0)} ms, ${median(memory.get('bare') ?? []).toFixed(1)} MB`;
+  return { millis: addedIn(millis), memory: addedIn(memory), bare };
+}
+
+function addedIn(values: Map<string, number[]>): Added {
+  return (name) => median((values.get(name) ?? []).map((value, run) => value - (values.get('bare')?.[run] ?? NaN)));
+}
+
+async function benchStartup(line: string, app: 'small' | 'large', sink: Server): Promise<Result[]> {
+  const folder = join(ROOT, 'test/bench/apps', app);
+  const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
+  const { millis, memory, bare } = await measureStartup(nodeBinary(line), program, [
+    { name: 'bare', env: {} },
+    { name: 'ours', env: preload(OURS, sink) },
+    { name: 'stock', env: preload(STOCK, sink) },
+  ]);
   console.log(`Node ${line}, ${app} app (${bare})`);
-  const results = [
-    result(`agent.startup.${app}[node${line}]`, 'ms added', added(millis, 'ours'), added(millis, 'stock'), runs),
+  const suffix = app === 'large' ? '' : '.small';
+  return [
+    result(`agent.startup.${app}[node${line}]`, 'ms added', millis('ours'), millis('stock'), runs),
+    result(`agent.memory${suffix}[node${line}]`, 'MB added', memory('ours'), memory('stock'), runs),
   ];
-  if (app === 'large')
-    results.push(result(`agent.memory[node${line}]`, 'MB added', added(memory, 'ours'), added(memory, 'stock'), runs));
-  else
-    results.push(
-      result(`agent.memory.small[node${line}]`, 'MB added', added(memory, 'ours'), added(memory, 'stock'), runs),
-    );
-  return results;
+}
+
+/** The same with metrics or logs beside traces, of an app that answers requests and writes a line for each by pino. */
+async function benchSignal(line: string, signal: 'metrics' | 'logs', sink: Server): Promise<Result[]> {
+  const node = nodeBinary(line);
+  const program = join(installedApp(join(ROOT, 'test/bench/apps/logging')), 'server.cjs');
+  const on = { [`OTEL_${signal.toUpperCase()}_EXPORTER`]: 'otlp' };
+  const variants: Variant[] = [
+    { name: 'bare', env: {} },
+    { name: 'traces', env: preload(OURS, sink) },
+    { name: 'ours', env: preload(OURS, sink, on) },
+    { name: 'stock', env: preload(STOCK, sink, on) },
+  ];
+  const { millis, memory, bare } = await measureStartup(node, program, variants);
+  const cpu = await addedCpu(line, 'logging', variants);
+  const figures = (each: Added): string => `${each('traces').toFixed(2)} → ${each('ours').toFixed(2)}`;
+  console.log(
+    `Node ${line}, ${signal} (${bare}): traces alone → with ${signal}: ${figures(millis)} ms, ${figures(memory)} MB, ${figures(cpu)} µs`,
+  );
+  return [
+    result(`agent.startup.${signal}[node${line}]`, 'ms added', millis('ours'), millis('stock'), runs),
+    result(`agent.memory.${signal}[node${line}]`, 'MB added', memory('ours'), memory('stock'), runs),
+    result(`agent.cpu.${signal}[node${line}]`, 'µs added per request', cpu('ours'), cpu('stock'), runs),
+  ];
 }
 
 /** Requests over kept-alive connections; resolves when all are answered. */
@@ -174,13 +205,13 @@ const suffixOf = (line: string, app: 'small' | 'large') => `${app === 'large' ? 
 /** What a request costs each of the variants more than the first of them, µs of CPU; `warm` is called when all are. */
 async function addedCpu(
   line: string,
-  app: 'small' | 'large',
+  app: 'small' | 'large' | 'logging',
   variants: Variant[],
   warm?: () => Promise<void>,
 ): Promise<(name: string) => number> {
   const node = nodeBinary(line);
   const folder = join(ROOT, 'test/bench/apps', app);
-  const program = join(app === 'large' ? installedApp(folder) : folder, 'server.cjs');
+  const program = join(app === 'small' ? folder : installedApp(folder), 'server.cjs');
   const started = new Map<string, Started>();
   for (const { name, env } of variants) started.set(name, await start(node, program, env));
   for (const { port } of started.values()) await load(port, '/', REQUESTS);
@@ -287,5 +318,7 @@ for (const line of options.nodes.split(',')) {
     for (const app of ['small', 'large'] as const) report(await benchCpu(line, app, sink));
   if (options.only.includes('sampling'))
     for (const app of ['small', 'large'] as const) report(await benchSampling(line, app, sink));
+  if (options.only.includes('signals'))
+    for (const signal of ['metrics', 'logs'] as const) report(await benchSignal(line, signal, sink));
 }
 sink.close();
