@@ -112,9 +112,11 @@ describe('WorkQueue', () => {
     const began = performance.now();
     queue.start();
     for (let i = 0; i < 25; i++) queue.add(String(i));
-    expect(times).toHaveLength(10);
+    expect(times.length).toBeGreaterThanOrEqual(10);
     while (times.length < 25) await sleep(5);
-    expect(performance.now() - began).toBeGreaterThanOrEqual(145);
+    // Ten at once, then none before its time: later is right on a busy machine.
+    const early = times.filter((time, index) => time - began < (index - 9) * 10 - 1);
+    expect(early).toEqual([]);
     await queue.stop();
   });
 
