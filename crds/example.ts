@@ -42,6 +42,17 @@ export const tracingPolicyExample: TracingPolicySpec = {
   propagators: ['tracecontext', 'baggage', 'b3'],
   baggage: { allow: ['tenant.id'] },
   resource: { attributes: { 'deployment.environment.name': 'production' }, useLabels: true },
+  instrumentations: [
+    {
+      name: 'http',
+      ignoreIncomingPaths: ['/internal/*'],
+      ignoreOutgoingUrls: ['http://consul.infra:8500/*'],
+      captureRequestHeaders: ['x-tenant-id'],
+      captureResponseHeaders: ['x-cache'],
+    },
+    { name: 'express', enabled: true, layerSpans: false },
+    { name: 'pg', queryText: 'Off' },
+  ],
   spanNames: 'ServiceOperation',
 };
 

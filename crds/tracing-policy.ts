@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { agent } from './agent.ts';
 import { batch } from './batch.ts';
 import { exporter } from './exporter.ts';
+import { instrumentations } from './instrumentation.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
 import { resource } from './resource.ts';
@@ -143,6 +144,7 @@ const shared = {
     )
     .optional(),
   resource: resource.optional(),
+  instrumentations: instrumentations.optional(),
   spanNames: z
     .enum(['SemanticConventions', 'ServiceOperation'])
     .describe(
@@ -297,6 +299,7 @@ export const defaultPolicySpec = tracingPolicySpec
     propagators: true,
     baggage: true,
     resource: true,
+    instrumentations: true,
     spanNames: true,
   })
   .strict();

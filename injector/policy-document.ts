@@ -1,5 +1,6 @@
 import type { Exporter } from '../crds/exporter.ts';
 import type { Signal } from '../crds/signals.ts';
+import type { Instrumentation } from '../crds/instrumentation.ts';
 import type { SamplingRule } from '../crds/sampling.ts';
 import type { Propagator } from '../crds/tracing-policy.ts';
 
@@ -31,6 +32,8 @@ export interface PolicyDocumentSpec {
   baggage?: { allow: string[] };
   /** Absent: labels of the pod say nothing of its service. */
   resource: { attributes: Record<string, string>; useLabels?: true };
+  /** Absent: each as it is without a policy. */
+  instrumentations?: Instrumentation[];
   /** Absent: as the semantic conventions say. */
   spanNames?: 'ServiceOperation';
 }

@@ -163,13 +163,19 @@ describe('what it says', () => {
     expect(use({ resource: { useLabels: false } }, wanted)).toBeUndefined();
   });
 
-  it('says of baggage and names of spans only what is not usual', () => {
-    const { spec } = document({ baggage: {}, spanNames: 'SemanticConventions' });
+  it('says of baggage, instrumentations and names of spans only what is not usual', () => {
+    const { spec } = document({ baggage: {}, instrumentations: [], spanNames: 'SemanticConventions' });
     expect(spec).not.toHaveProperty('baggage');
+    expect(spec).not.toHaveProperty('instrumentations');
     expect(spec).not.toHaveProperty('spanNames');
-    const defaults: DefaultPolicy = { baggage: { allow: ['tenant'] }, spanNames: 'ServiceOperation' };
+    const defaults: DefaultPolicy = {
+      baggage: { allow: ['tenant'] },
+      instrumentations: [{ name: 'pg', enabled: false }],
+      spanNames: 'ServiceOperation',
+    };
     expect(document({}, defaults).spec).toMatchObject(defaults);
     expect(document({ baggage: { allow: [] } }, defaults).spec.baggage).toEqual({ allow: [] });
+    expect(document({ instrumentations: [] }, defaults).spec).not.toHaveProperty('instrumentations');
   });
 
   it('takes an empty list of exporters at its word, and a policy that is off', () => {

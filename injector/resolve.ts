@@ -258,6 +258,7 @@ function makeDocument(key: string, source: string, spec: PolicyDocumentSpec): Po
 }
 
 function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentSpec {
+  const instrumentations = spec.instrumentations ?? defaults.instrumentations ?? [];
   const allow = spec.baggage?.allow ?? defaults.baggage?.allow;
   return {
     sampling: completeSampling({ ...defaults.sampling, ...spec.sampling }),
@@ -276,6 +277,7 @@ function complete(spec: DefaultPolicy, defaults: DefaultPolicy): PolicyDocumentS
       attributes: { ...defaults.resource?.attributes, ...spec.resource?.attributes },
       ...((spec.resource?.useLabels ?? defaults.resource?.useLabels) && { useLabels: true }),
     },
+    ...(instrumentations.length > 0 && { instrumentations }),
     ...((spec.spanNames ?? defaults.spanNames) === 'ServiceOperation' && { spanNames: 'ServiceOperation' }),
   };
 }

@@ -18,6 +18,7 @@ import type * as Https from 'node:https';
 import type * as Os from 'node:os';
 import { HttpHooks } from './http/install.ts';
 import { watchFastify } from './http/route.ts';
+import type { Instrumentations } from './instrumentations.ts';
 import type { Keeper, Send } from './keep.ts';
 import { Libraries, type LoadPiece } from './libraries.ts';
 import { ExitFlush, together } from './lifecycle.ts';
@@ -69,6 +70,7 @@ export class Agent implements SpanSink {
   private readonly propagator = new LivePropagator();
   private readonly credentials: CredentialDirectory;
   private readonly libraries: Libraries;
+  private instrumentations: Instrumentations | undefined;
   private readonly queues: ExportQueues;
   private readonly metrics: Metrics;
   private readonly logs: Logs;
@@ -103,7 +105,7 @@ export class Agent implements SpanSink {
       links: count(env, 128, 0, 'OTEL_SPAN_LINK_COUNT_LIMIT'),
     };
     const counts = { started: 0, sampled: 0 };
-    this.state = { on: false, sampler: new LiveSampler(), keeper: undefined, sink: this, counts };
+    this.state = { on: false, sampler: new LiveSampler(), keeper: undefined, silence: undefined, sink: this, counts };
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
@@ -204,6 +206,7 @@ export class Agent implements SpanSink {
     try {
       this.addOldNames?.(span.attributes, span.kind);
       redactStatement(span.attributes);
+      this.instrumentations?.finish(span.instrumentationScope.name, span.attributes);
       if (this.settings?.serviceInNames) {
         this.servicePrefix ??= `${String(this.resource['service.name'])}.`;
         span.name = this.servicePrefix + span.name;
@@ -237,9 +240,10 @@ export class Agent implements SpanSink {
     if (this.state.counts.sampled + (this.state.keeper?.kept ?? 0) > 0) this.prepareExport();
     this.checkCredentials(destinations);
     this.checkLogs();
+    this.setInstrumentations(settings.instrumentations);
     this.state.on = settings.on;
     this.contexts.setOn(this.isActive);
-    this.http?.set(this.isActive);
+    this.http?.set(this.isActive && this.libraries.isEnabled('http'));
   }
 
   /** Whether requests are of interest. */
@@ -283,12 +287,26 @@ export class Agent implements SpanSink {
   }
 
   private setPropagators({ propagators, baggage }: Settings): void {
-    const load = (name: string): TextMapPropagator => {
-      const { create } = this.libraries.piece('propagators') as { create: (name: string) => TextMapPropagator };
-      return create(name);
+    const load = (name: string, keys?: readonly string[]): TextMapPropagator => {
+      const { create } = this.libraries.piece('propagators') as {
+        create: (name: string, keys?: readonly string[]) => TextMapPropagator;
+      };
+      return create(name, keys);
     };
     this.propagator.set(propagators, load, baggage);
     this.carriers = this.propagator.fields().map((field) => field.toLowerCase());
+  }
+
+  private setInstrumentations(list: Settings['instrumentations']): void {
+    if (this.instrumentations === undefined) {
+      if (list.length === 0) return;
+      const { Instrumentations: Class } = this.libraries.piece('instrumentations') as {
+        Instrumentations: typeof Instrumentations;
+      };
+      this.instrumentations = new Class(this.libraries, this.problems, version);
+    }
+    this.instrumentations.set(list);
+    this.state.silence = this.instrumentations.silence;
   }
 
   private open(exporter: ExporterSettings): Destination {
@@ -355,7 +373,7 @@ export class Agent implements SpanSink {
   }
 
   private traceHttp(request: unknown): void {
-    if (this.stopped || !this.libraries.isEnabled('http')) return;
+    if (this.stopped) return;
     try {
       const tracer = this.provider.getTracer('tracing-operator/http', version);
       const tracing = {
@@ -364,10 +382,12 @@ export class Agent implements SpanSink {
         contexts: this.contexts,
         carriers: () => this.carriers,
         metrics: this.metrics,
+        options: () => this.instrumentations?.http,
       };
       this.http = new HttpHooks(tracing, () => this.muted, this.host.require('node:http') as typeof Http);
-      this.http.set(this.isActive);
-      if (this.isActive && request !== undefined) this.http.serve(request);
+      const on = this.isActive && this.libraries.isEnabled('http');
+      this.http.set(on);
+      if (on && request !== undefined) this.http.serve(request);
     } catch (error) {
       failed('HTTP could not be instrumented', error);
     }
@@ -375,6 +395,7 @@ export class Agent implements SpanSink {
 
   private traceUndici(message: unknown): void {
     if (!this.state.on && this.metrics.durations === undefined) return;
+    if (!this.libraries.isEnabled('undici')) return;
     try {
       this.libraries.instrument('undici');
       this.libraries.handler(UNDICI_CREATE)?.(message);

@@ -100,6 +100,7 @@ const UNCOMPILED = [
   'aws-sdk',
   'cassandra-driver',
   'cucumber',
+  'instrumentations',
   'keep',
   'last',
   'logs',
@@ -179,7 +180,7 @@ async function buildPieces(): Promise<Map<string, string>> {
     await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')], minifyIdentifiers: true }, []),
   );
   // Of an exporter, what a process needs before its first batch, and what one that is ending needs; and what few need.
-  for (const file of ['export/address', 'export/last', 'keep', 'modules', 'old-names']) {
+  for (const file of ['export/address', 'export/last', 'instrumentations', 'keep', 'modules', 'old-names']) {
     const entry = { entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true };
     pieces.set(basename(file), await bundle(entry, ['@opentelemetry/api']));
   }

@@ -37,6 +37,7 @@ interface Instrumentation {
   getModuleDefinitions(): Definition[];
   enable(): void;
   disable(): void;
+  setConfig(config: object): void;
 }
 type InstrumentationClass = new (config: object) => Instrumentation;
 
@@ -49,8 +50,18 @@ export class Libraries {
   private readonly host: LibraryHost;
   private stopped = false;
   private readonly nodeRequire: NodeJS.Require;
-  /** Whether the owner wants an instrumentation, by its short name. */
-  readonly isEnabled: (name: string) => boolean;
+  private readonly filter: ReturnType<typeof instrumentationFilter>;
+  /** What the policy says of instrumentations, by their short names. */
+  private wanted: ReadonlyMap<string, boolean> = new Map();
+  /** Those that are loaded and not wanted any more. */
+  private readonly off = new Set<string>();
+  /** Packages that were looked up while an instrumentation of them was not wanted, by the instrumentation. */
+  private readonly skipped = new Map<string, Set<string>>();
+  private readonly configs = new Map<string, object>();
+  /** Whether the app's own code has begun, and with which file. */
+  private main: string | undefined;
+  private readonly watched = new Set<string>();
+  private hasBegun = false;
   /** What became of the libraries that were met. */
   readonly seen: SeenLibraries;
   private readonly listeners: OnRequire[] = [];
@@ -64,11 +75,11 @@ export class Libraries {
     this.load = load;
     this.nodeRequire = nodeRequire;
     this.host = process;
-    this.isEnabled = instrumentationFilter(env, libraries);
+    this.filter = instrumentationFilter(env, libraries);
     this.seen = new SeenLibraries(
       {
         table: libraries,
-        isEnabled: this.isEnabled,
+        isEnabled: (instrumentation) => this.isEnabled(instrumentation),
         definitions: (instrumentation) => this.active.get(instrumentation)?.getModuleDefinitions(),
         version: (directory) => this.manifestOf(directory).version,
         satisfies: (...values) => (this.shared()['satisfies'] as LibraryFacts['satisfies'])(...values),
@@ -76,6 +87,39 @@ export class Libraries {
       },
       () => this.host.onSeen(),
     );
+  }
+
+  /** Whether the owner, or else the policy, wants an instrumentation, by its short name. */
+  isEnabled(name: string): boolean {
+    return this.filter(name, this.wanted);
+  }
+
+  /** The names of all instrumentations. */
+  get known(): string[] {
+    return [...Object.keys(libraries.classes), ...OTHERS].sort();
+  }
+
+  /** Takes what the policy says from now on. Gives those that run and are not wanted. */
+  select(wanted: ReadonlyMap<string, boolean>): string[] {
+    this.wanted = wanted;
+    this.off.clear();
+    for (const name of this.active.keys()) if (!this.isEnabled(name)) this.off.add(name);
+    if (this.hasBegun) this.startBuiltins();
+    if (this.main !== undefined) this.watchModules(this.main);
+    return [...this.off];
+  }
+
+  /** The settings of an instrumentation, in its own words. */
+  configure(name: string, config: object): void {
+    this.configs.set(name, config);
+    this.active.get(name)?.setConfig(config);
+  }
+
+  /** Those that are wanted now and whose packages were there before. */
+  late(): [name: string, packages: string[]][] {
+    return [...this.skipped]
+      .filter(([name]) => this.isEnabled(name))
+      .map(([name, packages]) => [name, [...packages].sort()]);
   }
 
   /** For the module hook: the patch for a file of a library that has an instrumentation; `asMain` if it is known to be its main file. */
@@ -94,6 +138,7 @@ export class Libraries {
     const isMain = asMain || (library.main && this.isMain(filename, name, directory));
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
+    if (wanted.length < library.instrumentations.length) this.noteSkipped(library.instrumentations, name);
     if (wanted.length === 0) return undefined;
     for (const instrumentation of wanted) this.instrument(instrumentation);
     return (exports) => {
@@ -102,20 +147,35 @@ export class Libraries {
     };
   }
 
+  private noteSkipped(instrumentations: readonly string[], library: string): void {
+    for (const name of instrumentations) {
+      if (this.isEnabled(name)) continue;
+      const packages = this.skipped.get(name);
+      if (packages === undefined) this.skipped.set(name, new Set([library]));
+      else packages.add(library);
+    }
+  }
+
   /** Watches the ES modules that need it, where the main script can import one. */
   watchModules(main: string): void {
+    this.main = main;
     const names = ES_MODULES.filter(
-      (name) => libraries.packages[name]?.instrumentations.some(this.isEnabled) && isInstalled(name, main),
+      (name) =>
+        !this.watched.has(name) &&
+        libraries.packages[name]?.instrumentations.some((each) => this.isEnabled(each)) &&
+        isInstalled(name, main),
     );
     if (names.length === 0) return;
+    for (const name of names) this.watched.add(name);
     const { watchModules } = this.piece('modules') as { watchModules: WatchModules };
     watchModules(names, (file) => this.patchFor(file, true));
   }
 
   /** Starts what does not wait for a package: instrumentations of builtins that the owner switched on. */
   startBuiltins(): void {
+    this.hasBegun = true;
     for (const [name, modules] of Object.entries(libraries.builtins)) {
-      if (!this.isEnabled(name) || this.instrument(name) === undefined) continue;
+      if (this.active.has(name) || !this.isEnabled(name) || this.instrument(name) === undefined) continue;
       for (const module of modules) this.patched(this.nodeRequire(module), module, undefined);
       Module.syncBuiltinESMExports();
     }
@@ -129,10 +189,13 @@ export class Libraries {
       const exports = this.piece(name);
       const className = libraries.classes[name] ?? '';
       const Class = exports[className] as InstrumentationClass;
-      const instrumentation = new Class({});
+      const instrumentation = new Class(this.configs.get(name) ?? {});
       // It would read package.json for each file of a library.
       instrumentation._extractPackageVersion = (directory) => this.manifestOf(directory).version;
-      gateInstrumentation(instrumentation, name, this.host);
+      gateInstrumentation(instrumentation, name, {
+        isOn: () => this.host.isOn() && !this.off.has(name),
+        isMeasuring: () => this.host.isMeasuring() && !this.off.has(name),
+      });
       this.host.onInstrumentation(name, instrumentation);
       this.active.set(name, instrumentation);
       return instrumentation;
@@ -272,8 +335,11 @@ function isInstalled(name: string, file: string): boolean {
 // Of the same list: done by the agent itself, or of no use for traces.
 const OTHERS = ['http', 'host-metrics', 'runtime-node'];
 
-/** Which instrumentations run: the owner's OTEL_NODE_*_INSTRUMENTATIONS, else all but the noisy ones. */
-export function instrumentationFilter(env: Environment, table: LibraryTable): (name: string) => boolean {
+/** Which instrumentations run: the owner's OTEL_NODE_*_INSTRUMENTATIONS, else the policy's, else all but the noisy ones. */
+export function instrumentationFilter(
+  env: Environment,
+  table: LibraryTable,
+): (name: string, policy: ReadonlyMap<string, boolean>) => boolean {
   const names = (variable: string): string[] => {
     const named = list(text(env, variable));
     for (const name of named)
@@ -284,5 +350,8 @@ export function instrumentationFilter(env: Environment, table: LibraryTable): (n
   const only = names('OTEL_NODE_ENABLED_INSTRUMENTATIONS');
   const never = new Set(names('OTEL_NODE_DISABLED_INSTRUMENTATIONS'));
   const chosen = only.length > 0 ? new Set(only) : undefined;
-  return (name) => !never.has(name) && (chosen ? chosen.has(name) : !table.offByDefault.includes(name));
+  return (name, policy) => {
+    if (never.has(name)) return false;
+    return chosen ? chosen.has(name) : (policy.get(name) ?? !table.offByDefault.includes(name));
+  };
 }

@@ -121,4 +121,19 @@ describe('parsePolicyDocument', () => {
     expect(() => parsePolicyDocument(withSignals({ metrics: 'yes' }))).toThrow('spec.signals.metrics is not');
     expect(parsePolicyDocument(withSignals({ metrics: true, profiles: true }))).toBeDefined();
   });
+
+  it('names what is wrong with what shapes spans, and takes what it does not know', () => {
+    const withSpec = (spec: object): string =>
+      JSON.stringify({ key: 'k', spec: { sampling: { ratio: 1 }, exporters: [], ...spec } });
+    const refused: [object, string][] = [
+      [{ baggage: { allow: 'tenant' } }, 'baggage.allow is not a list'],
+      [{ instrumentations: {} }, 'instrumentations is not a list'],
+      [{ instrumentations: [{ enabled: true }] }, 'one has no name'],
+      [{ instrumentations: [{ name: 'pg', enabled: 'no' }] }, 'enabled is neither true nor false'],
+      [{ instrumentations: [{ name: 'http', captureRequestHeaders: [1] }] }, 'captureRequestHeaders is not a list'],
+    ];
+    for (const [spec, reason] of refused) expect(() => parsePolicyDocument(withSpec(spec))).toThrow(reason);
+    const later = { baggage: {}, instrumentations: [{ name: 'later', moonPhase: 'full' }], spanNames: 'Later' };
+    expect(parsePolicyDocument(withSpec(later)).spec).toMatchObject(later);
+  });
 });

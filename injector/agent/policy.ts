@@ -6,6 +6,7 @@ import { failed, sayOnce } from './report.ts';
 import { checkRules } from './sampling-rules.ts';
 import type { PolicyState } from './settings.ts';
 
+const LISTS = ['ignoreIncomingPaths', 'ignoreOutgoingUrls', 'captureRequestHeaders', 'captureResponseHeaders'];
 const NO_POLICY = 'none';
 
 /**
@@ -123,6 +124,7 @@ export function parsePolicyDocument(text: string): PolicyDocument {
   for (const [name, on] of Object.entries(field(spec, 'signals') ?? {}))
     if (typeof on !== 'boolean') throw new Error(`spec.signals.${name} is not true or false`);
   checkBatch(field(spec, 'batch'));
+  checkInstrumentations(field(spec, 'instrumentations') ?? []);
   const exporters = field(spec, 'exporters');
   if (!Array.isArray(exporters)) throw new Error('spec.exporters is not a list');
   for (const exporter of exporters as unknown[]) {
@@ -155,6 +157,22 @@ function checkKeep(keep: unknown, force: unknown): void {
   const most = field(force, 'maxPerSecond');
   if (force !== undefined && !(typeof field(force, 'header') === 'string' && typeof most === 'number' && most > 0))
     throw new Error('spec.sampling.force has no header, or no maxPerSecond above 0');
+}
+
+/** What is of the right kind can be left out where it is not known (instrumentation-options.ts). */
+function checkInstrumentations(list: unknown): void {
+  if (!Array.isArray(list)) throw new Error('spec.instrumentations is not a list');
+  for (const entry of list as unknown[]) {
+    if (typeof field(entry, 'name') !== 'string') throw new Error('spec.instrumentations: one has no name');
+    for (const name of ['enabled', 'layerSpans'])
+      if (!['boolean', 'undefined'].includes(typeof field(entry, name)))
+        throw new Error(`spec.instrumentations: ${name} is neither true nor false`);
+    for (const name of LISTS) {
+      const value = field(entry, name) ?? [];
+      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+        throw new Error(`spec.instrumentations: ${name} is not a list of texts`);
+    }
+  }
 }
 
 function field(value: unknown, name: string): unknown {

@@ -82,7 +82,7 @@ export class RateLimit {
 }
 
 /** Whole texts, in which a * stands for any characters. */
-function anyOf(patterns: readonly string[]): RegExp {
+export function anyOf(patterns: readonly string[]): RegExp {
   const sources = patterns.map((pattern) =>
     pattern
       .split(/\*+/)

@@ -1,3 +1,4 @@
+import type { Instrumentation } from '../../crds/instrumentation.ts';
 import type { SamplingRule } from '../../crds/sampling.ts';
 import type { Signal } from '../../crds/signals.ts';
 import type { DocumentExporter, DocumentForce, DocumentKeep } from '../policy-document.ts';
@@ -51,6 +52,7 @@ export interface Settings {
   useLabels: boolean;
   /** Whether spans are named behind the service's name. */
   serviceInNames: boolean;
+  instrumentations: Instrumentation[];
 }
 
 /** What the mounted policy says: a document, that there is none for this pod, or nothing yet. */
@@ -60,7 +62,7 @@ export type PolicyState =
 const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 const DEFAULT_PROPAGATORS = ['tracecontext', 'baggage'];
 /** Of what spans are like, what a process does of itself. */
-const NO_SHAPE = { baggage: undefined, resource: {}, useLabels: false, serviceInNames: false };
+const NO_SHAPE = { baggage: undefined, resource: {}, useLabels: false, serviceInNames: false, instrumentations: [] };
 const OFF: Settings = {
   on: false,
   ratio: 0,
@@ -114,6 +116,7 @@ export function resolveSettings(env: Environment, policy: PolicyState | undefine
     baggage: spec?.baggage?.allow,
     resource: spec?.resource?.attributes ?? {},
     useLabels: spec?.resource?.useLabels ?? false,
+    instrumentations: spec?.instrumentations ?? [],
     serviceInNames: spec?.spanNames === 'ServiceOperation',
   };
 }

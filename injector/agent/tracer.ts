@@ -38,6 +38,15 @@ export interface TracingState {
   readonly sink: SpanSink;
   /** Spans decided about and spans recorded, since the start. Below a span that is not recorded nothing is counted. */
   readonly counts: { started: number; sampled: number };
+  silence: Silence | undefined;
+}
+
+/** Libraries whose spans are not wanted. */
+export interface Silence {
+  /** Whether a scope is one of them. */
+  has(scope: string): boolean;
+  /** What they get instead of a span below another. */
+  standIn(above: RecordingSpan): Span;
 }
 
 /** Hands out tracers; there is one per library name and version. */
@@ -79,8 +88,10 @@ export class LiveTracer implements Tracer {
     if (this.scope.name === NEXT && options?.attributes) noteNextRoute(options.attributes, ctx);
     if (!this.state.on || ctx.getValue(SUPPRESS_TRACING) === true) return NO_SPAN;
     const above = options?.root ? undefined : trace.getSpan(ctx);
+    const { sampler, counts, silence } = this.state;
+    if (silence?.has(this.scope.name))
+      return above instanceof RecordingSpan ? silence.standIn(above) : (above ?? NO_SPAN);
     const parent = above?.spanContext();
-    const { sampler, counts } = this.state;
     const kind = options?.kind ?? SpanKind.INTERNAL;
     const local = parent !== undefined && isSpanContextValid(parent) ? parent : undefined;
     const traceId = local?.traceId ?? randomHex(16);
@@ -101,7 +112,8 @@ export class LiveTracer implements Tracer {
     const identity: SpanContext = { traceId, spanId: randomHex(8), traceFlags: isSampled ? flags | SAMPLED : flags };
     const state = isSampled ? stateOf(decision, local) : unsampledState(local);
     if (state !== undefined) identity.traceState = state;
-    const clock = above instanceof RecordingSpan ? above.clockOffset : Date.now() - performance.now();
+    // Of the span above, so that this one never starts before it.
+    const clock = (above as Partial<RecordingSpan> | undefined)?.clockOffset ?? Date.now() - performance.now();
     const { sink } = this.state;
     const time = options?.startTime;
     const span = new RecordingSpan(sink, this.scope, name, kind, identity, local, clock, time, fragment);

@@ -86,6 +86,18 @@ describe('the API server', () => {
       propagators: ['tracecontext', 'baggage', 'b3'],
       baggage: { allow: ['tenant.id', 'plan'] },
       resource: { attributes: { 'deployment.environment.name': 'test' }, useLabels: true },
+      instrumentations: [
+        {
+          name: 'http',
+          ignoreIncomingPaths: ['/internal/*'],
+          ignoreOutgoingUrls: ['http://consul:8500/*', '*/healthz'],
+          captureRequestHeaders: ['x-tenant-id'],
+          captureResponseHeaders: ['x-cache'],
+        },
+        { name: 'express', enabled: true, layerSpans: false },
+        { name: 'pg', queryText: 'Off' },
+        { name: 'of-a-later-agent', enabled: false },
+      ],
       spanNames: 'ServiceOperation',
     };
     expect((await create(spec)).spec).toEqual(spec);
@@ -147,6 +159,41 @@ describe('the API server', () => {
       'a key of baggage that is none',
       { baggage: { allow: ['tenant id'] } },
       /spec\.baggage\.allow.* e\.g\. tenant\.id/,
+    ],
+    [
+      'a whole package as the name of an instrumentation',
+      { instrumentations: [{ name: '@opentelemetry/instrumentation-pg' }] },
+      /spec\.instrumentations\[0\]\.name.* e\.g\. express or http/,
+    ],
+    [
+      'two instrumentations of one name',
+      { instrumentations: [{ name: 'pg' }, { name: 'pg' }] },
+      /spec\.instrumentations\[1\].* Duplicate value/,
+    ],
+    ...['Authorization', 'cookie', 'x-csrf-token', 'X-Api-Key', 'x-auth'].map((header): [string, unknown, RegExp] => [
+      `to record the header ${header}`,
+      { instrumentations: [{ name: 'http', captureRequestHeaders: [header] }] },
+      /captureRequestHeaders.* headers that carry secrets .* e\.g\. captureRequestHeaders: \[x-tenant-id\]/,
+    ]),
+    [
+      'to record a header that is none',
+      { instrumentations: [{ name: 'http', captureResponseHeaders: ['x tenant'] }] },
+      /captureResponseHeaders.* e\.g\. x-tenant-id/,
+    ],
+    [
+      'paths for what is not http',
+      { instrumentations: [{ name: 'express', ignoreIncomingPaths: ['/a'] }] },
+      /ignoreIncomingPaths goes with http, e\.g\./,
+    ],
+    [
+      'headers for what is not http',
+      { instrumentations: [{ name: 'express', captureRequestHeaders: ['x-a'] }] },
+      /go with http and undici .* e\.g\. \{name: undici/,
+    ],
+    [
+      'a URL without a scheme',
+      { instrumentations: [{ name: 'http', ignoreOutgoingUrls: ['consul:8500/*'] }] },
+      /ignoreOutgoingUrls.* e\.g\. http:\/\/consul\.infra:8500/,
     ],
     ['unknown names of spans', { spanNames: 'Route' }, /supported values: "SemanticConventions", "ServiceOperation"/],
     [

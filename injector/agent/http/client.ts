@@ -1,5 +1,5 @@
 import { errorMonitor } from 'node:events';
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeader } from 'node:http';
 import {
   SpanKind,
   SpanStatusCode,
@@ -13,6 +13,7 @@ import {
 import { knownMethod, redactQuery, splitHost } from './attributes.ts';
 import { timeClient, type Ending, type Stopwatch } from './durations.ts';
 import { setExchange, type Exchange } from './exchange.ts';
+import { captureHeaders } from './options.ts';
 import type { HttpTracing } from './server.ts';
 
 /** The headers of a request as Node hands them to the wire: its own table, or the app's array. */
@@ -23,6 +24,8 @@ export type WireHeaders = object | [string, string][] | string[] | null | undefi
  * everything about the request is known, and http, https and whatever is built on them come through here.
  */
 export function beginClientExchange(request: ClientRequest, headers: WireHeaders, tracing: HttpTracing): WireHeaders {
+  const options = tracing.options();
+  if (options?.ignoreOutgoing?.test(withoutQuery(fullUrl(request, hostOf(request))))) return headers;
   const parent = context.active();
   const span = tracing.tracer.startSpan(request.method, { kind: SpanKind.CLIENT }, parent);
   const entered = trace.setSpan(parent, span);
@@ -30,7 +33,9 @@ export function beginClientExchange(request: ClientRequest, headers: WireHeaders
   if (span.isRecording() || durations !== undefined) {
     const { host, address, port } = serverOf(request);
     if (span.isRecording()) span.setAttributes(requestAttributes(request, host, address, port));
-    const exchange = new ClientExchange(parent, span, durations && timeClient(durations, request, address, port));
+    if (options) captureHeaders(span, 'request', options.requestHeaders, (name) => headerOf(request, headers, name));
+    const timed = durations && timeClient(durations, request, address, port);
+    const exchange = new ClientExchange(parent, span, timed, options?.responseHeaders);
     setExchange(request, exchange);
     // This symbol's listeners count for nothing: an error nobody handles still ends the process.
     request.on(errorMonitor, (error: NodeJS.ErrnoException) => exchange.closed(error));
@@ -53,8 +58,7 @@ function inject(request: ClientRequest, headers: WireHeaders, entered: Context):
 }
 
 function serverOf(request: ClientRequest): { host: string; address: string; port: number } {
-  const header = request.getHeader('host');
-  const host = typeof header === 'string' && header !== '' ? header : request.host;
+  const host = hostOf(request);
   const { address, port = request.protocol === 'https:' ? 443 : 80 } = splitHost(host);
   return { host, address, port };
 }
@@ -71,6 +75,24 @@ function requestAttributes(request: ClientRequest, host: string, address: string
   return attributes;
 }
 
+function hostOf(request: ClientRequest): string {
+  const header = request.getHeader('host');
+  return typeof header === 'string' && header !== '' ? header : request.host;
+}
+
+function withoutQuery(url: string): string {
+  return /^[^?#]*/.exec(url)![0];
+}
+
+/** A header that is sent: those that an app gives as a list are not in the request's own table. */
+function headerOf(request: ClientRequest, headers: WireHeaders, name: string): OutgoingHttpHeader | undefined {
+  const value = request.getHeader(name);
+  if (value !== undefined || !Array.isArray(headers)) return value;
+  const list = (headers as string[][]).flat();
+  const at = list.findIndex((each, i) => i % 2 === 0 && each.toLowerCase() === name);
+  return at === -1 ? undefined : list[at + 1];
+}
+
 function fullUrl(request: ClientRequest, host: string): string {
   // A request to a proxy names the whole URL; there may be a password in it.
   const path = request.path.replace(/^(https?:\/\/)[^/@?#]*@/, '$1REDACTED:REDACTED@');
@@ -84,11 +106,13 @@ export class ClientExchange implements Exchange {
   private readonly span: Span;
   private readonly timed: Stopwatch | undefined;
   private readonly ending: Ending = {};
+  private readonly headers: readonly string[] | undefined;
 
-  constructor(context: Context, span: Span, timed: Stopwatch | undefined) {
+  constructor(context: Context, span: Span, timed: Stopwatch | undefined, headers?: readonly string[]) {
     this.context = context;
     this.span = span;
     this.timed = timed;
+    this.headers = headers;
   }
 
   /** The head of the response has come; the response is done with when its object is. */
@@ -100,6 +124,7 @@ export class ClientExchange implements Exchange {
     if (status >= 400) this.ending.error = String(status);
     this.span.setAttribute('http.response.status_code', status);
     this.span.setAttribute('network.protocol.version', response.httpVersion);
+    if (this.headers) captureHeaders(this.span, 'response', this.headers, (name) => response.headers[name]);
     const peer = response.socket?.remoteAddress;
     if (peer !== undefined) {
       this.span.setAttribute('network.peer.address', peer);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  INVALID_SPAN_CONTEXT,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
@@ -8,12 +9,14 @@ import {
   type Attributes,
   type Context,
 } from '@opentelemetry/api';
+import { suppressTracing } from '@opentelemetry/core';
 import { EMPTY_CONTEXT, type LiveContextManager } from '../context.ts';
 import type { SpanStart } from '../sampling-rules.ts';
 import type { LiveTracer, TracingState } from '../tracer.ts';
 import { knownMethod, pathOf, serverRequestAttributes } from './attributes.ts';
 import { timeServer, type HttpDurations, type Stopwatch } from './durations.ts';
 import { setExchange, type Exchange } from './exchange.ts';
+import { captureHeaders, type HttpOptions } from './options.ts';
 import { RPC_METADATA, type RpcMetadata } from './route.ts';
 
 /** What the HTTP hooks share. */
@@ -25,10 +28,19 @@ export interface HttpTracing {
   carriers(): readonly string[];
   /** Where durations go while metrics are on. */
   readonly metrics: { durations: HttpDurations | undefined };
+  /** What the policy says of HTTP. */
+  options(): HttpOptions | undefined;
 }
+
+const LEFT_ALONE = trace.setSpan(suppressTracing(EMPTY_CONTEXT), trace.wrapSpanContext(INVALID_SPAN_CONTEXT));
 
 /** Starts the span of a request that a server is about to hand to the app; gives the context to go on in. */
 export function beginServerExchange(request: IncomingMessage, response: ServerResponse, tracing: HttpTracing): Context {
+  const options = tracing.options();
+  if (options?.ignoreIncoming?.test(pathOf(request.url))) {
+    setExchange(request, new UnrecordedExchange(LEFT_ALONE));
+    return LEFT_ALONE;
+  }
   const { durations } = tracing.metrics;
   const timed = durations && timeServer(durations, request);
   const parent =
@@ -45,10 +57,11 @@ export function beginServerExchange(request: IncomingMessage, response: ServerRe
     return base;
   }
   if (isRecording) span.setAttributes(start?.attributes ?? serverRequestAttributes(request));
+  if (options) captureHeaders(span, 'request', options.requestHeaders, (name) => request.headers[name]);
   const metadata: RpcMetadata = { type: 'http', span };
   const entered = base.setValue(RPC_METADATA, metadata);
   setExchange(request, new UnrecordedExchange(entered));
-  setExchange(response, new ServerExchange(entered, method, metadata, response, timed));
+  setExchange(response, new ServerExchange(entered, method, metadata, response, timed, options?.responseHeaders));
   return entered;
 }
 
@@ -101,6 +114,7 @@ class ServerExchange implements Exchange {
   private readonly metadata: RpcMetadata;
   private readonly response: ServerResponse;
   private readonly timed: Stopwatch | undefined;
+  private readonly headers: readonly string[] | undefined;
 
   constructor(
     context: Context,
@@ -108,8 +122,10 @@ class ServerExchange implements Exchange {
     metadata: RpcMetadata,
     response: ServerResponse,
     timed: Stopwatch | undefined,
+    headers: readonly string[] | undefined,
   ) {
     this.context = context;
+    this.headers = headers;
     this.method = method;
     this.metadata = metadata;
     this.response = response;
@@ -121,6 +137,7 @@ class ServerExchange implements Exchange {
     const status = this.response.statusCode;
     this.timed?.({ status, route, error: error ? error.name : status >= 500 ? String(status) : undefined });
     span.setAttribute('http.response.status_code', status);
+    if (this.headers) captureHeaders(span, 'response', this.headers, (name) => this.response.getHeader(name));
     if (route) {
       span.setAttribute('http.route', route);
       span.updateName(`${this.method} ${route}`);
