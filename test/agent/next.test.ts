@@ -68,7 +68,7 @@ async function visit(line: string, agent: boolean): Promise<{ page: string; code
     if (agent) {
       await sink.until((spans) => ['/items/7', '/api/stock'].every((path) => spans.some(serves(path))));
     }
-    expect(output).not.toContain('tracing-operator');
+    expect(output).not.toContain('tracing-operator:');
     child.kill('SIGTERM');
     const [code, signal] = (await exit) as [unknown, unknown];
     return { page: page.replaceAll(port, 'PORT'), code, signal };

@@ -49,7 +49,7 @@ it.each(SUPPORTED_LINES)("instruments the packages of Yarn's Plug'n'Play: Node %
       name: 'GET /items/:id',
       attributes: { 'http.route': '/items/:id' },
     });
-    expect(server.output()).not.toContain('tracing-operator');
+    expect(server.output()).not.toContain('tracing-operator:');
   } finally {
     await server.stop('SIGKILL');
     await sink.stop();
