@@ -303,7 +303,7 @@ describe('explain', () => {
         },
         ...{ libraries: { 'express@5.1.0': 1 }, uninstrumented: {}, problems: [], troubles: [], failures: [] },
       },
-      numbers: { spans: { started: 2, sampled: 1, exported: 1 }, exporters: {} },
+      numbers: { spans: { started: 2, sampled: 1, exported: 1 }, exporters: {}, signals: {} },
     };
     expect(explain(facts({ digest })).text).toMatch(/^Reports: +as of 60 s ago: 1 process in 1 pod, agent 0\.1\.0/m);
     expect(explain(facts({ digest: { ...digest, name: 'other' } })).text).toMatch(

@@ -11,10 +11,16 @@ const digest = (facts: Partial<Digest['facts']> = {}, numbers: Partial<Digest['n
     ...{ problems: [], troubles: [], failures: [] },
     ...facts,
   },
-  numbers: { spans: {}, exporters: {}, ...numbers },
+  numbers: { spans: {}, exporters: {}, signals: {}, ...numbers },
 });
 
 describe('the lines about what agents report', () => {
+  it('count what else than spans is sent', () => {
+    expect(reportLines(digest({}, { signals: { metrics: { exported: 3, dropped: 1 } } }), NOW)).toContain(
+      'metrics: 3 exported, 1 dropped',
+    );
+  });
+
   it('say when, how many, which versions and which policy', () => {
     expect(reportLines(digest(), NOW)).toEqual([
       'as of 3 min ago: 3 processes in 2 pods, agent 0.1.0, Node.js v22.1.0 (1), v24.2.0 (2)',

@@ -27,6 +27,12 @@ export function reportLines({ facts, numbers, writtenAt }: Digest, now: number):
         ]
       : []),
     ...exporters,
+    ...Object.entries(numbers.signals).map(
+      ([signal, counted]) =>
+        `${signal}: ${Object.entries(counted)
+          .map(([each, number]) => `${number} ${each}`)
+          .join(', ')}`,
+    ),
     `instrumented: ${list(facts.libraries, facts.processes)}`,
     ...(Object.keys(facts.uninstrumented).length > 0
       ? [`not instrumented: ${list(facts.uninstrumented, facts.processes)}`]

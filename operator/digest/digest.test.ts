@@ -28,7 +28,7 @@ describe('the digest of what agents report', () => {
     const digests = of(
       [pod('a'), pod('b'), pod('c', 'other')],
       [
-        report('a', { counters, exporters, libraries, memory: 5 }),
+        report('a', { counters, exporters, libraries, memory: 5, signals: { metrics: { exported: 3, dropped: 1 } } }),
         report('a', { pid: 2, counters, memory: 7 }),
         report('b', { counters, exporters, libraries: [...libraries, 'pg@8.1.0'], nodeVersion: 'v22.0.0' }),
         report('c', { uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }] }),
@@ -45,6 +45,7 @@ describe('the digest of what agents report', () => {
       numbers: {
         spans: { started: 30, sampled: 15, exported: 12, queueFull: 3 },
         exporters: { default: { exported: 8, dropped: 2, errors: 2, queued: 4, queueSize: 20 } },
+        signals: { metrics: { exported: 3, dropped: 1 } },
         memory: 7,
       },
     });

@@ -34,6 +34,8 @@ const digest = z.object({
     /** By the names of injector/agent/report-body.ts. */
     spans: counts,
     exporters: z.record(z.string(), counts),
+    /** Of what else than spans is sent. */
+    signals: z.record(z.string(), counts),
     /** Bytes that one process needs for the agent, as it guesses itself: the most of any. */
     memory: z.number().optional(),
   }),
@@ -116,13 +118,16 @@ function factsOf(pods: number, reports: KeptReport[]): Digest['facts'] {
 function numbersOf(reports: KeptReport[]): Digest['numbers'] {
   const spans: Record<string, number> = {};
   const exporters: Record<string, Record<string, number>> = {};
+  const signals: Record<string, Record<string, number>> = {};
   let memory: number | undefined;
   for (const report of reports) {
     addTo(spans, report.counters ?? {});
     for (const { name, ...exporter } of report.exporters ?? []) addTo((exporters[name] ??= {}), exporter);
+    for (const [signal, counted] of Object.entries(report.signals ?? {}))
+      addTo((signals[signal] ??= {}), counted ?? {});
     if (report.memory !== undefined) memory = Math.max(memory ?? 0, report.memory);
   }
-  return { spans, exporters, ...(memory !== undefined && { memory }) };
+  return { spans, exporters, signals, ...(memory !== undefined && { memory }) };
 }
 
 /** Whatever is counted: a newer agent may count more. */

@@ -93,7 +93,7 @@ export class ReportStore {
   /** The same report, with what it has in common with others kept once. */
   #compact(report: KeptReport): KeptReport {
     const { namespace, pod, podUid, container, pid, key, revision, agentVersion, nodeVersion, receivedAt } = report;
-    const { failure, startedAt, counters, exporters, libraries, uninstrumented, problems, memory } = report;
+    const { failure, startedAt, counters, exporters, signals, libraries, uninstrumented, problems, memory } = report;
     const shared = this.#shared;
     // In one literal, as an object that grows field by field has room for more.
     return {
@@ -129,6 +129,7 @@ export class ReportStore {
         queueSize,
         trouble: shared.of(trouble),
       })),
+      signals,
       libraries: shared.of(libraries),
       uninstrumented: shared.of(uninstrumented),
       problems: shared.of(problems),
