@@ -303,7 +303,7 @@ describe('policies', () => {
     const late = expect.objectContaining({ kind: 'Pod', name: 'late', reason: 'Missing' });
     expect((await status('first'))?.workloads).toEqual(expect.arrayContaining([late]));
     expect(await kubectl('get', 'tracingpolicy')).toMatch(
-      /NAME +RATIO +EXPORTERS +MATCHED +REPORTING +OUTDATED +MISSING +READY +AGE/,
+      /NAME +RATIO +EXPORTERS +MATCHED +REPORTING +OUTDATED +MISSING +READY +HEALTH +AGE\nfirst .* True +PodsMissing /,
     );
     // Events say what happened, by words that people can filter by.
     await until('there is no event', 10_000, async () =>
