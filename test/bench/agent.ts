@@ -14,6 +14,23 @@ import { benchDelivery } from './delivery.ts';
 import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
 import { median, result, writeResults, type Result } from './results.ts';
 
+const HELP = `Measures what the agent adds to small programs, beside the stock package in the same run: start-up and memory, processor time
+of a request, what sampling rules, keep, metrics and logs cost, and what is delivered. Runs take turns; medians are compared.
+Adds agent.* to test/bench/results.json. Needs dist/ (make build).
+
+Usage:
+  node test/bench/agent.ts [options]
+
+Options:
+  --runs N       (15) of each
+  --nodes N,N    (20,22,24,26) lines of Node.js
+  --only PART,…  (all) startup, cpu, sampling, size, signals
+
+Examples:
+  node test/bench/agent.ts
+  node test/bench/agent.ts --runs 5 --nodes 24 --only cpu
+`;
+
 const ROOT = join(import.meta.dirname, '../..');
 const OURS = join(ROOT, 'dist/agent/register.cjs');
 const STOCK = join(ROOT, 'node_modules/@opentelemetry/auto-instrumentations-node/dist/register.cjs');
@@ -25,8 +42,13 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '15' },
     nodes: { type: 'string', default: '20,22,24,26' },
     only: { type: 'string', default: 'startup,cpu,sampling,size,signals' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (options.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 const runs = Number(options.runs);
 
 interface Variant {
