@@ -2,6 +2,7 @@ import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import type { WorkloadReason } from '../../crds/tracing-policy.ts';
 import { CANARY_HALTED, isCanaryHalted } from '../../injector/canary.ts';
 import type { Decision } from '../../injector/decision.ts';
+import { inject } from '../../injector/inject.ts';
 import { INJECT, INJECT_FROM_WORKLOAD, NAMESPACE_LABEL, POLICY_KEY } from '../../injector/names.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import { takeOver } from '../../injector/take-over.ts';
@@ -14,11 +15,12 @@ import { WORKLOAD_KINDS } from '../../injector/workload.ts';
 import { CHART } from '../chart.ts';
 import type { Outcome } from '../workload.ts';
 import { at, decide, put, templatePath } from '../workload.ts';
+import { annotate, patchTemplate } from './commands.ts';
 import type { Facts, Installation } from './facts.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
 import type { Problem } from './problem.ts';
 import { reportLines } from './reports.ts';
-import { mistakes, onTemplate } from './mistakes.ts';
+import { mistakes } from './mistakes.ts';
 import { standings } from './standing.ts';
 
 export interface Explanation {
@@ -175,7 +177,7 @@ function whoAsks({ asked, pod }: Outcome, { workload, namespace }: Facts): strin
     return `${yes}, by the annotation ${INJECT}: ${JSON.stringify(value)} ${where}`;
   }
   const own = workload.metadata.annotations?.[INJECT];
-  if (asked.by === 'nobody' && own !== undefined && own !== 'true' && own !== 'false')
+  if (asked.by === 'nobody' && inject(workload.metadata.annotations) === 'invalid')
     return `no: the annotation ${INJECT}: ${JSON.stringify(own)} on the ${workload.kind} says nothing`;
   if (asked.by === 'namespace')
     return `${asked.asked ? 'yes' : 'no'}, by the label ${NAMESPACE_LABEL}=${String(asked.asked)} of namespace ${namespace}`;
@@ -190,14 +192,15 @@ function askingProblems(
   target: string,
 ): Problem[] {
   const own = workload.metadata.annotations?.[INJECT];
-  const isOwnWrong = workload.kind === 'Pod' || (own !== undefined && own !== 'true' && own !== 'false');
-  const annotate = `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
-  // What the template says counts, and the annotation of a workload is not copied over it.
-  const patch = `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(workload.kind, { [INJECT]: 'true' }))}'`;
+  const isOwnWrong = workload.kind === 'Pod' || inject(workload.metadata.annotations) === 'invalid';
   const problems: Problem[] = decisions
     .filter(({ reason }) => reason === 'InvalidAnnotation')
     .slice(0, 1)
-    .map(({ message }) => ({ text: message, next: isOwnWrong ? annotate : patch }));
+    .map(({ message }) => ({
+      text: message,
+      // What the template says counts, and the annotation of a workload is not copied over it.
+      next: isOwnWrong ? annotate(kubectl, target) : patchTemplate(kubectl, target, workload.kind),
+    }));
   const path = templatePath(workload) ?? [];
   const annotationsOf = (of: unknown) =>
     (
@@ -391,9 +394,9 @@ function next({ asked }: Outcome, { workload }: Facts, kubectl: string, target: 
 
 /** The annotation of a workload counts only where the webhook copies it to the pod template. */
 function askFor({ kind }: Facts['workload'], kubectl: string, target: string): string {
-  if (WORKLOAD_KINDS.includes(kind) || kind === 'Pod')
-    return `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
-  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(kind, { [INJECT]: 'true' }))}'`;
+  return WORKLOAD_KINDS.includes(kind) || kind === 'Pod'
+    ? annotate(kubectl, target)
+    : patchTemplate(kubectl, target, kind);
 }
 
 function layOut(title: string, sections: [string, string[]][], problems: Problem[], hint: string | undefined): string {

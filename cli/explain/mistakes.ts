@@ -1,5 +1,6 @@
 import * as names from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
+import { annotate, patchTemplate } from './commands.ts';
 import type { Facts } from './facts.ts';
 import type { Problem } from './problem.ts';
 
@@ -33,7 +34,6 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
     { metadata: workload.metadata, where: `the ${kind}`, isPod: kind === 'Pod' },
     ...(template && kind !== 'Pod' ? [{ metadata: template, where: 'the pod template', isPod: true }] : []),
   ];
-  const annotate = `${kubectl} annotate --overwrite ${target} ${names.INJECT}=true`;
   for (const { metadata, where, isPod } of places) {
     const { annotations = {}, labels = {} } = metadata;
     for (const name of Object.keys(annotations).filter((each) => each.startsWith(PREFIX))) {
@@ -45,11 +45,14 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
       else if (!isPod && ON_PODS_ALONE.includes(name))
         found.push({
           text: `annotation ${name} counts on the pod template alone, and is on ${where}`,
-          next: `${kubectl} patch ${target} --type merge -p '${JSON.stringify(onTemplate(kind, { [name]: annotations[name]! }))}'`,
+          next: patchTemplate(kubectl, target, kind, { [name]: annotations[name]! }),
         });
     }
     if (names.INJECT in labels)
-      found.push({ text: `${names.INJECT} is a label of ${where}, and has to be an annotation`, next: annotate });
+      found.push({
+        text: `${names.INJECT} is a label of ${where}, and has to be an annotation`,
+        next: annotate(kubectl, target),
+      });
   }
   const label = namespaceLabels[names.NAMESPACE_LABEL];
   if (label !== undefined && label !== 'true' && label !== 'false')
@@ -63,12 +66,6 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
       next: `kubectl label namespace ${namespace} ${names.NAMESPACE_LABEL}=${namespaceAnnotations[names.NAMESPACE_LABEL]}`,
     });
   return found;
-}
-
-/** The patch of a workload that puts annotations on its pod template. */
-export function onTemplate(kind: string, annotations: Record<string, string>): object {
-  const template = { template: { metadata: { annotations } } };
-  return { spec: kind === 'CronJob' ? { jobTemplate: { spec: template } } : template };
 }
 
 /** The name that was meant, where it is not far away. */

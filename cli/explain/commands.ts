@@ -1,0 +1,18 @@
+import { INJECT } from '../../injector/names.ts';
+
+/** Asks for tracing on the object itself. @param target as kubectl names it: `deployment/web`. */
+export function annotate(kubectl: string, target: string): string {
+  return `${kubectl} annotate --overwrite ${target} ${INJECT}=true`;
+}
+
+/** Puts annotations on a workload's pod template. */
+export function patchTemplate(
+  kubectl: string,
+  target: string,
+  kind: string,
+  annotations: Record<string, string> = { [INJECT]: 'true' },
+): string {
+  const template = { template: { metadata: { annotations } } };
+  const patch = { spec: kind === 'CronJob' ? { jobTemplate: { spec: template } } : template };
+  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(patch)}'`;
+}
