@@ -3,7 +3,7 @@ import { millisOf } from '../crds/duration.ts';
 import type { Exporter } from '../crds/exporter.ts';
 import type { AgentSpec } from '../crds/agent.ts';
 import type { ClusterTracingPolicy, DefaultPolicySpec, TracingPolicy } from '../crds/tracing-policy.ts';
-import { isCanaryHalted } from './canary.ts';
+import { canaryAgent, isCanaryHalted } from './canary.ts';
 import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { batchOptions, exportOptions } from './export-options.ts';
@@ -134,16 +134,10 @@ export function resolver(
 function chosenAgent(candidates: Candidate[]): Pick<Resolution, 'agent' | 'canary'> {
   for (const { policy } of candidates) {
     if (policy.kind !== 'ClusterTracingPolicy' || !policy.spec.agent) continue;
-    const { image, imagePullPolicy, canary } = policy.spec.agent;
-    const pull = imagePullPolicy && { imagePullPolicy };
-    return {
-      agent: { ...(image !== undefined && { image }), ...pull },
-      canary: canary && {
-        policy,
-        agent: { image: canary.image, ...pull },
-        percent: isCanaryHalted(policy) ? 0 : canary.percent,
-      },
-    };
+    const { canary, ...agent } = policy.spec.agent;
+    const first = canaryAgent(policy.spec.agent);
+    const percent = isCanaryHalted(policy) ? 0 : (canary?.percent ?? 0);
+    return { agent, canary: first && { policy, agent: first, percent } };
   }
   return { agent: undefined, canary: undefined };
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isCanaryHalted } from '../../injector/canary.ts';
+import { canaryAgent, isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
 import { AGENT_OUTAGES, POLICY_CONFIG_MAP } from '../../injector/names.ts';
@@ -68,7 +68,8 @@ export class BreakerController {
       const { agent } = policy.spec;
       if (!agent || !selectsNamespace(policy, metadata.labels)) continue;
       names.add(nameOf(agent));
-      if (agent.canary && !isCanaryHalted(policy)) names.add(nameOf({ ...agent, image: agent.canary.image }));
+      const canary = canaryAgent(agent);
+      if (canary && !isCanaryHalted(policy)) names.add(nameOf(canary));
     }
     return names;
   }

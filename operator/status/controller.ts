@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { PolicyStatus } from '../../crds/tracing-policy.ts';
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
-import { CANARY_HALTED, HALT_ON_RESTARTS, isCanaryHalted } from '../../injector/canary.ts';
+import { CANARY_HALTED, canaryAgent, HALT_ON_RESTARTS, isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
 import type { DefaultPolicy, Policy, Resolution } from '../../injector/resolve.ts';
@@ -104,7 +104,8 @@ export class StatusController {
     const total = emptySummary();
     const agent = policy.kind === 'ClusterTracingPolicy' ? policy.spec.agent : undefined;
     const other = this.#agentName(agent);
-    const canary = agent?.canary && this.#agentName({ ...agent, image: agent.canary.image });
+    const wanted = agent && canaryAgent(agent);
+    const canary = wanted && this.#agentName(wanted);
     for (const summaries of this.#summaries.values()) {
       const part = summaries.get(id);
       if (!part) continue;
