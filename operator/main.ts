@@ -4,16 +4,13 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import { admit } from '../webhook/admit.ts';
 import { isCanaryHalted } from '../injector/canary.ts';
 import { describePolicy } from '../injector/resolve.ts';
-import { app } from '../webhook/server.ts';
 import { serve } from '../webhook/tls-server.ts';
+import { admission } from './admission.ts';
 import { BreakerController } from './breaker/controller.ts';
-import { Gate } from './breaker/gate.ts';
 import { isOpen } from './breaker/outage.ts';
 import { Replacements } from './breaker/replacements.ts';
-import { Dealer } from './canary/dealer.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { DigestController } from './digest/controller.ts';
@@ -37,7 +34,6 @@ import {
   observeQueues,
   queueMetrics,
   registry,
-  webhookMetrics,
 } from './metrics.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
@@ -191,8 +187,6 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('workload'),
     onError,
   });
-  const gate = new Gate(view, Date.now);
-  const dealer = new Dealer();
   observeCanaries(() =>
     view.canaries().map((policy) => ({ policy: policy.metadata.name, halted: isCanaryHalted(policy) })),
   );
@@ -354,32 +348,14 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     {
       name: 'webhook',
       start: async () => {
-        const admission = app({
-          metrics: webhookMetrics,
-          logger,
-          // A pod that is being made may have no name yet: the event is about its namespace.
-          onFailure: ({ kind, namespace: where = 'default' }) =>
-            events.record({
-              regarding: { apiVersion: 'v1', kind: 'Namespace', name: where },
-              type: 'Warning',
-              reason: 'NotInjected',
-              action: 'Inject',
-              note: `a ${kind.kind} was admitted without tracing, because of an error in tracing-operator; its log has the details`,
-            }),
-          admit: (request, entry) =>
-            admit(request, entry, {
-              policies: (name) => view.policies(name),
-              namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
-              namespaceAnnotations: (name) => view.namespace(name)?.metadata.annotations ?? {},
-              whyNoAgent: (name, wanted, isDryRun) => gate.whyNot(name, wanted, isDryRun),
-              isCanary: (policyUid, percent, isDryRun) => dealer.deal(policyUid, percent, isDryRun),
-              options: { ...agent, reporting: reporting() },
-            }),
-        });
         const peer = `system:serviceaccount:${namespace}:${reports.serviceAccount}`;
         const identify = (token: string) => tokens.identify(token);
+        const inject = () => ({ ...agent, reporting: reporting() });
         await serving.start(async (certificate) => [
-          await serve(admission, { port: webhook.port, certificate }),
+          await serve(admission(view, { inject, events, logger, now: Date.now }), {
+            port: webhook.port,
+            certificate,
+          }),
           await serve(reportsApp({ store, identify, peer, now: Date.now, onReport: countReport, logger }), {
             port: reports.port,
             certificate,
