@@ -14,6 +14,7 @@ export interface ReceivedSpan {
   endNanos: bigint;
   attributes: Record<string, unknown>;
   events: { name: string; attributes: Record<string, unknown> }[];
+  links: { traceId: string; spanId: string }[];
   status: { code: number; message: string };
   scope: string;
   resource: Record<string, unknown>;
@@ -95,6 +96,15 @@ function event(bytes: Uint8Array): ReceivedSpan['events'][number] {
   return result;
 }
 
+function link(bytes: Uint8Array): ReceivedSpan['links'][number] {
+  const result = { traceId: '', spanId: '' };
+  for (const { number, value } of fields(bytes)) {
+    if (number === 1) result.traceId = hex(value);
+    if (number === 2) result.spanId = hex(value);
+  }
+  return result;
+}
+
 function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown>): ReceivedSpan {
   const result: ReceivedSpan = {
     name: '',
@@ -108,6 +118,7 @@ function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown
     endNanos: 0n,
     attributes: {},
     events: [],
+    links: [],
     status: { code: 0, message: '' },
     scope,
     resource,
@@ -123,6 +134,7 @@ function span(bytes: Uint8Array, scope: string, resource: Record<string, unknown
     else if (number === 8) result.endNanos = value as bigint;
     else if (number === 9) keyValue(value as Uint8Array, result.attributes);
     else if (number === 11) result.events.push(event(value as Uint8Array));
+    else if (number === 13) result.links.push(link(value as Uint8Array));
     else if (number === 16) result.flags = Number(value);
     else if (number === 15) {
       for (const part of fields(value as Uint8Array)) {
