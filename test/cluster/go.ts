@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, which } from './command.ts';
@@ -29,13 +29,19 @@ export async function goBuild(build: GoBuild): Promise<void> {
   await run(...outside('go', [...args, build.package]), { cwd: build.folder, log: build.log, env });
 }
 
+/** Of a program of another's module. */
+export interface GoModuleBuild extends Omit<GoBuild, 'folder'> {
+  /** Texts of files that the module lacks, by their paths in it. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /**
  * Builds a program of a Go module in a copy of it: as the main module, its own go.mod and go.sum decide what goes in.
  * @param also does something with that copy before it is removed.
  */
 export async function goBuildModule(
   module: string,
-  build: Omit<GoBuild, 'folder'>,
+  build: GoModuleBuild,
   also: (folder: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   await requireGo();
@@ -47,6 +53,7 @@ export async function goBuildModule(
     ) as { Dir: string };
     await run('cp', ['-R', `${Dir}/.`, folder]);
     await run('chmod', ['-R', 'u+w', folder]);
+    for (const [path, text] of Object.entries(build.files ?? {})) writeFileSync(join(folder, path), text);
     await goBuild({ ...build, folder });
     await also(folder);
   } finally {
@@ -58,6 +65,6 @@ export async function goBuildModule(
 export async function requireGo(): Promise<void> {
   if ((await which('go')) !== undefined) return;
   throw new Error(
-    'Go is missing, and the cluster is built from source: install Go 1.25 or newer from https://go.dev/dl',
+    'Go is missing, and some of what runs here is built from source: install Go 1.25 or newer from https://go.dev/dl',
   );
 }

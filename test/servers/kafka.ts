@@ -1,17 +1,16 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePackages } from '../cluster/packages.ts';
-import { step, until } from '../cluster/progress.ts';
+import { step } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
+import { answers, startLocalServer, type LocalServer } from './local-server.ts';
 
-/** A Kafka of one node on loopback that keeps nothing. */
-export interface Kafka {
+/** A Kafka of one node on loopback; what it has stored goes away with it. */
+export interface Kafka extends LocalServer {
   /** `host:port`. */
   broker: string;
-  stop(): Promise<void>;
 }
 
 const VERSION = '4.1.0';
@@ -51,34 +50,15 @@ export async function startKafka(): Promise<Kafka> {
   execFileSync('java', java('kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', file), {
     stdio: 'pipe',
   });
-  const server = spawn('java', java('kafka.Kafka', file), { stdio: ['ignore', 'ignore', 'pipe'] });
-  let log = '';
-  server.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4_000)));
-  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  const stop = async (): Promise<void> => {
-    server.kill('SIGKILL'); // nothing of it is kept
-    await exited;
-    rmSync(directory, { recursive: true, force: true });
-  };
-  try {
-    await until('Kafka was not ready', 120_000, () => {
-      if (server.exitCode !== null) throw new Error('Kafka ended');
-      return answers(port);
-    });
-  } catch (error) {
-    await stop();
-    throw new Error(`Kafka did not start:\n${log}`, { cause: error });
-  }
-  return { broker: `127.0.0.1:${port}`, stop };
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    }).on('error', () => resolve(false));
+  const server = await startLocalServer({
+    name: 'Kafka',
+    command: 'java',
+    args: java('kafka.Kafka', file),
+    directory,
+    isReady: () => answers(port),
+    patienceMs: 120_000,
   });
+  return { broker: `127.0.0.1:${port}`, ...server };
 }
 
 /** The folder of its jars, in the user's cache. */

@@ -1,23 +1,22 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensurePackages } from '../cluster/packages.ts';
-import { until } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
+import { startLocalServer, type LocalServer } from './local-server.ts';
 
 /** A Postgres of this machine's own packages, on loopback, with an empty database. */
-export interface Postgres {
+export interface Postgres extends LocalServer {
   url: string;
   /** What psql answers to one statement: a line for each row, columns separated by `|`. */
   query(sql: string): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const PACKAGED = '/usr/lib/postgresql';
 
-/** Starts a Postgres that keeps nothing: its directory goes away with it. */
+/** Starts a Postgres; its directory goes away with it. */
 export async function startPostgres(): Promise<Postgres> {
   // Its program for servers, which the client's package does not have.
   await ensurePackages([{ package: 'postgresql', provides: 'pg_ctlcluster' }]);
@@ -26,14 +25,10 @@ export async function startPostgres(): Promise<Postgres> {
   const directory = mkdtempSync(join(tmpdir(), 'tracing-postgres-'));
   if (owner) chownSync(directory, owner.uid, owner.gid);
   const data = join(directory, 'data');
-  const asOwner = { cwd: directory, ...owner };
   execFileSync(
     join(bin, 'initdb'),
     ['-D', data, '-U', 'shop', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    {
-      ...asOwner,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
+    { cwd: directory, ...owner, stdio: ['ignore', 'ignore', 'pipe'] },
   );
 
   const port = await freePort();
@@ -43,35 +38,22 @@ export async function startPostgres(): Promise<Postgres> {
     unix_socket_directories: directory,
     fsync: 'off',
   };
-  const server = spawn(
-    join(bin, 'postgres'),
-    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    { ...asOwner, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let log = '';
-  server.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4_000)));
-  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-
-  const stop = async () => {
-    server.kill('SIGINT'); // a fast shutdown: open connections are cut
-    await exited;
-    rmSync(directory, { recursive: true, force: true });
-  };
-  try {
-    await until('postgres was not ready', 20_000, () => {
-      if (server.exitCode !== null) throw new Error('postgres ended');
-      return Promise.resolve(log.includes('ready to accept connections'));
-    });
-  } catch (error) {
-    await stop();
-    throw new Error(`Postgres did not start:\n${log}`, { cause: error });
-  }
+  const server = await startLocalServer({
+    name: 'Postgres',
+    command: join(bin, 'postgres'),
+    args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    directory,
+    owner,
+    signal: 'SIGINT', // a fast shutdown: open connections are cut
+    isReady: (log) => Promise.resolve(log.includes('ready to accept connections')),
+    patienceMs: 60_000,
+  });
   const url = `postgres://shop@127.0.0.1:${port}/postgres`;
   const query = async (sql: string) => {
     const { stdout } = await promisify(execFile)(join(bin, 'psql'), ['-X', '-A', '-t', '-d', url, '-c', sql]);
     return stdout.trim();
   };
-  return { url, query, stop };
+  return { url, query, ...server };
 }
 
 function findBinaries(): string {
