@@ -58,8 +58,9 @@ soak: build ## Half an hour at 500 requests a second with a collector that comes
 	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files e2e/chaos
 
 .PHONY: generate
-generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the reference of policies
+generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies and of kubectl tracing
 	@node crds/generate.ts
+	@node cli/reference.ts
 
 .PHONY: format
 format: install ## Prettier and ESLint's own fixes

@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import * as esbuild from 'esbuild';
+import { SCRIPTS } from './completion/scripts.ts';
 import { lean } from '../operator/kube/lean.ts';
 
 /** Node.js that people have on their machines. */
@@ -32,4 +33,5 @@ await esbuild.build({
   plugins: [lean],
 });
 chmodSync('dist/kubectl-tracing', 0o755);
+writeFileSync('dist/kubectl_complete-tracing', SCRIPTS['kubectl']!, { mode: 0o755 });
 writeFileSync('dist/package.json', '{ "type": "commonjs" }\n');

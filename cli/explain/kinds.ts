@@ -11,7 +11,7 @@ export interface Kind {
 
 const APPS = '/apis/apps/v1';
 const BATCH = '/apis/batch/v1';
-const KINDS: Kind[] = [
+export const KINDS: Kind[] = [
   { kind: 'Deployment', api: APPS, plural: 'deployments', short: ['deploy'] },
   { kind: 'StatefulSet', api: APPS, plural: 'statefulsets', short: ['sts'] },
   { kind: 'DaemonSet', api: APPS, plural: 'daemonsets', short: ['ds'] },

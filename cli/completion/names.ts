@@ -1,0 +1,35 @@
+import { parseWorkload } from '../explain/kinds.ts';
+import { KubeClient } from '../../operator/kube/client.ts';
+import type { Names } from './complete.ts';
+
+/** Whoever presses Tab does not wait longer, in milliseconds. */
+const PATIENCE = 2_000;
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+
+/** Names from the cluster of the kubeconfig. */
+export const names: Names = {
+  namespaces: () => list(() => '/api/v1/namespaces'),
+  workloads: (word, namespace) =>
+    list((client) => {
+      const { api, plural } = parseWorkload([`${word}/x`]).kind;
+      return `${api}/namespaces/${namespace ?? client.namespace ?? 'default'}/${plural}`;
+    }),
+};
+
+async function list(path: (client: KubeClient) => string): Promise<string[]> {
+  let client: KubeClient | undefined;
+  try {
+    client = KubeClient.fromDefault();
+    const { items } = await client.request<{ items: { metadata: { name: string } }[] }>('GET', path(client), {
+      accept: METADATA,
+      query: { limit: 500 },
+      timeout: PATIENCE,
+    });
+    return items.map(({ metadata }) => metadata.name);
+  } catch {
+    // A completion has nobody to tell.
+    return [];
+  } finally {
+    client?.close();
+  }
+}

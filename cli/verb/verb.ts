@@ -1,0 +1,56 @@
+import { Command, Option } from 'commander';
+import { InputError } from '../input-error.ts';
+
+/** How a verb ends, in the order of its exit code: 0 all is well, 1 there is a problem. Bad input is an InputError: 2. */
+export type ExitCode = 0 | 1;
+
+export interface VerbText {
+  /** `explain <workload>`, as commander has it. */
+  usage: string;
+  /** One line, for the list of verbs. */
+  summary: string;
+  /** Paragraphs; commander breaks their lines. */
+  description: string;
+  /** Whole commands, each with what it does where that is not plain. */
+  examples: string[];
+  /** What the exit codes 0 and 1 mean here; left out where there is no 1. */
+  codes: [well: string, problem?: string];
+}
+
+/** Takes how a verb has ended. */
+export type End = (code: ExitCode) => void;
+
+/** A verb without its options, with a help that says all there is to know. */
+export function verb({ usage, summary, description, examples, codes }: VerbText): Command {
+  const [well, problem] = codes;
+  const ends = [
+    `  0   ${well}`,
+    ...(problem === undefined ? [] : [`  1   ${problem}`]),
+    '  2   wrong usage or bad input',
+  ];
+  return new Command(usage)
+    .summary(summary)
+    .description(description)
+    .addHelpText(
+      'after',
+      `\nExamples:\n${examples.map((each) => `  ${each}`).join('\n')}\n\nExit codes:\n${ends.join('\n')}`,
+    );
+}
+
+/** An option that is given once at most, as `-f FILE`: of two the first would be passed over in silence. */
+export function once(flags: string, description: string): Option {
+  let given = false;
+  const option = new Option(flags, description);
+  return option.argParser((value: string) => {
+    if (given)
+      throw new InputError(
+        `${option.short ?? option.long} is given twice: one is taken${/file/.test(flags) ? ', e.g. cat *.yaml | … -f -' : ''}`,
+      );
+    given = true;
+    return value;
+  });
+}
+
+export function namespaceOption(description = "left out: that of your kubeconfig's context"): Option {
+  return new Option('-n, --namespace <name>', description);
+}
