@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openCluster } from './cluster/cluster.ts';
+import { Background } from './background.ts';
+import { openCluster, type Cluster } from './cluster/cluster.ts';
 import { announce, formatDuration } from './cluster/progress.ts';
-import { provideServer } from './cluster/servers.ts';
+import { provideServer, SERVERS } from './cluster/servers.ts';
 import { prepareImages } from './demo/prepare.ts';
 
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
@@ -19,6 +20,8 @@ Stages, in order:
   agent               real Node processes of several versions under the agent
   services            the shop as local processes against real servers
   integration, e2e    a real cluster of their own: the API server; pods
+
+What later stages need and is not there yet (packages, Kubernetes, servers) is made in the background from the beginning.
 
 Options:
   --only   these stages alone
@@ -36,6 +39,7 @@ const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarnin
 const PLAIN = { types: ['tsc', '--noEmit'], lint: ['npm', 'run', '--silent', 'lint'] };
 const LOCAL = ['unit', 'agent', 'services'];
 const CLUSTER = ['integration', 'e2e'];
+const FETCHING = ['agent', 'services'];
 
 interface Count {
   passed: number;
@@ -82,23 +86,49 @@ async function jest(
   }
 }
 
+/** What is made in the background, by what needs it. */
+interface Made {
+  packages?: Background;
+  cluster?: Background;
+  servers?: Background;
+}
+
+function makeInBackground(stages: readonly string[]): Made {
+  const made: Made = {};
+  const build = ['test/cluster/cli.ts', 'build'];
+  if (FETCHING.some((stage) => stages.includes(stage)))
+    // It is waited for soonest.
+    made.packages = new Background('what the tests of the agent run on', ['test/agent/fetch.ts'], { niceness: 5 });
+  if (CLUSTER.some((stage) => stages.includes(stage))) made.cluster = new Background('Kubernetes', build);
+  if (stages.includes('e2e'))
+    made.servers = new Background('the servers', [...build, ...Object.keys(SERVERS)], { after: made.cluster });
+  return made;
+}
+
 /** The stages that need a cluster, in one of their own, so that a demo that is up is not disturbed. */
-async function onCluster(stages: string[], files: string[], keep: boolean, timed: Timed): Promise<void> {
+async function onCluster(stages: string[], files: string[], keep: boolean, made: Made, timed: Timed): Promise<void> {
   process.env['TRACING_CLUSTER_PURPOSE'] = 'test';
-  const cluster = await openCluster();
-  announce(cluster.why);
+  let cluster: Cluster | undefined;
   try {
+    await made.cluster?.done();
+    cluster = await openCluster();
+    announce(cluster.why);
     await cluster.up();
-    const images = await prepareImages(cluster);
-    if (stages.includes('e2e')) await provideServer(cluster, 'collector');
-    const env = { ...cluster.environment(), TRACING_TEST_IMAGES: JSON.stringify(images) };
-    for (const stage of stages)
-      await timed(stage, () => jest(stage, files, (command, args) => succeeds(...cluster.wrap(command, args), env)));
+    for (const stage of stages) {
+      const env = cluster.environment();
+      if (stage === 'e2e') {
+        await made.servers?.done();
+        env['TRACING_TEST_IMAGES'] = JSON.stringify(await prepareImages(cluster));
+        await provideServer(cluster, 'collector');
+      }
+      const inCluster = cluster.wrap.bind(cluster);
+      await timed(stage, () => jest(stage, files, (command, args) => succeeds(...inCluster(command, args), env)));
+    }
   } catch (error) {
     announce(error instanceof Error ? error.message : String(error));
     await timed('cluster', () => Promise.resolve({ passed: 0, failed: 1 }));
   } finally {
-    if (!keep) await cluster.down();
+    if (!keep) await cluster?.down();
   }
 }
 
@@ -131,15 +161,21 @@ async function main(): Promise<void> {
     const began = performance.now();
     results.push({ stage, ...(await work()), time: formatDuration(performance.now() - began) });
   };
+  const made = makeInBackground(wanted);
   for (const [stage, [command, ...args]] of Object.entries(PLAIN))
     if (wanted.includes(stage))
       await timed(stage, async () => {
         const good = await succeeds(command!, args);
         return { passed: Number(good), failed: Number(!good) };
       });
-  for (const stage of LOCAL) if (wanted.includes(stage)) await timed(stage, () => jest(stage, files));
+  for (const stage of LOCAL) {
+    if (!wanted.includes(stage)) continue;
+    // What could not be fetched is tried again by the test that needs it, which says so.
+    if (FETCHING.includes(stage)) await made.packages?.done().catch((error: Error) => announce(error.message));
+    await timed(stage, () => jest(stage, files));
+  }
   const stages = CLUSTER.filter((stage) => wanted.includes(stage));
-  if (stages.length > 0) await onCluster(stages, files, values.keep, timed);
+  if (stages.length > 0) await onCluster(stages, files, values.keep, made, timed);
 
   process.stdout.write('\n');
   for (const { stage, passed, failed, time } of results)

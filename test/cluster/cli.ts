@@ -15,7 +15,7 @@ const HELP = `A real Kubernetes for this checkout: kind where Docker runs, other
   down                   remove every trace of it
   status                 say whether it is up, and how to reach it; the exit status is 0 if it is
   exec -- CMD...         run CMD where the cluster's addresses can be reached, with KUBECONFIG set and helm and kubectl in PATH
-  build                  make what is slow to make (programs, tools, base images) and start nothing
+  build [SERVER...]      make what is slow to make (programs, tools, base images, or servers) and start nothing
   image REF DOCKERFILE CONTEXT   build an image and load it
   server NAME...         provide the image of a server: ${Object.keys(SERVERS).join(', ')}
 
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
       return exec(cluster, rest[0] === '--' ? rest.slice(1) : rest);
     case 'build':
       announce(cluster.why);
-      if (cluster.flavor === 'source') await prepare();
+      if (cluster.flavor === 'source') await (rest.length === 0 ? prepare() : buildServers(serverNames(rest)));
       return 0;
     case 'image': {
       const [ref, dockerfile, context] = rest;
@@ -64,11 +64,7 @@ async function main(): Promise<number> {
       return 0;
     }
     case 'server':
-      for (const name of rest) {
-        if (!(name in SERVERS))
-          throw new Error(`no server named ${name}; there are: ${Object.keys(SERVERS).join(', ')}`);
-        process.stdout.write(`${await provideServer(cluster, name as ServerName)}\n`);
-      }
+      for (const name of serverNames(rest)) process.stdout.write(`${await provideServer(cluster, name)}\n`);
       return 0;
     default:
       process.stderr.write(`no verb ${JSON.stringify(verb)}\n\n${HELP}`);
@@ -81,6 +77,17 @@ async function prepare(): Promise<void> {
   await ensurePackages(CLUSTER_NEEDS);
   await buildBinaries();
   if (!(await dockerRuns())) for (const base of COMMON_BASES) await baseArchive(base);
+}
+
+function serverNames(given: readonly string[]): ServerName[] {
+  const unknown = given.filter((name) => !(name in SERVERS));
+  if (unknown.length > 0)
+    throw new Error(`no server named ${unknown.join(' or ')}; there are: ${Object.keys(SERVERS).join(', ')}`);
+  return given as ServerName[];
+}
+
+async function buildServers(names: readonly ServerName[]): Promise<void> {
+  for (const name of names) await SERVERS[name].archive(SERVERS[name].ref);
 }
 
 async function up(cluster: Cluster): Promise<number> {

@@ -1,5 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheRoot } from './cache.ts';
 import { run, which } from './command.ts';
+import { withLock } from './lock.ts';
 import { outside } from './outside.ts';
 import { announce, step } from './progress.ts';
 
@@ -41,6 +44,12 @@ export async function missingPackages(needs: readonly Need[]): Promise<string[]>
 
 /** Installs what is missing when that is possible, else says the one line that does. */
 export async function ensurePackages(needs: readonly Need[]): Promise<void> {
+  if ((await missingPackages(needs)).length === 0) return;
+  // apt-get fails where another one is at work.
+  await withLock(join(cacheRoot(), 'packages.lock'), {}, () => install(needs));
+}
+
+async function install(needs: readonly Need[]): Promise<void> {
   const missing = await missingPackages(needs);
   if (missing.length === 0) return;
   const line = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;

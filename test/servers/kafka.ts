@@ -19,10 +19,6 @@ const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 /** Starts a broker; its program comes from Maven's repository, once. */
 export async function startKafka(): Promise<Kafka> {
-  await ensurePackages([
-    { package: 'default-jre-headless', provides: 'java' },
-    { package: 'maven', provides: 'mvn' },
-  ]);
   const classPath = join(await installedKafka(), '*');
   const directory = mkdtempSync(join(tmpdir(), 'tracing-kafka-'));
   const [port, controller] = [await freePort(), await freePort()];
@@ -62,7 +58,11 @@ export async function startKafka(): Promise<Kafka> {
 }
 
 /** The folder of its jars, in the user's cache. */
-async function installedKafka(): Promise<string> {
+export async function installedKafka(): Promise<string> {
+  await ensurePackages([
+    { package: 'default-jre-headless', provides: 'java' },
+    { package: 'maven', provides: 'mvn' },
+  ]);
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const target = join(cache, 'tracing-operator', `kafka-${VERSION}`);
   if (existsSync(target)) return target;

@@ -11,9 +11,13 @@ export interface Memcached extends LocalServer {
   address: string;
 }
 
+export async function installMemcached(): Promise<void> {
+  await ensurePackages([{ package: 'memcached', provides: 'memcached' }]);
+}
+
 /** Starts a Memcached; it is empty after it was down. */
 export async function startMemcached(): Promise<Memcached> {
-  await ensurePackages([{ package: 'memcached', provides: 'memcached' }]);
+  await installMemcached();
   const port = await freePort();
   const server = await startLocalServer({
     name: 'Memcached',

@@ -16,10 +16,14 @@ export interface Postgres extends LocalServer {
 
 const PACKAGED = '/usr/lib/postgresql';
 
+/** Installs its program for servers, which the client's package does not have. */
+export async function installPostgres(): Promise<void> {
+  await ensurePackages([{ package: 'postgresql', provides: 'pg_ctlcluster' }]);
+}
+
 /** Starts a Postgres; its directory goes away with it. */
 export async function startPostgres(): Promise<Postgres> {
-  // Its program for servers, which the client's package does not have.
-  await ensurePackages([{ package: 'postgresql', provides: 'pg_ctlcluster' }]);
+  await installPostgres();
   const bin = findBinaries();
   const owner = databaseOwner();
   const directory = mkdtempSync(join(tmpdir(), 'tracing-postgres-'));

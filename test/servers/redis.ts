@@ -10,9 +10,13 @@ export interface Redis extends LocalServer {
   url: string;
 }
 
+export async function installRedis(): Promise<void> {
+  await ensurePackages([{ package: 'redis-server', provides: 'redis-server' }]);
+}
+
 /** Starts a Redis that keeps nothing: it is empty after it was down. */
 export async function startRedis(): Promise<Redis> {
-  await ensurePackages([{ package: 'redis-server', provides: 'redis-server' }]);
+  await installRedis();
   const port = await freePort();
   const directory = mkdtempSync(join(tmpdir(), 'tracing-redis-'));
   const server = await startLocalServer({
