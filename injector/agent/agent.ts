@@ -29,6 +29,7 @@ import { watchLibraries } from './module-hook.ts';
 import type { AddOldNames } from './old-names.ts';
 import { loadedTracer } from './other-tracers.ts';
 import { PolicyDirectory } from './policy.ts';
+import { OpenSpans } from './open-spans.ts';
 import { Problems } from './problems.ts';
 import { LivePropagator } from './propagators.ts';
 import { ExportQueues } from './export-queues.ts';
@@ -46,6 +47,7 @@ import { LiveSampler } from './sampler.ts';
 import { resolveSettings, type ExporterSettings, type PolicyState, type Settings } from './settings.ts';
 import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
 import { LiveTracerProvider, type TracingState } from './tracer.ts';
+import type { Uncaught } from './uncaught.ts';
 
 const POLL_MILLIS = 1000;
 /** The start belongs to the app. */
@@ -105,7 +107,19 @@ export class Agent implements SpanSink {
       links: count(env, 128, 0, 'OTEL_SPAN_LINK_COUNT_LIMIT'),
     };
     const counts = { started: 0, sampled: 0 };
-    this.state = { on: false, sampler: new LiveSampler(), keeper: undefined, silence: undefined, sink: this, counts };
+    const open = new OpenSpans(
+      () => this.exitFlush.arm(),
+      () => this.libraries.piece('uncaught') as { Uncaught: typeof Uncaught },
+    );
+    this.state = {
+      on: false,
+      sampler: new LiveSampler(),
+      keeper: undefined,
+      silence: undefined,
+      sink: this,
+      counts,
+      open,
+    };
     this.provider = new LiveTracerProvider(this.state);
     this.libraries = new Libraries(host.load, host.require, env, {
       isOn: () => this.state.on,
@@ -133,7 +147,7 @@ export class Agent implements SpanSink {
       () => this.muted,
       () => this.checkLogs(),
     );
-    this.exitFlush = new ExitFlush(together([this.queues, this.logs, this.metrics]));
+    this.exitFlush = new ExitFlush(together([this.queues, this.logs, this.metrics]), open);
     const optIn = list(text(env, 'OTEL_SEMCONV_STABILITY_OPT_IN'));
     if (optIn.some((each) => each.endsWith('/dup'))) {
       const { oldNames } = this.libraries.piece('old-names') as { oldNames: (optIn: string[]) => AddOldNames };
@@ -198,6 +212,7 @@ export class Agent implements SpanSink {
   }
 
   finished(span: RecordingSpan): void {
+    this.state.open.closed();
     if (span.fragment === undefined) this.export(span);
     else this.state.keeper?.finished(span, span.fragment);
   }

@@ -101,6 +101,7 @@ const UNCOMPILED = [
   'cassandra-driver',
   'cucumber',
   'instrumentations',
+  'kafkajs',
   'keep',
   'last',
   'logs',
@@ -111,6 +112,7 @@ const UNCOMPILED = [
   'oracledb',
   'propagators',
   'restify',
+  'uncaught',
 ];
 
 /** Gives our copy of the API a place of its own for what is registered with it (api-global.ts says why). */
@@ -180,7 +182,15 @@ async function buildPieces(): Promise<Map<string, string>> {
     await bundle({ entryPoints: [join(AGENT, 'export/destination.ts')], minifyIdentifiers: true }, []),
   );
   // Of an exporter, what a process needs before its first batch, and what one that is ending needs; and what few need.
-  for (const file of ['export/address', 'export/last', 'instrumentations', 'keep', 'modules', 'old-names']) {
+  for (const file of [
+    'export/address',
+    'export/last',
+    'instrumentations',
+    'keep',
+    'modules',
+    'old-names',
+    'uncaught',
+  ]) {
     const entry = { entryPoints: [join(AGENT, `${file}.ts`)], minifyIdentifiers: true };
     pieces.set(basename(file), await bundle(entry, ['@opentelemetry/api']));
   }
@@ -202,11 +212,11 @@ async function buildPieces(): Promise<Map<string, string>> {
     import shimmer from ${JSON.stringify(join(ROOT, 'node_modules/@opentelemetry/instrumentation/dist/shimmer.mjs'))};
     export { core, instrumentation, shimmer };`;
   pieces.set('shared', await bundle(stdin(shared), ['@opentelemetry/api', ...HOOKS], [quickSemver]));
-  for (const { name, package: from, className } of instrumentations) {
+  for (const { name, from, className } of instrumentations) {
     pieces.set(
       name,
       await bundle(
-        stdin(`export { ${className} } from ${JSON.stringify(from ?? join(AGENT, 'logs', `${name}.ts`))};`),
+        stdin(`export { ${className} } from ${JSON.stringify(from.endsWith('.ts') ? join(AGENT, from) : from)};`),
         [...SHARED, ...HOOKS],
         [bothRouters],
       ),

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { GrpcInstrumentation } from './grpc/grpc.ts';
+import { UndiciInstrumentation } from './http/fetch.ts';
+import { KafkaJsInstrumentation } from './kafka/kafkajs.ts';
 import { BunyanInstrumentation } from './logs/bunyan.ts';
 import { PinoInstrumentation } from './logs/pino.ts';
 import { WinstonInstrumentation } from './logs/winston.ts';
@@ -18,8 +21,8 @@ interface InstrumentationLike {
 export interface InstrumentationPackage {
   /** Short name, as in OTEL_NODE_ENABLED_INSTRUMENTATIONS. */
   name: string;
-  /** Undefined where it is our own. */
-  package: string | undefined;
+  /** The package, or a file of our own beside this one. */
+  from: string;
   className: string;
   definitions: { name: string; main: boolean; files: string[]; ranges: string[] }[];
 }
@@ -28,11 +31,15 @@ export interface InstrumentationPackage {
 const REPLACED = new Set(['http']);
 // Metrics only.
 const NOT_TRACING = new Set(['host-metrics', 'runtime-node']);
-/** Ours replace these: logs/tap.ts says what they do otherwise. */
-const OWN: Record<string, new (config: { enabled: boolean }) => InstrumentationLike> = {
-  bunyan: BunyanInstrumentation,
-  pino: PinoInstrumentation,
-  winston: WinstonInstrumentation,
+type InstrumentationClass = new (config: { enabled: boolean }) => InstrumentationLike;
+/** Ours take the place of these, and the file they are in: logs/tap.ts says what the loggers' do otherwise. */
+const OWN: Record<string, [file: string, Class: InstrumentationClass]> = {
+  bunyan: ['logs/bunyan.ts', BunyanInstrumentation],
+  grpc: ['grpc/grpc.ts', GrpcInstrumentation as unknown as InstrumentationClass],
+  kafkajs: ['kafka/kafkajs.ts', KafkaJsInstrumentation as unknown as InstrumentationClass],
+  pino: ['logs/pino.ts', PinoInstrumentation],
+  undici: ['http/fetch.ts', UndiciInstrumentation as unknown as InstrumentationClass],
+  winston: ['logs/winston.ts', WinstonInstrumentation],
 };
 const NOISY = ['dns', 'fs', 'net'];
 const PREFIX = '@opentelemetry/instrumentation-';
@@ -50,20 +57,20 @@ export function readInstrumentations(root: string): InstrumentationPackage[] {
     if (!dependency.startsWith(PREFIX)) continue;
     const name = dependency.slice(PREFIX.length);
     if (REPLACED.has(name) || NOT_TRACING.has(name)) continue;
-    const own = OWN[name];
+    const [file, own] = OWN[name] ?? [];
     const exports = own ? { [own.name]: own } : (fromList(dependency) as Record<string, unknown>);
     const className = Object.keys(exports).find(
       (key) => key.endsWith('Instrumentation') && typeof exports[key] === 'function',
     );
     if (className === undefined) throw new Error(`${dependency} has no class whose name ends with Instrumentation`);
-    const Class = exports[className] as new (config: { enabled: boolean }) => InstrumentationLike;
+    const Class = exports[className] as InstrumentationClass;
     const definitions = new Class({ enabled: false }).getModuleDefinitions().map((definition) => ({
       name: definition.name,
       main: typeof definition.patch === 'function',
       files: definition.files.map((file) => file.name.slice(definition.name.length + 1)),
       ranges: [definition, ...definition.files].flatMap((part) => part.supportedVersions),
     }));
-    result.push({ name, package: own ? undefined : dependency, className, definitions });
+    result.push({ name, from: file ?? dependency, className, definitions });
   }
   return result;
 }

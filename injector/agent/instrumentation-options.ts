@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Instrumentation } from '../../crds/instrumentation.ts';
 import { isSecretHeader } from '../../crds/secret-header.ts';
+import { SECRET_PARAMETERS } from './http/attributes.ts';
 import type { HttpOptions } from './http/options.ts';
 import { anyOf } from './sampling-rules.ts';
 
@@ -109,11 +110,8 @@ function redactHeaders(attributes: Attributes): void {
       attributes[key] = value.map((text) => withoutSecrets(String(text)));
 }
 
-const SECRETS =
-  /([?&](?:sig|signature|AWSAccessKeyId|X-Goog-[\w-]+|X-Amz-[\w-]+|(?:access_|id_)?token|code|password|secret|api[_-]?key)=)[^&#\s]*/gi;
-
 function withoutSecrets(text: string): string {
-  return text.replace(SECRETS, '$1REDACTED').replace(/(:\/\/)[^/@?#\s]*@/g, '$1REDACTED@');
+  return text.replace(SECRET_PARAMETERS, '$1REDACTED').replace(/(:\/\/)[^/@?#\s]*@/g, '$1REDACTED@');
 }
 
 /** Names the ones there are, those like it first, as many as fit. */

@@ -138,6 +138,8 @@ export class Libraries {
     const isMain = asMain || (library.main && this.isMain(filename, name, directory));
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
+    // Express 5 is made of it, and its own instrumentation makes a span of each of the same layers.
+    if (name === 'router' && this.seen.has('express', 5) && this.isEnabled('express')) return undefined;
     if (wanted.length < library.instrumentations.length) this.noteSkipped(library.instrumentations, name);
     if (wanted.length === 0) return undefined;
     for (const instrumentation of wanted) this.instrument(instrumentation);

@@ -1,6 +1,8 @@
 import { expect, it, jest } from '@jest/globals';
 import { ExitFlush } from './lifecycle.ts';
 
+const NOTHING = { any: false, uncaught: () => undefined, abandon: () => undefined };
+
 it('holds beforeExit back once while something waits, and gives process.emit back', async () => {
   const original = process.emit;
   let waiting = true;
@@ -14,7 +16,7 @@ it('holds beforeExit back once while something waits, and gives process.emit bac
         };
       }),
   );
-  const exit = new ExitFlush({ pending: () => waiting, flush, flushNow: () => undefined });
+  const exit = new ExitFlush({ pending: () => waiting, flush, flushNow: () => undefined }, NOTHING);
   const seen = jest.fn();
   process.on('beforeExit', seen);
   exit.arm();
@@ -32,7 +34,10 @@ it('holds beforeExit back once while something waits, and gives process.emit bac
 it('lets go as soon as nothing waits', () => {
   const original = process.emit;
   let waiting = true;
-  const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve(), flushNow: () => undefined });
+  const exit = new ExitFlush(
+    { pending: () => waiting, flush: () => Promise.resolve(), flushNow: () => undefined },
+    NOTHING,
+  );
   exit.arm();
   exit.release();
   expect(process.emit).not.toBe(original);
@@ -49,7 +54,7 @@ it('sends at once when the process exits, or sends itself a signal that ends it'
   try {
     let waiting = true;
     const flushNow = jest.fn<(millis: number) => void>();
-    const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve(), flushNow });
+    const exit = new ExitFlush({ pending: () => waiting, flush: () => Promise.resolve(), flushNow }, NOTHING);
     exit.arm();
     process.emit('exit', 0);
     expect(flushNow.mock.calls).toEqual([[200]]);

@@ -13,6 +13,15 @@ export interface Unsent {
   flushNow(millis: number): void;
 }
 
+/** What has begun and would never be sent. */
+export interface Unfinished {
+  readonly any: boolean;
+  /** An error that nobody caught is about to be told to the app, or to end the process. */
+  uncaught(error: unknown): void;
+  /** The process ends. */
+  abandon(): void;
+}
+
 /** Several as one; the time there is at the end goes to the first before the others. */
 export function together(parts: readonly Unsent[]): Unsent {
   return {
@@ -43,19 +52,23 @@ interface Replaced {
  */
 export class ExitFlush {
   private readonly unsent: Unsent;
+  private readonly unfinished: Unfinished;
   private held: Replaced[] = [];
 
-  constructor(unsent: Unsent) {
+  constructor(unsent: Unsent, unfinished: Unfinished) {
     this.unsent = unsent;
+    this.unfinished = unfinished;
   }
 
-  /** To be called when there is something to send. */
+  /** To be called when there is something to send, or will be. */
   arm(): void {
     if (this.held.length > 0) return;
     const original = process.emit;
     const emit = ((...values: unknown[]): boolean => {
       if (values[0] === 'beforeExit' && this.hold()) return true;
       if (values[0] === 'exit') this.last();
+      // The first is emitted whether anybody listens or not, before the error is told to anybody.
+      if (values[0] === 'uncaughtExceptionMonitor' || values[0] === 'unhandledRejection') this.uncaught(values[1]);
       return Reflect.apply(original, process, values) as boolean;
     }) as Emit;
     const own = process as unknown as { _kill: Kill };
@@ -73,7 +86,7 @@ export class ExitFlush {
 
   /** Lets go if nothing is left to send. */
   release(): void {
-    if (!this.unsent.pending()) this.disarm();
+    if (!this.unsent.pending() && !this.unfinished.any) this.disarm();
   }
 
   private replace(name: Replaced['name'], ours: unknown, enumerable: boolean): void {
@@ -104,9 +117,18 @@ export class ExitFlush {
     return true;
   }
 
-  private last(): void {
-    if (!this.unsent.pending()) return;
+  private uncaught(error: unknown): void {
     try {
+      this.unfinished.uncaught(error);
+    } catch (failure) {
+      failed('an uncaught error could not be recorded', failure);
+    }
+  }
+
+  private last(): void {
+    try {
+      this.unfinished.abandon();
+      if (!this.unsent.pending()) return;
       this.unsent.flushNow(LAST_FLUSH_MILLIS);
     } catch (error) {
       failed('the last spans could not be sent', error);

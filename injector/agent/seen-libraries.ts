@@ -52,6 +52,13 @@ export class SeenLibraries {
     this.onNews();
   }
 
+  /** Whether a copy of it, of this major or a later one, has been looked up. */
+  has(name: string, major: number): boolean {
+    return [...this.names].some(
+      ([directory, each]) => each === name && Number.parseInt(this.facts.version(directory) ?? '', 10) >= major,
+    );
+  }
+
   /** One of its files was given to the instrumentations. */
   notePatched(directory: string): void {
     this.patched.add(directory);

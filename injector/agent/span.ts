@@ -68,6 +68,8 @@ export class RecordingSpan implements Span {
   private readonly identity: SpanContext;
   readonly startMillis: number;
   endMillis = 0;
+  /** The span around this one in this process, as long as this one is open: a chain of ended ones must not stay in memory. */
+  above: RecordingSpan | undefined;
   /** Of a span that was not sampled and may be kept all the same. */
   readonly fragment: Fragment | undefined;
   exportedState: TraceState | undefined;
@@ -186,6 +188,7 @@ export class RecordingSpan implements Span {
     const end = time === undefined ? this.now() : this.millis(time);
     this.endMillis = Math.max(end, this.startMillis);
     this.ended = true;
+    this.above = undefined;
     this.sink.finished(this);
   }
 

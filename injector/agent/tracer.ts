@@ -19,6 +19,7 @@ import type { Fragment, Keeper } from './keep.ts';
 import type { Decision, LiveSampler } from './sampler.ts';
 import type { SpanStart } from './sampling-rules.ts';
 import { NEXT, noteNextRoute } from './http/route.ts';
+import type { OpenSpans } from './open-spans.ts';
 import { RecordingSpan, type Scope, type SpanSink } from './span.ts';
 import { continued, withoutThreshold } from './threshold.ts';
 
@@ -39,6 +40,7 @@ export interface TracingState {
   /** Spans decided about and spans recorded, since the start. Below a span that is not recorded nothing is counted. */
   readonly counts: { started: number; sampled: number };
   silence: Silence | undefined;
+  readonly open: OpenSpans;
 }
 
 /** Libraries whose spans are not wanted. */
@@ -117,6 +119,8 @@ export class LiveTracer implements Tracer {
     const { sink } = this.state;
     const time = options?.startTime;
     const span = new RecordingSpan(sink, this.scope, name, kind, identity, local, clock, time, fragment);
+    if (above instanceof RecordingSpan) span.above = above;
+    this.state.open.opened();
     if (fragment !== undefined) fragment.root ??= span;
     if (decision === 'forced') span.setAttribute('tracing.acme.forced', true);
     if (options?.attributes) span.setAttributes(options.attributes);

@@ -16,9 +16,9 @@ it('keeps known methods and hides others', () => {
   expect(['GET', 'get', 'PROPFIND'].map(knownMethod)).toEqual(['GET', 'GET', '_OTHER']);
 });
 
-it('redacts signatures in queries', () => {
-  expect(redactQuery('a=1&sig=abc&X-Amz-Signature=d&design=e')).toBe(
-    'a=1&sig=REDACTED&X-Amz-Signature=REDACTED&design=e',
+it('redacts signatures and tokens in queries', () => {
+  expect(redactQuery('token=t&a=1&sig=abc&X-Amz-Signature=d&design=e&refresh_token=f&tokens=2')).toBe(
+    'token=REDACTED&a=1&sig=REDACTED&X-Amz-Signature=REDACTED&design=e&refresh_token=REDACTED&tokens=2',
   );
 });
 

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Attributes } from '@opentelemetry/api';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
-const SECRET_PARAMETERS =
-  /((?:^|[?&])(?:sig|Signature|AWSAccessKeyId|X-Goog-Signature|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)=)[^&#]*/g;
+/** Parameters of a URL that are secrets by the semantic conventions, and others that are by their name. */
+export const SECRET_PARAMETERS =
+  /((?:^|[?&])(?:sig|signature|AWSAccessKeyId|X-Goog-[\w-]+|X-Amz-[\w-]+|(?:access_|id_|refresh_)?token|code|password|secret|api[_-]?key)=)[^&#\s]*/gi;
 
 /** The method as the semantic conventions have it: known ones as they are, others `_OTHER`. */
 export function knownMethod(method: string): string {

@@ -134,9 +134,10 @@ class ServerExchange implements Exchange {
 
   closed(error?: Error | null): void {
     const { span, route } = this.metadata;
-    const status = this.response.statusCode;
+    // Who asked may have gone before there was an answer.
+    const status = this.response.headersSent ? this.response.statusCode : 0;
     this.timed?.({ status, route, error: error ? error.name : status >= 500 ? String(status) : undefined });
-    span.setAttribute('http.response.status_code', status);
+    if (status > 0) span.setAttribute('http.response.status_code', status);
     if (this.headers) captureHeaders(span, 'response', this.headers, (name) => this.response.getHeader(name));
     if (route) {
       span.setAttribute('http.route', route);

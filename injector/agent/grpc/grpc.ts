@@ -1,0 +1,47 @@
+import { SpanStatusCode, context, trace } from '@opentelemetry/api';
+import { GrpcInstrumentation as Stock } from '@opentelemetry/instrumentation-grpc';
+
+type AnyFunction = (this: unknown, ...values: unknown[]) => unknown;
+interface Call {
+  on(event: 'cancelled', listener: () => void): void;
+}
+type Handler = (this: unknown, call: Call, ...rest: unknown[]) => unknown;
+/** What is used of the stock class, which its types call private. */
+type Parts = new (config?: object) => { _patchServer(): (register: AnyFunction) => AnyFunction };
+
+const [CANCELLED, UNKNOWN] = [1, 2];
+
+/** The stock instrumentation of gRPC, which never ends a server's span when the call is cancelled or its handler throws. */
+export class GrpcInstrumentation extends (Stock as unknown as Parts) {
+  override _patchServer(): (register: AnyFunction) => AnyFunction {
+    const patch = super._patchServer();
+    return (original) => {
+      const patched = patch(original);
+      return function register(name, handler, ...rest) {
+        return patched.call(this, name, watched(handler as Handler), ...rest);
+      };
+    };
+  }
+}
+
+/** The handler, which is called in the context of the span. */
+function watched(handler: Handler): Handler {
+  return function (call, ...rest) {
+    const span = trace.getSpan(context.active());
+    if (!span?.isRecording()) return handler.call(this, call, ...rest);
+    const end = (code: number, message: string): void => {
+      if (!span.isRecording()) return;
+      span.setAttribute('rpc.grpc.status_code', code);
+      span.setStatus({ code: SpanStatusCode.ERROR, message });
+      span.end();
+    };
+    call.on('cancelled', () => end(CANCELLED, 'cancelled by the client, or too late for it'));
+    try {
+      return handler.call(this, call, ...rest);
+    } catch (error) {
+      span.recordException(error as Error);
+      end(UNKNOWN, String((error as Partial<Error> | undefined)?.message));
+      throw error;
+    }
+  };
+}
