@@ -9,7 +9,8 @@ const VARYING = /(\.port|\.stacktrace|^thread\.\w+)$/;
 
 /**
  * Spans as readable text, a trace after the other, children below their parents, each in order of time: kind, name and
- * service, then attributes, status, events and links. What differs between any two runs is masked; `masks` has more of that.
+ * service, then attributes, status, events and links (to the nth trace of the text). What differs between any two runs is
+ * masked; `masks` has more of that.
  */
 export function treeOf(spans: readonly ReceivedSpan[], masks: [RegExp, string][] = []): string {
   const known = new Map(spans.map((span) => [span.spanId, span]));
@@ -22,6 +23,8 @@ export function treeOf(spans: readonly ReceivedSpan[], masks: [RegExp, string][]
     Object.keys(attributes)
       .sort()
       .map((key) => `${key}: ${shown(key, attributes[key])}`);
+  const roots = ordered.filter((span) => !known.has(span.parentSpanId));
+  const traces = [...new Set(roots.map((span) => span.traceId))];
   const write = (span: ReceivedSpan, indent: string): string[] => {
     const { code, message } = span.status;
     const details = [
@@ -34,7 +37,7 @@ export function treeOf(spans: readonly ReceivedSpan[], masks: [RegExp, string][]
       ...span.links.map((link) => {
         const linked = known.get(link.spanId);
         if (linked === undefined) return 'link: to a span that is not here';
-        return `link: ${masked(linked.name)}, in ${linked.traceId === span.traceId ? 'this trace' : 'another trace'}`;
+        return `link: ${masked(linked.name)}, in trace ${traces.indexOf(linked.traceId) + 1}`;
       }),
     ];
     return [
@@ -43,8 +46,6 @@ export function treeOf(spans: readonly ReceivedSpan[], masks: [RegExp, string][]
       ...ordered.filter((each) => each.parentSpanId === span.spanId).flatMap((each) => write(each, `${indent}  `)),
     ];
   };
-  const roots = ordered.filter((span) => !known.has(span.parentSpanId));
-  const traces = [...new Set(roots.map((span) => span.traceId))];
   return traces
     .map((trace) =>
       roots
