@@ -33,6 +33,9 @@ export async function startKafka(): Promise<Kafka> {
     'log.dirs': join(directory, 'data'),
     'offsets.topic.replication.factor': '1',
     'offsets.topic.num.partitions': '1',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.num.partitions': '1',
     'group.initial.rebalance.delay.ms': '0',
   };
   const file = join(directory, 'server.properties');
