@@ -16,6 +16,8 @@ export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
     for (const key of Object.keys(from))
       if (!(key in to)) operations.push({ op: 'remove', path: `${path}/${escape(key)}` });
     for (const [key, value] of Object.entries(to)) {
+      // Injection leaves what it does not add to as the very same value: most of a pod needs no path.
+      if (from[key] === value) continue;
       const at = `${path}/${escape(key)}`;
       if (key in from) operations.push(...diff(from[key], value, at));
       else operations.push({ op: 'add', path: at, value });
@@ -28,11 +30,10 @@ export function diff(from: unknown, to: unknown, path = ''): PatchOperation[] {
 function diffLists(from: unknown[], to: unknown[], path: string): PatchOperation[] {
   const origins = originsOf(from, to);
   if (origins)
-    return origins.flatMap((origin, i) =>
-      origin === undefined
-        ? [{ op: 'add', path: `${path}/${i}`, value: to[i] }]
-        : diff(from[origin], to[i], `${path}/${i}`),
-    );
+    return origins.flatMap((origin, i) => {
+      if (origin === undefined) return { op: 'add', path: `${path}/${i}`, value: to[i] };
+      return from[origin] === to[i] ? [] : diff(from[origin], to[i], `${path}/${i}`);
+    });
   let start = 0;
   while (start < from.length && start < to.length && isEqual(from[start], to[start])) start++;
   let end = 0;
