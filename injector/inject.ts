@@ -99,14 +99,16 @@ export function injectPod(
     return { pod: withStatus(pod, decisions), decisions };
   }
 
+  // Worked out each time that it is asked for.
+  const { credentials } = resolution;
   for (const container of chosen) {
     const own = ownSettings(container);
-    addAgent(container, result, namespace.name, resolution.credentials.length > 0);
+    addAgent(container, result, namespace.name, credentials.length > 0);
     decisions.push({ container: container.name, reason: 'Injected', message: 'the agent is loaded' });
     if (own) decisions.push(own);
   }
   spec.volumes = [...(spec.volumes ?? []), agentVolume(), policyVolume()];
-  if (resolution.credentials.length > 0) spec.volumes.push(credentialsVolume(resolution.credentials));
+  if (credentials.length > 0) spec.volumes.push(credentialsVolume(credentials));
   const image = agentImage(resolution, options);
   spec.initContainers = [initContainer(pod, chosen, image), ...(spec.initContainers ?? [])];
   const secrets = missingPullSecrets(pod, options);

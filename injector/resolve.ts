@@ -95,23 +95,15 @@ export function resolver(
     cluster: cluster.filter((policy) => selectsNamespace(policy, namespaceLabels)),
     defaults,
   };
-  const documents = new Map<Policy | undefined, { document: PolicyDocument | undefined; problems: string[] }>();
-  const documentOf = (policy: Policy | undefined) => {
-    let known = documents.get(policy);
-    if (!known) {
-      const problems: string[] = [];
-      const document = policy ? policyDocument(policy, here, problems) : defaultDocument(defaults);
-      documents.set(policy, (known = { document, problems }));
-    }
-    return known;
-  };
   return ({ labels, annotations }) => {
     const named = annotations?.[POLICY];
     const candidates = [...matchCluster(here.cluster, labels), ...matchNamespaced(here.namespaced, labels, named)].sort(
       (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
     );
     const policy = candidates[0]?.policy;
-    const { document, problems } = documentOf(policy);
+    const { document, problems } = policy
+      ? documentOf(policy, here)
+      : { document: defaultDocument(defaults), problems: [] };
     const missing =
       named !== undefined && !candidates.some(({ rank }) => rank === 'NamedByPod')
         ? [`annotation ${POLICY} names ${named}, and namespace ${namespace} has no TracingPolicy of that name`]
@@ -163,7 +155,11 @@ export function selectsNamespace(policy: ClusterTracingPolicy, labels: Record<st
 /** The document of the chart's default alone; undefined while it would send spans nowhere. */
 export function defaultDocument(defaults: DefaultPolicy): PolicyDocument | undefined {
   if (!defaults.exporters?.length) return undefined;
-  return makeDocument('chart-default.json', 'chart default', complete({}, defaults));
+  const known = madeOfDefaults.get(defaults);
+  if (known) return known;
+  const document = makeDocument('chart-default.json', 'chart default', complete({}, defaults));
+  madeOfDefaults.set(defaults, document);
+  return document;
 }
 
 /** The values of the pod annotations `tracing.acme/policy-key` and `-revision` for a resolution. */
@@ -204,7 +200,34 @@ export function whyBefore(winner: Policy, other: Policy): string {
   return isOlder ? 'as the older one' : 'as the first by name, both being of one age';
 }
 
+interface Made {
+  document: PolicyDocument;
+  /** Exporters that were left out. */
+  problems: string[];
+  /** With what it was made, besides the policy. */
+  cluster: readonly ClusterTracingPolicy[];
+  defaults: DefaultPolicy;
+}
+
+/** Each review of a pod asks for the same few. A policy that changes comes as another object. */
+const made = new WeakMap<Policy, Made>();
+const madeOfDefaults = new WeakMap<DefaultPolicy, PolicyDocument>();
+
 /** @param here the policies of the pod's namespace alone. */
+function documentOf(policy: Policy, here: Policies): Made {
+  const { cluster, defaults } = here;
+  const known = made.get(policy);
+  if (known?.defaults === defaults && isSameList(known.cluster, cluster)) return known;
+  const problems: string[] = [];
+  const fresh = { document: policyDocument(policy, here, problems), problems, cluster, defaults };
+  made.set(policy, fresh);
+  return fresh;
+}
+
+function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
+}
+
 function policyDocument(policy: Policy, here: Policies, problems: string[]): PolicyDocument {
   const exporters = allowedExporters(policy, here, problems);
   const spec = complete({ ...policy.spec, ...(exporters && { exporters }) }, here.defaults);
