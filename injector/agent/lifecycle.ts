@@ -36,6 +36,17 @@ export function together(parts: readonly Unsent[]): Unsent {
   };
 }
 
+/**
+ * Whether this event tells of an error that nobody caught. The first is emitted whether anybody listens or not, also for a
+ * rejection; but before that Node still has to find out where that came from, which it cannot once the error's stack was read.
+ */
+function isUncaught(event: unknown): boolean {
+  return (
+    event === 'uncaughtExceptionMonitor' ||
+    (event === 'unhandledRejection' && process.listenerCount('unhandledRejection') > 0)
+  );
+}
+
 type Emit = typeof process.emit;
 type Kill = (pid: number, signal: number) => number;
 interface Replaced {
@@ -67,8 +78,7 @@ export class ExitFlush {
     const emit = ((...values: unknown[]): boolean => {
       if (values[0] === 'beforeExit' && this.hold()) return true;
       if (values[0] === 'exit') this.last();
-      // The first is emitted whether anybody listens or not, before the error is told to anybody.
-      if (values[0] === 'uncaughtExceptionMonitor' || values[0] === 'unhandledRejection') this.uncaught(values[1]);
+      if (isUncaught(values[0])) this.uncaught(values[1]);
       return Reflect.apply(original, process, values) as boolean;
     }) as Emit;
     const own = process as unknown as { _kill: Kill };

@@ -18,13 +18,17 @@ interface FastifyRequest {
 }
 interface Fastify {
   addHook(name: 'onRequest', hook: (request: FastifyRequest, reply: unknown, done: () => void) => void): void;
+  addHook(name: 'onError', hook: (request: unknown, reply: unknown, error: HttpError, done: () => void) => void): void;
 }
+type HttpError = Error & { statusCode?: number };
 
-/** Fastify has no instrumentation in the stock list, but announces each of its servers: their requests get a route. */
+/** Fastify has no instrumentation in the stock list, but announces each of its servers: their requests get a route and errors. */
 export function watchFastify(): void {
   channels.channel('fastify.initialization').subscribe((message) => {
     try {
-      (message as { fastify: Fastify }).fastify.addHook('onRequest', noteRoute);
+      const { fastify } = message as { fastify: Fastify };
+      fastify.addHook('onRequest', noteRoute);
+      fastify.addHook('onError', noteError);
     } catch (error) {
       failed('a Fastify server could not be instrumented', error);
     }
@@ -39,6 +43,13 @@ export function noteNextRoute(attributes: Attributes, ctx: Context): void {
   const metadata = ctx.getValue(RPC_METADATA) as RpcMetadata | undefined;
   const route = attributes['next.route'];
   if (metadata !== undefined && typeof route === 'string') metadata.route = route.replace(/\/route$/, '') || '/';
+}
+
+function noteError(_request: unknown, _reply: unknown, error: HttpError, done: () => void): void {
+  const metadata = context.active().getValue(RPC_METADATA) as RpcMetadata | undefined;
+  // What a client did wrong is no error of the server.
+  if ((error.statusCode ?? 500) >= 500) metadata?.span.recordException(error);
+  done();
 }
 
 function noteRoute(request: FastifyRequest, _reply: unknown, done: () => void): void {
