@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/', 'dist/', 'coverage/', '**/testdata/', 'charts/'] },
+  { ignores: ['**/node_modules/', '**/dist/', 'coverage/', '**/testdata/', 'charts/'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     files: ['**/*.ts'],
@@ -25,8 +25,8 @@ export default tseslint.config(
     rules: { '@typescript-eslint/unbound-method': 'off' },
   },
   {
-    // Plain JavaScript: the shop (its own small services) and the agent's entry, which old Nodes must parse.
-    files: ['**/*.js', '**/*.cjs', '**/*.mjs'],
+    // Plain JavaScript, as the agent's entry, which old Nodes must parse; and the shop, whose packages need not be installed.
+    files: ['**/*.js', '**/*.cjs', '**/*.mjs', 'examples/**/*.ts'],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
     rules: { '@typescript-eslint/no-require-imports': 'off' },

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { announce } from '../cluster/progress.ts';
+import { startBackends } from '../servers/backends.ts';
 import { freePort } from '../servers/free-port.ts';
-import { startPostgres } from '../servers/postgres.ts';
 import { installShop } from '../servers/shop.ts';
 import { wholeNumber } from './options.ts';
 import { median, quartiles, result, writeResults } from './results.ts';
@@ -19,10 +19,9 @@ import { table } from './table.ts';
 // Enough for everything that is loaded at its first use.
 const REQUESTS = 100;
 
-const HELP = `Measures what an agent adds to the shop's order service, beside a real Postgres: milliseconds from spawn to "listening"
+const HELP = `Measures what an agent adds to the shop's order service, beside the real servers that it uses: milliseconds from spawn to "listening"
 in its log; resident memory a moment later; and again once it has served ${REQUESTS} requests and sent their spans. Bare, our agent
-and the stock auto-instrumentation take turns; of each turn the bare one is taken off. Needs dist/ (make build) and
-Debian's postgresql.
+and the stock auto-instrumentation take turns; of each turn the bare one is taken off. Needs dist/ (make build).
 Adds agent.startup.order, agent.memory.order and agent.memory.order.served, with this Node's line in brackets, to
 test/bench/results.json.
 
@@ -128,7 +127,7 @@ async function takeTurns(runs: number, start: (name: Name) => Promise<Figures>):
 
 async function bench(runs: number, signal: AbortSignal): Promise<void> {
   await installShop();
-  const postgres = await startPostgres();
+  const backends = await startBackends();
   const sink = createServer((request, response) => request.resume().on('end', () => response.end()));
   try {
     sink.listen(0, '127.0.0.1');
@@ -140,7 +139,7 @@ async function bench(runs: number, signal: AbortSignal): Promise<void> {
     const shared = {
       HOST: '127.0.0.1',
       PORT: port,
-      DATABASE_URL: postgres.url,
+      ...backends.env,
       INVENTORY_URL: `http://127.0.0.1:${nobody}`,
       PAYMENT_ADDRESS: `127.0.0.1:${nobody}`,
     };
@@ -152,7 +151,7 @@ async function bench(runs: number, signal: AbortSignal): Promise<void> {
     report(figures, runs);
   } finally {
     sink.close();
-    await postgres.stop();
+    await backends.stop();
   }
 }
 
@@ -195,7 +194,7 @@ function report(figures: Record<Name, Figures[]>, runs: number): void {
 const { values } = parseArgs({
   options: { runs: { type: 'string', default: '15' }, help: { type: 'boolean', default: false } },
 });
-// Asked to end, it ends the order service and Postgres first.
+// Asked to end, it ends the order service and the servers first.
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));

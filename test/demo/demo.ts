@@ -5,9 +5,11 @@ import type { Cluster } from '../cluster/cluster.ts';
 import {
   annotateShop,
   applyPolicy,
+  DECLINED,
   deployShop,
   installOperator,
   OPERATOR,
+  PAID,
   patchRatio,
   POLICY_FILE,
   SHOP_NAMESPACE,
@@ -23,6 +25,7 @@ import { countTraced, firstMissing, firstOfAll, placeMarked, secondsUntil, waitF
 import { withRoute } from './route.ts';
 import type { Route } from './route.ts';
 import { shopTraceProblems } from './shop-trace.ts';
+import type { Expected } from './shop-trace.ts';
 import type { Span } from './span.ts';
 import { bold, say, stage, StageError } from './stages.ts';
 import { mayColor, waterfall } from './waterfall.ts';
@@ -46,7 +49,7 @@ async function outside(cluster: Cluster): Promise<number> {
     look: [],
   });
   const images = await stage(2, STAGES, {
-    title: 'Images: operator, agent, shop, Postgres, Jaeger',
+    title: 'Images: operator, agent, shop, its servers, Jaeger',
     usually: '20 s, 6 min the first time',
     work: () => prepareImages(cluster),
     look: [],
@@ -72,7 +75,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
     ],
   });
   await stage(4, STAGES, {
-    title: 'The shop (order, payment, inventory, Postgres) and Jaeger',
+    title: 'The shop (order, payment, inventory), its servers, and Jaeger',
     usually: '20 s',
     work: () => deployShop(cluster, images),
     look: [`kubectl -n ${SHOP_NAMESPACE} get events --sort-by=.lastTimestamp`],
@@ -115,28 +118,34 @@ async function showTraces(cluster: Cluster): Promise<void> {
   await withRoute(cluster, async (route) => {
     const seconds = await secondsUntil(firstOfAll, route, applied);
     say(`  orders are traced from ${seconds.toFixed(1)} s after that on, in pods that were running already`);
-    await showTrace(route, 'an order that is paid', SAMPLE_ORDERS.good, 201);
-    await showTrace(route, 'an order whose card is declined', SAMPLE_ORDERS.declined, 402);
-    const soldOut = await traceOf(route, SAMPLE_ORDERS.outOfStock, 409, ['order', 'inventory']);
+    await showTrace(route, 'an order that is paid', SAMPLE_ORDERS.good, 201, PAID);
+    await showTrace(route, 'an order whose card is declined', SAMPLE_ORDERS.declined, 402, DECLINED);
+    const soldOut = await traceOf(route, SAMPLE_ORDERS.outOfStock, 409, { ...DECLINED, services: ['order'] });
     const [{ traceId = '' } = {}] = soldOut;
     process.stdout.write(`\nan order for what is out of stock → 409: node test/demo/trace.ts ${traceId}\n`);
   });
 }
 
-async function showTrace(route: Route, name: string, order: OrderRequest, status: number): Promise<void> {
-  const spans = await traceOf(route, order, status, SHOP_SERVICES);
+async function showTrace(
+  route: Route,
+  name: string,
+  order: OrderRequest,
+  status: number,
+  expected: Expected,
+): Promise<void> {
+  const spans = await traceOf(route, order, status, expected);
   process.stdout.write(`\n${bold(name, process.stdout)}: POST /orders ${JSON.stringify(order)} → ${status}\n`);
   const width = process.stdout.columns ?? 140;
   process.stdout.write(waterfall(spans, { width, color: mayColor(process.stdout, process.env) }));
 }
 
-/** Places an order that should end with `status`; resolves to its trace, whole, with spans of these services and the database. */
-async function traceOf(route: Route, order: OrderRequest, status: number, services: string[]): Promise<Span[]> {
+/** Places an order that should end with `status`; resolves to its trace, whole. */
+async function traceOf(route: Route, order: OrderRequest, status: number, expected: Expected): Promise<Span[]> {
   const placed = await placeMarked(route.orderUrl, order);
   if (placed.answer.status !== status) {
     throw new Error(`${JSON.stringify(order)} should be answered with ${status}, got ${JSON.stringify(placed.answer)}`);
   }
-  return waitForTrace(route.jaeger, placed, (spans) => shopTraceProblems(spans, services));
+  return waitForTrace(route.jaeger, placed, (spans) => shopTraceProblems(spans, expected));
 }
 
 async function showLiveChange(cluster: Cluster): Promise<void> {

@@ -3,11 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { BuiltImage } from '../cluster/images.ts';
+import { SHOP_SERVERS } from '../cluster/servers.ts';
 import type { Images } from './prepare.ts';
 
 export const OPERATOR = { namespace: 'tracing-system', release: 'tracing-operator' };
 export const SHOP_NAMESPACE = 'shop';
 export const SHOP_SERVICES = ['order', 'payment', 'inventory'];
+/** What the trace of an order that is paid has in it. */
+export const PAID = { services: SHOP_SERVICES, systems: ['postgresql', 'mongodb', 'kafka'] };
+/** And of one whose card is declined. */
+export const DECLINED = { services: SHOP_SERVICES, systems: ['postgresql'] };
+/** What they use, and is not traced. */
+const SHOP_SURROUNDINGS = ['bank', ...SHOP_SERVERS];
 export const POLICY_FILE = 'examples/shop/k8s/policy.yaml';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
@@ -29,19 +36,19 @@ export async function installOperator(cluster: Cluster, images: Pick<Images, 'op
   });
 }
 
-/** Applies the shop, its database and Jaeger, and waits until all of it is ready. */
+/** Applies the shop, what it uses, and Jaeger, and waits until all of it is ready. */
 export async function deployShop(cluster: Cluster, images: Images): Promise<void> {
   const apply = (files: string[]) =>
     cluster.run('kubectl', ['apply', ...files.flatMap((file) => ['-f', join(MANIFESTS, `${file}.yaml`)])]);
   // The agent's image is part of the pods once they are injected.
-  await withImages(cluster, SHOP_NAMESPACE, SHOP_SERVICES, [images.shop, images.agent], async () => {
+  await withImages(cluster, SHOP_NAMESPACE, ['bank', ...SHOP_SERVICES], [images.shop, images.agent], async () => {
     // Namespaces first: kubectl does not wait for one before it makes what is in it.
     await apply(['namespace', 'jaeger']);
-    await apply(['postgres', ...SHOP_SERVICES]);
+    await apply([...SHOP_SURROUNDINGS, ...SHOP_SERVICES]);
   });
   await Promise.all([
     waitForRollout(cluster, 'observability', ['jaeger']),
-    waitForRollout(cluster, SHOP_NAMESPACE, ['postgres', ...SHOP_SERVICES]),
+    waitForRollout(cluster, SHOP_NAMESPACE, [...SHOP_SURROUNDINGS, ...SHOP_SERVICES]),
   ]);
 }
 

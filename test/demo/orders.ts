@@ -8,7 +8,7 @@ export interface OrderRequest {
 /** What the order service answered. */
 export interface OrderAnswer {
   status: number;
-  body: { id?: string; status?: string; amountCents?: number; error?: string };
+  body: { id?: string; status?: string; amountCents?: number; paymentId?: string; receipt?: string[]; error?: string };
 }
 
 /** Orders that end well, and in the two ways a shop's orders usually don't. */

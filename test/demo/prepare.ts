@@ -5,7 +5,7 @@ import { run } from '../cluster/command.ts';
 import { buildImage } from '../cluster/images.ts';
 import type { BuiltImage } from '../cluster/images.ts';
 import { step } from '../cluster/progress.ts';
-import { provideServer } from '../cluster/servers.ts';
+import { provideServer, SHOP_SERVERS } from '../cluster/servers.ts';
 import { installShop } from '../servers/shop.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
@@ -17,14 +17,13 @@ export interface Images {
   shop: BuiltImage;
 }
 
-/** Builds the operator, the agent and the shop into images and loads them, with those of Postgres and Jaeger. */
+/** Builds the operator, the agent and the shop into images and loads them, with those of the shop's servers and Jaeger. */
 export async function prepareImages(cluster: Cluster): Promise<Images> {
   const own = await prepareOwnImages(cluster);
   await step("installing the shop's dependencies", { usually: '5 s, nothing when they are there' }, installShop);
   const shop = await build('shop', 'examples/shop/Dockerfile', 'examples/shop');
   await cluster.load(shop);
-  await provideServer(cluster, 'postgres');
-  await provideServer(cluster, 'jaeger');
+  for (const server of [...SHOP_SERVERS, 'jaeger'] as const) await provideServer(cluster, server);
   return { ...own, shop };
 }
 

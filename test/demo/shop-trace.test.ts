@@ -23,16 +23,25 @@ const span = (
 const ROOT = span('a', undefined, 'order');
 const QUERY = span('b', 'a', 'order', { 'db.system.name': 'postgresql' });
 
+const ALL = { services: ['order', 'payment'], systems: ['postgresql', 'kafka'] };
+const HEARD = { ...span('d', 'a', 'payment', { 'messaging.system': 'kafka' }), kind: 'consumer' as const };
+
 describe('shopTraceProblems', () => {
   it('finds none in a whole trace', () => {
-    expect(shopTraceProblems([ROOT, QUERY, span('c', 'a', 'payment')], ['order', 'payment'])).toEqual([]);
+    expect(shopTraceProblems([ROOT, QUERY, HEARD], ALL)).toEqual([]);
   });
 
   it('names the service that is missing', () => {
-    expect(shopTraceProblems([ROOT, QUERY], ['order', 'payment'])).toEqual(['there is no span of payment']);
+    expect(shopTraceProblems([ROOT, QUERY], { ...ALL, systems: [] })).toEqual(['there is no span of payment']);
   });
 
-  it('misses the database', () => {
-    expect(shopTraceProblems([ROOT], ['order'])).toEqual(['there is no span of the database']);
+  it('names the system that is missing', () => {
+    expect(shopTraceProblems([ROOT, HEARD], ALL)).toEqual(['there is no span of postgresql']);
+  });
+
+  it('waits for who gets a message', () => {
+    expect(shopTraceProblems([ROOT, QUERY, { ...HEARD, kind: 'producer' }], ALL)).toEqual([
+      'there is no span of kafka',
+    ]);
   });
 });

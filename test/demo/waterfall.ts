@@ -111,12 +111,13 @@ const detailAttributes: [name: string, prefix: string][] = [
   ['http.status_code', 'HTTP '],
   ['db.system.name', ''],
   ['db.system', ''],
+  ['messaging.system', ''],
   ['rpc.response.status_code', 'gRPC '],
   ['rpc.grpc.status_code', 'gRPC '],
 ];
 
 /** The one attribute that says most about a span, if it has one. */
-function detailText(span: Span): string {
+export function detailText(span: Span): string {
   const found = detailAttributes.find(([name]) => span.attributes[name] !== undefined);
   if (found === undefined) return '';
   const [name, prefix] = found;

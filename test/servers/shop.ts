@@ -1,47 +1,60 @@
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
 
-const SHOP = join(import.meta.dirname, '../../examples/shop');
+const CHECKOUT = resolve(import.meta.dirname, '../..');
+const SHOP = join(CHECKOUT, 'examples/shop');
+const PROGRAMS = {
+  bank: 'bank/main.js',
+  payment: 'payment/dist/main.js',
+  inventory: 'inventory/main.mjs',
+  order: 'order/main.js',
+};
 
 /** One of the shop's services as a local process. */
 export interface Service {
   pid: number;
-  /** What it wrote, both streams. */
+  /** What it wrote, both streams; of a lot the last part. */
   log(): string;
   /** Sends SIGTERM; resolves to the exit code, null when it had to be killed. */
   stop(): Promise<number | null>;
 }
 
-/** The three services, on loopback. */
+export type ServiceName = keyof typeof PROGRAMS;
+
+/** The services, on loopback. */
 export interface Shop {
   orderUrl: string;
   inventoryUrl: string;
-  paymentAddress: string;
-  services: { order: Service; payment: Service; inventory: Service };
+  services: Record<ServiceName, Service>;
   stop(): Promise<void>;
 }
 
-type Name = keyof Shop['services'];
-
-/** Starts order, payment and inventory against a database; `env(name)` adds to a service's environment. */
-export async function startShop(
-  databaseUrl: string,
-  env: (service: Name) => Record<string, string> = () => ({}),
-): Promise<Shop> {
+/** Starts the bank, payment, inventory and order. `env(name)` is added to a service's environment. */
+export async function startShop(env: (service: ServiceName) => Record<string, string>): Promise<Shop> {
   await installShop();
-  const [order, payment, inventory] = [await freePort(), await freePort(), await freePort()];
-  const inventoryUrl = `http://127.0.0.1:${inventory}`;
-  const paymentAddress = `127.0.0.1:${payment}`;
+  const ports = {
+    bank: await freePort(),
+    payment: await freePort(),
+    inventory: await freePort(),
+    order: await freePort(),
+  };
+  const url = (name: ServiceName) => `http://127.0.0.1:${ports[name]}`;
+  const addresses = {
+    BANK_URL: url('bank'),
+    PAYMENT_ADDRESS: `127.0.0.1:${ports.payment}`,
+    INVENTORY_URL: url('inventory'),
+  };
   const started: Service[] = [];
-  const start = async (name: Name, port: number, settings: Record<string, string>) => {
-    const service = startService(name, { HOST: '127.0.0.1', PORT: String(port), ...settings, ...env(name) });
+  const start = async (name: ServiceName) => {
+    const own = { HOST: '127.0.0.1', PORT: String(ports[name]) };
+    const service = startService(name, { ...own, ...addresses, ...env(name) });
     started.push(service);
     try {
-      await until(`${name} did not listen`, 30_000, () => {
+      await until(`${name} did not listen`, 60_000, () => {
         if (!isRunning(service.pid)) throw new Error(`${name} ended`);
         return Promise.resolve(service.log().includes('"listening"'));
       });
@@ -54,36 +67,44 @@ export async function startShop(
     await Promise.all(started.map((service) => service.stop()));
   };
   try {
-    const services = {
-      payment: await start('payment', payment, {}),
-      inventory: await start('inventory', inventory, { DATABASE_URL: databaseUrl }),
-      order: await start('order', order, {
-        DATABASE_URL: databaseUrl,
-        INVENTORY_URL: inventoryUrl,
-        PAYMENT_ADDRESS: paymentAddress,
-      }),
-    };
-    return { orderUrl: `http://127.0.0.1:${order}`, inventoryUrl, paymentAddress, services, stop };
+    const [bank, payment, inventory, order] = await Promise.all([
+      start('bank'),
+      start('payment'),
+      start('inventory'),
+      start('order'),
+    ]);
+    const services = { bank, payment, inventory, order };
+    return { orderUrl: url('order'), inventoryUrl: url('inventory'), services, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** Installs the shop's dependencies, unless what is there is as new as the lockfile. */
+/** Installs the shop's dependencies and compiles what is TypeScript, unless what is there is as new as its sources. */
 export async function installShop(): Promise<void> {
-  const [lockfile, installed] = [join(SHOP, 'package-lock.json'), join(SHOP, 'node_modules/.package-lock.json')];
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockfile).mtimeMs) return;
-  await run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: SHOP,
-  });
+  if (!isNewer('node_modules/.package-lock.json', ['package-lock.json'])) {
+    const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+    await run('npm', ['ci', '--omit=dev', '--ignore-scripts', ...quiet], { cwd: SHOP });
+  }
+  const sources = globSync('{payment/src/*.ts,payment/tsconfig.json,common/*.d.ts}', { cwd: SHOP });
+  if (!isNewer('payment/dist/main.js', ['package-lock.json', ...sources])) {
+    // This project's own compiler, so that none goes into the shop's image.
+    await run(process.execPath, [join(CHECKOUT, 'node_modules/typescript/bin/tsc'), '-p', 'payment'], { cwd: SHOP });
+  }
+}
+
+/** Whether one file of the shop is there and as new as others. */
+function isNewer(made: string, sources: string[]): boolean {
+  const time = (file: string) => statSync(join(SHOP, file)).mtimeMs;
+  return existsSync(join(SHOP, made)) && sources.every((source) => time(made) >= time(source));
 }
 
 /** Starts one service's process, without waiting for it. */
-export function startService(name: Name, env: Record<string, string>): Service {
+export function startService(name: ServiceName, env: Record<string, string>): Service {
   // Not this process's environment: a NODE_OPTIONS of the test runner is none of the shop's business.
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [`${name}/main.js`], {
+  const child = spawn(process.execPath, [PROGRAMS[name]], {
     cwd: SHOP,
     env: { PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

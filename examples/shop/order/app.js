@@ -9,7 +9,14 @@ const CARD_ON_FILE = '4242424242424242';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The order service's HTTP API. */
-function createApp({ orders, inventory, payment, log, signal }) {
+function createApp({ orders, catalog, inventory, payment, events, log, signal }) {
+  /** The order is paid: without its receipt it is no worse. */
+  const printReceipt = (paymentId) =>
+    payment.receipt(paymentId).catch((error) => {
+      log.warn({ err: error, paymentId }, 'no receipt');
+      return undefined;
+    });
+
   const app = express();
   app.disable('x-powered-by');
   app.use(express.json({ limit: '10kb' }));
@@ -35,15 +42,22 @@ function createApp({ orders, inventory, payment, log, signal }) {
     const id = randomUUID();
     await orders.create({ id, sku, quantity });
     try {
-      const { reservationId, priceCents } = await inventory.reserve({ orderId: id, sku, quantity });
+      const priceCents = await catalog.price(sku);
+      if (priceCents === undefined) throw new OutOfStockError(`there is no ${sku}`);
+      if ((await catalog.available(sku)) < quantity) throw new OutOfStockError(`not enough ${sku} in stock`);
+      const { reservationId } = await inventory.reserve({ orderId: id, sku, quantity });
+      const amountCents = priceCents * quantity;
+      let paymentId;
       try {
-        const amountCents = priceCents * quantity;
-        const { paymentId } = await payment.charge({ orderId: id, card, amountCents });
-        res.status(201).json(await orders.settle(id, { status: 'paid', amountCents, paymentId }));
+        ({ paymentId } = await payment.charge({ orderId: id, card, amountCents }));
       } catch (error) {
         await inventory.release(reservationId);
         throw error;
       }
+      const order = await orders.settle(id, { status: 'paid', amountCents, paymentId });
+      const receipt = await printReceipt(paymentId);
+      await events.publish(order);
+      res.status(201).json({ ...order, receipt });
     } catch (error) {
       if (error instanceof DeclinedError) {
         res.status(402).json({ ...(await orders.settle(id, { status: 'declined' })), error: error.message });

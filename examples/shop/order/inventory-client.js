@@ -15,6 +15,17 @@ class InventoryClient {
     this.#url = url;
   }
 
+  /** What it knows of an item; undefined when there is none. */
+  async find(sku) {
+    const response = await this.#call('GET', `/stock/${encodeURIComponent(sku)}`);
+    if (response.status === 404) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    if (!response.ok) throw new Error(`inventory answered ${response.status}`);
+    return response.json();
+  }
+
   async reserve({ orderId, sku, quantity }) {
     const response = await this.#call('POST', '/reservations', { orderId, sku, quantity });
     const answer = await response.json();

@@ -1,26 +1,45 @@
 'use strict';
 
-const { createLog } = require('../log.js');
-const { openDatabase } = require('../database.js');
-const { listen, runService } = require('../service.js');
-const { listenAddress, required } = require('../settings.js');
+const { createServer } = require('node:http');
+const { openDatabase } = require('../common/database.js');
+const { openKafka, openProducer } = require('../common/kafka.js');
+const { createLog } = require('../common/log.js');
+const { openMemcached } = require('../common/memcached.js');
+const { openRedis } = require('../common/redis.js');
+const { listen, runService } = require('../common/service.js');
+const { listenAddress, required } = require('../common/settings.js');
 const { createApp } = require('./app.js');
+const { Catalog } = require('./catalog.js');
+const { Events } = require('./events.js');
 const { InventoryClient } = require('./inventory-client.js');
 const { OrderStore, SCHEMA } = require('./order-store.js');
 const { PaymentClient } = require('./payment-client.js');
 
 const log = createLog('order');
 
-runService(log, async (signal) => {
+runService(log, async ({ signal, onStop }) => {
   const address = listenAddress(8080);
   const inventory = new InventoryClient(required('INVENTORY_URL'));
   const payment = new PaymentClient(required('PAYMENT_ADDRESS'));
-  const database = await openDatabase(required('DATABASE_URL'), SCHEMA, { log, signal });
-  const close = await listen(createApp({ orders: new OrderStore(database), inventory, payment, log, signal }), address);
+  onStop(async () => payment.close());
+  const database = await openDatabase(SCHEMA, { log, signal });
+  onStop(() => database.end());
+  const redis = await openRedis({ log, signal });
+  onStop(() => redis.quit());
+  const memcached = await openMemcached({ log, signal });
+  onStop(async () => memcached.close());
+  const producer = await openProducer(await openKafka('order', { log, signal }));
+  onStop(() => producer.disconnect());
+
+  const app = createApp({
+    orders: new OrderStore(database),
+    catalog: new Catalog({ redis, memcached, inventory, log }),
+    inventory,
+    payment,
+    events: new Events(producer, log),
+    log,
+    signal,
+  });
+  onStop(await listen(createServer(app), address));
   log.info(address, 'listening');
-  return async () => {
-    await close();
-    payment.close();
-    await database.end();
-  };
 });

@@ -33,6 +33,14 @@ class PaymentClient {
     }
   }
 
+  /** The lines of a payment's receipt. */
+  async receipt(paymentId) {
+    const lines = [];
+    const stream = this.#client.receipt({ paymentId }, { deadline: Date.now() + TIMEOUT_MS });
+    for await (const { text } of stream) lines.push(text);
+    return lines;
+  }
+
   close() {
     this.#client.close();
   }

@@ -1,20 +1,10 @@
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addShell, addUser } from '../bases.ts';
 import { cached } from '../cache.ts';
-import { run } from '../command.ts';
+import { isLibrary, unpackDebian } from '../debian.ts';
 import { writeImageArchive } from '../image-archive.ts';
-import { outside } from '../outside.ts';
-import { ensurePackageLists, ensurePackages, IMAGE_NEEDS } from '../packages.ts';
+import { ensurePackages, IMAGE_NEEDS } from '../packages.ts';
 
 const MAJOR = '15';
 const USER_ID = 999;
@@ -34,7 +24,7 @@ export async function postgresArchive(ref: string): Promise<string> {
       const root = join(dir, 'root');
       mkdirSync(root, { mode: 0o755 });
       await addShell(root);
-      await unpackServer(root, join(dir, 'packages'), log);
+      await unpackDebian(`postgresql-${MAJOR}`, root, { isNeeded, log });
       finish(root);
       const Env = [`PATH=${BIN}:/usr/local/bin:/usr/bin:/bin`, `PGDATA=${DATA}`, 'LANG=C.UTF-8', `PG_MAJOR=${MAJOR}`];
       const start = { Entrypoint: ['docker-entrypoint.sh'], Cmd: ['postgres'], StopSignal: 'SIGINT' };
@@ -46,47 +36,14 @@ export async function postgresArchive(ref: string): Promise<string> {
   return join(folder, 'image.tar');
 }
 
-/** Fetches the server and the libraries it needs, and unpacks them: nothing is installed on this machine. */
-async function unpackServer(root: string, work: string, log: string): Promise<void> {
-  await ensurePackageLists();
-  mkdirSync(work);
-  const nothingInstalled = ['-o', 'Dir::State::status=/dev/null'];
-  const plan = await run(
-    'apt-get',
-    ['--simulate', ...nothingInstalled, 'install', '--no-install-recommends', `postgresql-${MAJOR}`],
-    {
-      tolerant: true,
-    },
-  );
-  const wanted = [...plan.matchAll(/^Inst (\S+)/gm)].map((match) => match[1] ?? '').filter(isNeeded);
-  if (!wanted.includes(`postgresql-${MAJOR}`)) {
-    throw new Error(
-      `This system's packages have no postgresql-${MAJOR} (Debian 12 has). Use Docker and kind, or Debian 12.`,
-    );
-  }
-  // apt drops its rights for the download and then could not write here.
-  await run(...outside('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...wanted]), { cwd: work, log });
-  for (const file of readdirSync(work)) await run('dpkg-deb', ['-x', join(work, file), root], { log });
-  rmSync(work, { recursive: true });
-}
-
 /** Of the packages that an empty system would get: the server, its client, the time zones, libraries but no tools. */
 export function isNeeded(name: string): boolean {
-  if (['libc-bin', 'tzdata', 'zlib1g', `postgresql-${MAJOR}`, `postgresql-client-${MAJOR}`].includes(name)) return true;
-  return name.startsWith('lib') && !/-perl$|^lib(perl|llvm|z3|pam-|semanage|sepol|file-find|audit-common)/.test(name);
+  return isLibrary(name) || ['tzdata', `postgresql-${MAJOR}`, `postgresql-client-${MAJOR}`].includes(name);
 }
 
 function finish(root: string): void {
-  const dropped = [
-    'usr/share/doc',
-    'usr/share/man',
-    'usr/share/locale',
-    'usr/share/lintian',
-    'usr/share/bug',
-    `usr/lib/postgresql/${MAJOR}/lib/bitcode`,
-  ];
-  for (const path of dropped) rmSync(join(root, path), { recursive: true, force: true });
-  rmSync(join(root, `usr/lib/postgresql/${MAJOR}/lib/llvmjit.so`), { force: true });
+  for (const path of ['bitcode', 'llvmjit.so'])
+    rmSync(join(root, `usr/lib/postgresql/${MAJOR}/lib`, path), { recursive: true, force: true });
   const sample = join(root, `usr/share/postgresql/${MAJOR}/postgresql.conf.sample`);
   writeFileSync(sample, readFileSync(sample, 'utf8').replace(/^#?listen_addresses = .*$/m, "listen_addresses = '*'"));
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });

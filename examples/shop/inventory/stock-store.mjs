@@ -1,8 +1,6 @@
-'use strict';
+import { transaction } from '../common/database.js';
 
-const { transaction } = require('../database.js');
-
-const SCHEMA = `
+export const SCHEMA = `
   CREATE TABLE IF NOT EXISTS stock (
     sku text PRIMARY KEY,
     available integer NOT NULL CHECK (available >= 0),
@@ -12,14 +10,15 @@ const SCHEMA = `
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id uuid NOT NULL UNIQUE,
     sku text NOT NULL REFERENCES stock,
-    quantity integer NOT NULL CHECK (quantity > 0)
+    quantity integer NOT NULL CHECK (quantity > 0),
+    shipped_at timestamptz
   );
   INSERT INTO stock (sku, available, price_cents)
     VALUES ('espresso-beans', 1000000, 1450), ('moka-pot', 0, 3900)
     ON CONFLICT DO NOTHING`;
 
 /** What is in stock and what is reserved, as Postgres keeps it. */
-class StockStore {
+export class StockStore {
   #database;
 
   constructor(database) {
@@ -48,7 +47,7 @@ class StockStore {
   reserve({ orderId, sku, quantity }) {
     return transaction(this.#database, async (client) => {
       const taken = await client.query(
-        'UPDATE stock SET available = available - $2 WHERE sku = $1 AND available >= $2 RETURNING price_cents',
+        'UPDATE stock SET available = available - $2 WHERE sku = $1 AND available >= $2',
         [sku, quantity],
       );
       if (taken.rowCount === 0) return undefined;
@@ -56,19 +55,27 @@ class StockStore {
         'INSERT INTO reservations (order_id, sku, quantity) VALUES ($1, $2, $3) RETURNING id',
         [orderId, sku, quantity],
       );
-      return { reservationId: rows[0].id, priceCents: taken.rows[0].price_cents };
+      return { reservationId: rows[0].id };
     });
   }
 
-  /** Puts a reservation back into stock; false when there is none. */
+  /** Puts a reservation back into stock and resolves to what it was; undefined when there is none. */
   release(id) {
     return transaction(this.#database, async (client) => {
       const { rows } = await client.query('DELETE FROM reservations WHERE id = $1 RETURNING sku, quantity', [id]);
-      if (rows.length === 0) return false;
+      if (rows.length === 0) return undefined;
       await client.query('UPDATE stock SET available = available + $2 WHERE sku = $1', [rows[0].sku, rows[0].quantity]);
-      return true;
+      return rows[0];
     });
   }
-}
 
-module.exports = { StockStore, SCHEMA };
+  /** Marks what is reserved for these orders as shipped; resolves to what was not before. */
+  async ship(orderIds) {
+    const { rows } = await this.#database.query(
+      `UPDATE reservations SET shipped_at = now() WHERE order_id = ANY($1) AND shipped_at IS NULL
+       RETURNING sku, quantity`,
+      [orderIds],
+    );
+    return rows;
+  }
+}

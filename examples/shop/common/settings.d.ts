@@ -1,0 +1,2 @@
+export function required(name: string): string;
+export function listenAddress(defaultPort: number): { host: string; port: number };
