@@ -10,7 +10,7 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/examples/.*/node_modules/'],
 };
 
-// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on a real Postgres, the webhook under bad requests. The
+// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, the webhook under bad requests. The
 // two others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`): integration talks to
 // the API server, e2e runs pods.
 export default {
@@ -36,7 +36,12 @@ export default {
       testMatch: ['<rootDir>/test/agent/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
-    { ...base, displayName: 'services', testMatch: ['<rootDir>/test/{shop,webhook}/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'services',
+      testMatch: ['<rootDir>/test/{shop,webhook}/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/agent/setup.ts',
+    },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

@@ -1,0 +1,155 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ReportBody } from '../../injector/agent/report-body.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
+import { Operator } from '../agent/operator.ts';
+import type { ReceivedSpan } from '../agent/otlp.ts';
+import { agentDirectory, ROOT } from '../agent/process.ts';
+import { Sink } from '../agent/sink.ts';
+import { countOf, treeOf } from '../agent/systems/tree.ts';
+import { until } from '../cluster/progress.ts';
+import { POLICY_FILE } from '../demo/deploy.ts';
+import { placeOrder, placeOrders, SAMPLE_ORDERS } from '../demo/orders.ts';
+import { documentOf } from '../demo/policy-document.ts';
+import { startBackends, type Backends } from '../servers/backends.ts';
+import { startTracedShop, TRACED, type TracedShop } from '../servers/traced-shop.ts';
+
+const GOLDEN = join(import.meta.dirname, 'journey.txt');
+/** Nothing more comes once nothing has come for so long: longer than a batch waits, in the agents and in Kafka. */
+const QUIET_MS = 2_500;
+/** What tells spans apart at a glance; each system's own tests look at all of them. */
+const SHOWN =
+  /^(http\.(request\.method|response\.status_code|route)|error\.type|rpc\.(method|grpc\.status_code|response\.status_code)|db\.(system\.name|operation\.name|collection\.name)|messaging\.(system|destination\.name|operation\.type|batch\.message_count)|.*cache.*)$/;
+const ORDERS = 2_000;
+const IN_FLIGHT = 20;
+const SAMPLED_ORDERS = 400;
+/** Of every whole trace of an order. */
+const PARTS = [
+  ...['order server', 'order client', 'order producer', 'inventory server', 'inventory client'],
+  ...['payment server', 'payment client', 'payment consumer', 'payment producer'],
+];
+
+let backends: Backends | undefined;
+let sink: Sink;
+let operator: Operator;
+let shop: TracedShop;
+
+const policyText = readFileSync(join(ROOT, POLICY_FILE), 'utf8');
+const policy = (ratio: number, revision: string): PolicyDocument => {
+  const endpoints = { http: sink.url, grpc: sink.grpcUrl };
+  const document = documentOf(policyText, POLICY_FILE, endpoints);
+  return { ...document, revision, spec: { ...document.spec, sampling: { ...document.spec.sampling, ratio } } };
+};
+
+beforeAll(async () => {
+  backends = await startBackends();
+  sink = await Sink.start();
+  operator = await Operator.start();
+  shop = await startTracedShop({
+    agent: agentDirectory(),
+    document: policy(1, 'all'),
+    env: { ...backends.env, BANK_FAILURE_RATE: '0' },
+    files: operator.files,
+  });
+}, 600_000);
+
+afterAll(async () => {
+  await shop?.stop();
+  await operator?.stop();
+  await sink?.stop();
+  await backends?.stop();
+}, 60_000);
+
+/** Waits until no span arrives any more; resolves to those that came after the first `from`. */
+async function quiet(from = 0): Promise<ReceivedSpan[]> {
+  let seen = -1;
+  let since = performance.now();
+  await until('spans arrive without end', 300_000, () => {
+    if (sink.spans.length !== seen) since = performance.now();
+    seen = sink.spans.length;
+    return Promise.resolve(performance.now() - since > QUIET_MS);
+  });
+  return sink.spans.slice(from);
+}
+
+/** What each service's agent reports once it follows a policy. */
+async function reportsOf(revision: string): Promise<ReportBody[]> {
+  const reports = () =>
+    TRACED.map((name) => operator.reports.findLast((r) => r.container === name && r.revision === revision));
+  await until(`not all agents follow ${revision}`, 60_000, () => Promise.resolve(!reports().includes(undefined)));
+  return reports() as ReportBody[];
+}
+
+const traceIds = (spans: readonly ReceivedSpan[]) => new Set(spans.map(({ traceId }) => traceId));
+const isOrder = (span: ReceivedSpan) => span.name === 'POST /orders' && span.kind === 'server';
+
+function withKeyAttributes(span: ReceivedSpan): ReceivedSpan {
+  return {
+    ...span,
+    attributes: Object.fromEntries(Object.entries(span.attributes).filter(([name]) => SHOWN.test(name))),
+  };
+}
+
+function orphansOf(spans: readonly ReceivedSpan[]): string[] {
+  const known = new Set(spans.map(({ spanId }) => spanId));
+  return spans
+    .filter(({ parentSpanId }) => parentSpanId !== '' && !known.has(parentSpanId))
+    .map(({ name, kind, resource }) => `${kind} ${name} [${String(resource['service.name'])}]`);
+}
+
+describe('an order, through every system of the shop', () => {
+  it('is one trace, and one of the batch that it is shipped with', async () => {
+    const before = (await quiet()).length;
+    const { status, body } = await placeOrder(shop.orderUrl, { ...SAMPLE_ORDERS.good, card: '4000000000000119' });
+    expect({ status, body }).toMatchObject({ status: 201, body: { status: 'paid' } });
+    const spans = await quiet(before);
+    expect(orphansOf(spans)).toEqual([]);
+    const tree = treeOf(spans.map(withKeyAttributes));
+    if (process.env['UPDATE_FIXTURES'] !== undefined) writeFileSync(GOLDEN, tree);
+    expect(tree).toBe(readFileSync(GOLDEN, 'utf8'));
+    const [journey = ''] = tree.split('\n\n');
+    expect(countOf(journey)).toBeGreaterThanOrEqual(25);
+    for (const service of Object.values(shop.services)) expect(service.log()).not.toContain('tracing-operator:');
+  }, 120_000);
+
+  it(`leaves no orphan and loses no span: ${ORDERS} orders, ${IN_FLIGHT} at a time`, async () => {
+    const before = (await quiet()).length;
+    const answers = await placeOrders(shop.orderUrl, SAMPLE_ORDERS.good, { count: ORDERS, inFlight: IN_FLIGHT });
+    expect(answers.filter(({ status }) => status !== 201)).toEqual([]);
+    const spans = await quiet(before);
+    expect(orphansOf(spans)).toEqual([]);
+    const orders = traceIds(spans.filter(isOrder));
+    expect(orders.size).toBe(ORDERS);
+    // Each was shipped in a batch, whose spans name it.
+    const linked = spans.flatMap(({ links }) => links).filter(({ traceId }) => orders.has(traceId));
+    expect(new Set(linked.map(({ traceId }) => traceId)).size).toBe(ORDERS);
+
+    shop.follow(policy(1, 'counted'));
+    const reports = await reportsOf('counted');
+    const sum = (count: (report: ReportBody) => number) => reports.reduce((total, report) => total + count(report), 0);
+    const { length: received } = await quiet();
+    expect(sum(({ counters }) => counters.sampled)).toBe(received);
+    expect(sum(({ counters }) => counters.exported)).toBe(received);
+    expect(sum(({ counters }) => counters.queueFull + counters.exportFailed + counters.rejected)).toBe(0);
+  }, 900_000);
+
+  it('at a ratio of 0.1 is in whole traces, or none', async () => {
+    shop.follow(policy(0.1, 'tenth'));
+    await reportsOf('tenth');
+    const before = (await quiet()).length;
+    const orders = { count: SAMPLED_ORDERS, inFlight: IN_FLIGHT };
+    const answers = await placeOrders(shop.orderUrl, SAMPLE_ORDERS.good, orders);
+    expect(answers.filter(({ status }) => status !== 201)).toEqual([]);
+    const spans = await quiet(before);
+    expect(orphansOf(spans)).toEqual([]);
+    const traces = [...traceIds(spans.filter(isOrder))].map((id) => spans.filter(({ traceId }) => traceId === id));
+    // Five standard deviations on both sides.
+    expect(traces.length).toBeGreaterThan(10);
+    expect(traces.length).toBeLessThan(70);
+    for (const trace of traces) {
+      const parts = new Set(trace.map(({ kind, resource }) => `${String(resource['service.name'])} ${kind}`));
+      expect([...parts]).toEqual(expect.arrayContaining(PARTS));
+    }
+  }, 300_000);
+});
