@@ -6,13 +6,8 @@ import { isApiTaken, registerApi, unregisterApi } from './api-global.ts';
 import { findBundled } from './bundled.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
-import { CredentialDirectory } from './credentials.ts';
-import { hostOf } from './endpoint.ts';
 import { count, list, text, type Environment } from './environment.ts';
 import { encodeSpan } from './encode.ts';
-import type { Addresses } from './export/address.ts';
-import type { ExportServices } from './export/destination.ts';
-import type { LastBatch } from './export/last.ts';
 import type * as Http from 'node:http';
 import type * as Https from 'node:https';
 import type * as Os from 'node:os';
@@ -34,7 +29,7 @@ import { Problems } from './problems.ts';
 import { LivePropagator } from './propagators.ts';
 import { ExportQueues } from './export-queues.ts';
 import { batching } from './export-options.ts';
-import type { Destination } from './queue.ts';
+import { Receivers } from './receivers.ts';
 import { debugOnce, failed, failureCount, sayOnce } from './report.ts';
 import { redactStatement } from './redact.ts';
 import { AGENT_BYTES, withTroubles, type ReportBody } from './report-body.ts';
@@ -44,7 +39,7 @@ import type { DocumentKeep } from '../policy-document.ts';
 import type { SamplingRule } from '../../crds/sampling.ts';
 import { unknownField } from './sampling-rules.ts';
 import { LiveSampler } from './sampler.ts';
-import { resolveSettings, type ExporterSettings, type PolicyState, type Settings } from './settings.ts';
+import { resolveSettings, type PolicyState, type Settings } from './settings.ts';
 import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
 import { LiveTracerProvider, type TracingState } from './tracer.ts';
 import type { Uncaught } from './uncaught.ts';
@@ -70,7 +65,7 @@ export class Agent implements SpanSink {
   private readonly state: TracingState;
   private readonly provider: LiveTracerProvider;
   private readonly propagator = new LivePropagator();
-  private readonly credentials: CredentialDirectory;
+  private readonly receivers: Receivers;
   private readonly libraries: Libraries;
   private instrumentations: Instrumentations | undefined;
   private readonly queues: ExportQueues;
@@ -82,9 +77,6 @@ export class Agent implements SpanSink {
   private servicePrefix: string | undefined;
   private carriers: readonly string[] = [];
   private http: HttpHooks | undefined;
-  private muted = false;
-  /** Whether the receivers' addresses are being found out. */
-  private prepared = false;
   private stopped: string | undefined;
   private reporter: Reporter | undefined;
   private readonly addOldNames: AddOldNames | undefined;
@@ -93,7 +85,6 @@ export class Agent implements SpanSink {
   constructor(host: Host, env: Environment) {
     this.host = host;
     this.env = env;
-    this.credentials = new CredentialDirectory(text(env, 'TRACING_ACME_CREDENTIALS_DIR'));
     this.limits = {
       attributes: count(env, 128, 0, 'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT'),
       valueLength: count(
@@ -128,14 +119,16 @@ export class Agent implements SpanSink {
       onTracer: (name) => this.stepAside(`${name} is tracing it`),
       onSeen: () => this.reporter?.noticed(),
     });
+    const mounted = text(env, 'TRACING_ACME_CREDENTIALS_DIR');
+    this.receivers = new Receivers(this.libraries, this.problems, host.require, mounted);
     const signals: SignalHost = {
       batch: batching(env),
       resource: () => this.resource,
-      open: (exporter) => this.open(exporter),
+      open: (exporter) => this.receivers.open(exporter),
       listener: { onIdle: () => this.exitFlush.release(), onTrouble: () => this.reporter?.noticed() },
       piece: (name) => this.libraries.piece(name),
       arm: () => {
-        this.prepareExport();
+        this.receivers.prepare();
         this.exitFlush.arm();
       },
     };
@@ -144,7 +137,7 @@ export class Agent implements SpanSink {
     this.logs = new Logs(
       signals,
       version,
-      () => this.muted,
+      () => this.receivers.muted,
       () => this.checkLogs(),
     );
     this.exitFlush = new ExitFlush(together([this.queues, this.logs, this.metrics]), open);
@@ -160,7 +153,7 @@ export class Agent implements SpanSink {
     const path = text(this.env, 'TRACING_ACME_POLICY_DIR');
     const directory = path === undefined ? undefined : new PolicyDirectory(path);
     this.apply(directory?.read());
-    if (directory === undefined && this.destinations.length === 0) return;
+    if (directory === undefined && this.receivers.list.length === 0) return;
     if (path !== undefined) this.report(path);
     const other = isApiTaken() ? 'an OpenTelemetry SDK' : loadedTracer(Object.keys(this.host.require.cache));
     if (other !== undefined) return this.stepAside(`${other} is tracing it`);
@@ -208,7 +201,7 @@ export class Agent implements SpanSink {
   }
 
   begun(): void {
-    this.prepareExport();
+    this.receivers.prepare();
   }
 
   finished(span: RecordingSpan): void {
@@ -239,7 +232,6 @@ export class Agent implements SpanSink {
     this.reporter?.changed();
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
-    const { destinations } = this;
     this.settings = settings;
     this.state.sampler.set(settings);
     this.setKeep(settings.on ? settings.keep : undefined);
@@ -251,9 +243,9 @@ export class Agent implements SpanSink {
     this.queues.set(settings.exporters);
     this.metrics.set(settings.metrics);
     this.logs.set(settings.logs, settings.on && settings.logCorrelation);
-    this.prepared = false;
-    if (this.state.counts.sampled + (this.state.keeper?.kept ?? 0) > 0) this.prepareExport();
-    this.checkCredentials(destinations);
+    const { exporters, metrics, logs } = settings;
+    this.receivers.set([...exporters, ...metrics, ...logs]);
+    if (this.state.counts.sampled + (this.state.keeper?.kept ?? 0) > 0) this.receivers.prepare();
     this.checkLogs();
     this.setInstrumentations(settings.instrumentations);
     this.state.on = settings.on;
@@ -264,11 +256,6 @@ export class Agent implements SpanSink {
   /** Whether requests are of interest. */
   private get isActive(): boolean {
     return this.stopped === undefined && (this.state.on || this.settings!.metrics.length > 0);
-  }
-
-  private get destinations(): ExporterSettings[] {
-    const { exporters = [], metrics = [], logs = [] } = this.settings ?? {};
-    return [...exporters, ...metrics, ...logs];
   }
 
   /** Says what of logs is asked for in vain. */
@@ -324,34 +311,6 @@ export class Agent implements SpanSink {
     this.state.silence = this.instrumentations.silence;
   }
 
-  private open(exporter: ExporterSettings): Destination {
-    const { openDestination } = this.libraries.piece('export') as {
-      openDestination: (settings: ExporterSettings, services: ExportServices) => Destination;
-    };
-    return openDestination(exporter, {
-      require: this.host.require,
-      sayOnce,
-      untraced: (work) => this.untraced(work),
-      credentials: (files) => this.credentials.get(files),
-      addresses: () => this.addresses,
-      sendLast: (batch) =>
-        this.untraced(() => (this.libraries.piece('last')['sendLast'] as (b: LastBatch) => void)(batch)),
-    });
-  }
-
-  private get addresses(): Addresses {
-    const { addresses } = this.libraries.piece('address') as { addresses: Addresses };
-    return addresses;
-  }
-
-  /** Has the receivers' addresses found out: a process may end before its first batch is due. */
-  private prepareExport(): void {
-    if (this.prepared) return;
-    this.prepared = true;
-    for (const { endpoint } of this.destinations)
-      if (URL.canParse(endpoint)) this.untraced(() => this.addresses.prepare(hostOf(new URL(endpoint))));
-  }
-
   /** Says which rules cannot be followed here. */
   private checkRules(rules: SamplingRule[], before: SamplingRule[] = []): void {
     for (let i = 0; i < Math.max(rules.length, before.length); i++) {
@@ -359,16 +318,6 @@ export class Agent implements SpanSink {
       const name = `sampling.rules[${i}]`;
       if (unknown === undefined) this.problems.clear(name);
       else this.problems.set(name, `${unknown} is not known to this version of the agent: the rule is left out`);
-    }
-  }
-
-  /** Says which exporters wait for a Secret or ConfigMap; they are tried again with each batch. */
-  private checkCredentials(before: ExporterSettings[] = []): void {
-    for (const { name } of before) this.problems.clear(`exporter ${name}`);
-    for (const { name, files } of this.destinations) {
-      const found = files && this.credentials.get(files);
-      if (typeof found === 'string') this.problems.set(`exporter ${name}`, found);
-      else this.problems.clear(`exporter ${name}`);
     }
   }
 
@@ -399,7 +348,7 @@ export class Agent implements SpanSink {
         metrics: this.metrics,
         options: () => this.instrumentations?.http,
       };
-      this.http = new HttpHooks(tracing, () => this.muted, this.host.require('node:http') as typeof Http);
+      this.http = new HttpHooks(tracing, () => this.receivers.muted, this.host.require('node:http') as typeof Http);
       const on = this.isActive && this.libraries.isEnabled('http');
       this.http.set(on);
       if (on && request !== undefined) this.http.serve(request);
@@ -427,7 +376,7 @@ export class Agent implements SpanSink {
     this.reporter = new Reporter({
       directory,
       requireHttps: () => this.host.require('node:https') as typeof Https,
-      untraced: (work) => this.untraced(work),
+      untraced: (work) => this.receivers.untraced(work),
       body: () => ({
         container,
         pid: process.pid,
@@ -463,22 +412,10 @@ export class Agent implements SpanSink {
     return metrics || logs ? { signals: { ...(metrics && { metrics }), ...(logs && { logs }) } } : {};
   }
 
-  /** Runs work whose requests are our own. */
-  private untraced<T>(work: () => T): T {
-    this.muted = true;
-    try {
-      return work();
-    } finally {
-      this.muted = false;
-    }
-  }
-
   private follow(directory: PolicyDirectory): void {
     const look = (): void => {
       if (this.stopped) return;
-      this.credentials.refresh((changed) => {
-        if (changed) this.checkCredentials();
-      });
+      this.receivers.refresh();
       directory.whenChanged((changed) => {
         if (changed) {
           try {
