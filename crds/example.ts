@@ -54,6 +54,7 @@ export const tracingPolicyExample: TracingPolicySpec = {
     { name: 'pg', queryText: 'Off' },
   ],
   spanNames: 'ServiceOperation',
+  mesh: { istio: { mode: 'Auto', provider: 'otel' }, linkerd: { mode: 'Disabled' } },
 };
 
 /** What only a ClusterTracingPolicy has. The rest is as above, and not said twice. */

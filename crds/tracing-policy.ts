@@ -3,6 +3,7 @@ import { agent } from './agent.ts';
 import { batch } from './batch.ts';
 import { exporter } from './exporter.ts';
 import { instrumentations } from './instrumentation.ts';
+import { INTEGRATION_MESSAGE, INTEGRATION_STATES, mesh, SYSTEMS } from './integration.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
 import { resource } from './resource.ts';
@@ -151,6 +152,7 @@ const shared = {
       "How spans are named. SemanticConventions: as OpenTelemetry's conventions say, POST /orders. ServiceOperation: the same behind the service's name and a dot, order.POST /orders. Rules of sampling see names without it. Left out: SemanticConventions.",
     )
     .optional(),
+  mesh: mesh.optional(),
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */
@@ -262,6 +264,21 @@ export const policyStatus = z
         others: count('Pods that have the other one, agent.image or that of the chart.'),
       })
       .describe('How far the agent of agent.canary has spread.')
+      .optional(),
+    integrations: z
+      .array(
+        z.object({
+          name: z.enum(SYSTEMS).describe('Which system.'),
+          state: z
+            .enum(INTEGRATION_STATES)
+            .describe(
+              'Configured: it goes by the policy. Conflict: somebody else has set it. Incomplete: something is missing there. NotInForce: another policy decides. NotUsed: nothing in the namespace uses it. NotInstalled: the cluster does not have it. Disabled: by the policy. Of several namespaces the worst.',
+            ),
+          message: z.string().max(INTEGRATION_MESSAGE).describe('What was set, or why not and what to do.'),
+        }),
+      )
+      .max(8)
+      .meta({ description: 'Service meshes and gateways that go by the policy.', ...listMap('name') })
       .optional(),
     workloads: z
       .array(

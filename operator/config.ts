@@ -41,6 +41,18 @@ const schema = z.strictObject({
     /** Our own ServiceAccount. */
     serviceAccount: z.string().min(1),
   }),
+  /** Where other systems keep what is read of them. */
+  integrations: z
+    .strictObject({
+      istio: z
+        .strictObject({
+          namespace: z.string().min(1).default('istio-system'),
+          /** Of istiod, besides the default one. */
+          revisions: z.array(z.string().min(1)).default([]),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   /** Port of /healthz, /readyz and /metrics. */
   probePort: z.int().default(8080),
   defaultPolicy: defaultPolicySpec.default({}),

@@ -15,6 +15,7 @@ import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { DigestController } from './digest/controller.ts';
 import { EventRecorder } from './events/recorder.ts';
+import { integrations } from './integration/parts.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
 import { LeaderElector } from './leader/lease.ts';
@@ -208,6 +209,13 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('injection-scope'),
     onError,
   });
+  const meshes = integrations({ client, leading }, view, {
+    config,
+    logger,
+    queue: { workers: 4, observer: queueMetrics('integration'), onError },
+    settle: SETTLE,
+    onOutcome: (name) => summaryQueue.addAfter(name, SETTLE),
+  });
   const status: StatusController = new StatusController(leading, view, {
     defaults: config.defaultPolicy,
     logger,
@@ -215,6 +223,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     events,
     reports: (podUid) => store.of(podUid),
     agent,
+    integrations: (name) => meshes.controller.outcomes(name),
     listeningSince: Date.now(),
     onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
   });
@@ -261,11 +270,13 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     namespace: (name) => {
       policyQueue.add(name);
       breakerQueue.add(name);
+      meshes.queue.add(name);
       summaryQueue.addAfter(name, SETTLE);
     },
     pods: (namespace) => {
       policyQueue.addAfter(namespace, SETTLE);
       breakerQueue.addAfter(namespace, SETTLE);
+      meshes.queue.addAfter(namespace, SETTLE);
       summaryQueue.addAfter(namespace, SETTLE);
     },
     policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
@@ -279,6 +290,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     scopeQueue,
     statusQueue,
     breakerQueue,
+    meshes.queue,
     replacementQueue,
     workloadQueue,
     digestQueue,
@@ -366,6 +378,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       drain: () => serving.drain(),
       stop: () => serving.stop(GRACE),
     },
+    meshes.part,
     // Writes nothing. A follower that has summed up already does not begin to lead with counts that are not yet whole.
     {
       name: 'summaries',

@@ -25,6 +25,10 @@ export type EventReason =
   | 'ExportFailing'
   /** The agent's image keeps pods from starting: they are made without it. */
   | 'AgentUnavailable'
+  /** A mesh or gateway is configured by the policy, or is not any more; the note says how it stands. */
+  | 'IntegrationChanged'
+  /** A mesh or gateway that the policy insists on is not configured. */
+  | 'IntegrationFailed'
   /** Pods with a policy's new agent restart more often than others: new ones get the other agent again. */
   | 'CanaryHalted';
 

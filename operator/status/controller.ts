@@ -10,6 +10,9 @@ import { openOutage } from '../breaker/outage.ts';
 import type { Evidence } from '../canary/evidence.ts';
 import { together } from '../canary/evidence.ts';
 import type { EventReason, EventRecorder } from '../events/recorder.ts';
+import type { Outcome } from '../integration/controller.ts';
+import type { Integration } from '../integration/standing.ts';
+import { failedIntegrations, integrationsOf } from '../integration/standing.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
@@ -30,8 +33,12 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   PodsMissing: { type: 'Warning', reason: 'RestartNeeded' },
   AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
   ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
+  IntegrationFailed: { type: 'Warning', reason: 'IntegrationFailed' },
   RestartsRose: { type: 'Warning', reason: 'CanaryHalted' },
 };
+
+/** What is no news of a policy that is new. */
+const QUIET = new Set<Integration['state']>(['NotInForce', 'NotUsed', 'NotInstalled', 'Disabled']);
 
 type Condition = NonNullable<PolicyStatus['conditions']>[number];
 
@@ -43,6 +50,8 @@ export interface StatusOptions {
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
   listeningSince: number;
+  /** What became of meshes and gateways of a namespace. */
+  integrations: (namespace: string) => Outcome[];
   /** The chart's agent. */
   agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
   events: Pick<EventRecorder, 'record'>;
@@ -82,6 +91,7 @@ export class StatusController {
             return outage && `${outage.reason}: ${outage.message}`;
           },
           agentName: (agent) => this.#agentName(agent),
+          integrations: this.#options.integrations(name),
           failedStarts: (agent) => openOutage(this.#view.outages(name), agent)?.failures ?? 0,
           now: this.#options.now(),
           listeningSince: this.#options.listeningSince,
@@ -141,7 +151,7 @@ export class StatusController {
   }
 
   /** An event for each condition that has become another: status says how it is, events what happened. */
-  #record(policy: Policy, { conditions = [] }: PolicyStatus): void {
+  #record(policy: Policy, { conditions = [], integrations = [] }: PolicyStatus): void {
     const { name, uid } = policy.metadata;
     const namespace = policy.kind === 'TracingPolicy' ? { namespace: policy.metadata.namespace } : {};
     const regarding = { apiVersion: `${GROUP}/${VERSION}`, kind: policy.kind, name, uid, ...namespace };
@@ -151,11 +161,20 @@ export class StatusController {
       if (!event || (before?.status === status && before.reason === reason)) continue;
       this.#options.events.record({ regarding, ...event, action: 'Reconcile', note: message });
     }
+    for (const { name: system, state, message } of integrations) {
+      const before = policy.status?.integrations?.find((each) => each.name === system);
+      if (before?.state === state || (!before && QUIET.has(state))) continue;
+      const type = state === 'Conflict' || state === 'Incomplete' ? 'Warning' : 'Normal';
+      const event = { type, reason: 'IntegrationChanged', action: 'Reconcile' } as const;
+      this.#options.events.record({ regarding, ...event, note: `${system} is ${state}: ${message}` });
+    }
   }
 
   #status(policy: Policy, summary: Summary): PolicyStatus {
     const { pods, workloads, overlaps } = summary;
     const canary = canaryHalted(policy, summary.canary);
+    const integrations = integrationsOf(summary.integrations);
+    const failed = failedIntegrations(policy, integrations);
     const { generation = 0 } = policy.metadata;
     const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');
     const condition = (type: string, holds: boolean, reason: string, message: string): Condition => {
@@ -175,13 +194,14 @@ export class StatusController {
       observedGeneration: generation,
       conditions: [
         condition('Ready', ...this.#ready(policy)),
-        condition('Degraded', ...degraded(summary)),
+        condition('Degraded', ...degraded(summary, failed)),
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
         ...(canary ? [condition(CANARY_HALTED, ...canary)] : []),
       ],
       pods,
+      ...(integrations.length > 0 && { integrations }),
       ...(canary && { canary: { pods: summary.canary?.pods ?? 0, others: summary.canary?.others ?? 0 } }),
       workloads: workloads.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, WORKLOADS_SHOWN),
     };
@@ -222,7 +242,10 @@ function canaryHalted(policy: Policy, evidence: Evidence | undefined): [boolean,
 }
 
 /** Its reason is the first that applies, its message says all. */
-function degraded({ pods, problems, troubles, outages, unavailable, workloads }: Summary): [boolean, string, string] {
+function degraded(
+  { pods, problems, troubles, outages, unavailable, workloads }: Summary,
+  integrations: string[],
+): [boolean, string, string] {
   const found: [string, string][] = [];
   if (outages.length > 0)
     found.push([
@@ -236,6 +259,7 @@ function degraded({ pods, problems, troubles, outages, unavailable, workloads }:
     found.push(['ExportFailing', `spans are lost, see status.workloads for whose: ${troubles.sort().join('; ')}`]);
   if (pods.missing > unavailable)
     found.push(['PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads']);
+  if (integrations.length > 0) found.push(['IntegrationFailed', integrations.join('; ')]);
   const [first] = found;
   if (!first) return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];
   return [true, first[0], found.map(([, message]) => message).join('; ')];

@@ -41,6 +41,7 @@ const sum = (facts: {
     whyNoAgent: () => facts.outage,
     agentName: (agent) => agent?.image ?? 'chart',
     failedStarts: () => 0,
+    integrations: [],
     listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },

@@ -1,3 +1,4 @@
+import type { IntegrationState, SystemName } from '../../crds/integration.ts';
 import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
 import { WORKLOAD_MESSAGE } from '../../crds/tracing-policy.ts';
 import { describeFile, documentFiles } from '../../injector/credentials.ts';
@@ -10,6 +11,7 @@ import { startFailure } from '../breaker/agent-start.ts';
 import { created } from '../breaker/outage.ts';
 import type { Evidence } from '../canary/evidence.ts';
 import { evidence } from '../canary/evidence.ts';
+import type { Outcome } from '../integration/controller.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
@@ -33,8 +35,17 @@ export interface Summary {
   outages: string[];
   /** Of the pods that are missing, those that would be again if they were restarted now. */
   unavailable: number;
+  /** How it stands with meshes and gateways of a namespace. */
+  integrations: NamespaceIntegration[];
   /** Of a policy with a new agent beside the other. */
   canary?: Evidence;
+}
+
+export interface NamespaceIntegration {
+  name: SystemName;
+  namespace: string;
+  state: IntegrationState;
+  message: string;
 }
 
 export interface NamespaceFacts {
@@ -48,6 +59,8 @@ export interface NamespaceFacts {
   whyNoAgent: (agent: Resolution['agent']) => string | undefined;
   /** As the annotation `tracing.acme/agent` calls it. */
   agentName: (agent: Resolution['agent']) => string;
+  /** What became of meshes and gateways there, and by which policy. */
+  integrations: Outcome[];
   /** How often in a row an agent of that name has kept pods of the namespace from starting, of late. */
   failedStarts: (agent: string) => number;
   /** Milliseconds since 1970. */
@@ -62,8 +75,8 @@ const LATELY = 2.5 * REPORT_INTERVAL * 1000;
 /** Sums up a namespace by policy; the key is what describePolicy() says. */
 export function summarize(facts: NamespaceFacts): Map<string, Summary> {
   const summaries = new Map<string, Summary>();
-  const of = (policy: Policy): Summary => {
-    const id = describePolicy(policy);
+  const of = (policy: Policy): Summary => ofId(describePolicy(policy));
+  const ofId = (id: string): Summary => {
     let summary = summaries.get(id);
     if (!summary) summaries.set(id, (summary = emptySummary()));
     return summary;
@@ -116,6 +129,9 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     if (troubles.length > 0) addWorkload(summary.workloads, pod, 'ExportFailing', troubles.join('; '));
     if (libraries.length > 0)
       addWorkload(summary.workloads, pod, 'NotInstrumented', `no spans of ${libraries.join(', ')}`);
+  }
+  for (const { policy, ...integration } of facts.integrations) {
+    ofId(policy).integrations.push({ ...integration, namespace: facts.namespace.metadata.name });
   }
   for (const { canary, other, pods } of canaries.values())
     of(canary.policy).canary = evidence({
@@ -199,7 +215,16 @@ export function emptySummary(): Summary {
     ...{ matched: 0, injected: 0, reporting: 0, current: 0, outdated: 0 },
     ...{ missing: 0, noAgentReport: 0, unknown: 0, failed: 0 },
   };
-  return { pods, workloads: [], overlaps: [], problems: [], troubles: [], outages: [], unavailable: 0 };
+  return {
+    pods,
+    workloads: [],
+    overlaps: [],
+    problems: [],
+    troubles: [],
+    outages: [],
+    unavailable: 0,
+    integrations: [],
+  };
 }
 
 /** One summary of several namespaces. */
@@ -211,6 +236,7 @@ export function add(total: Summary, part: Summary): void {
   for (const text of part.troubles) addOnce(total.troubles, text);
   for (const text of part.outages) addOnce(total.outages, text);
   total.unavailable += part.unavailable;
+  total.integrations.push(...part.integrations);
 }
 
 function addOnce(list: string[], text: string): void {

@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import { cel } from './rules.ts';
+
+/** Systems beside the app that make spans of the same requests, as status calls them. */
+export const SYSTEMS = ['Istio', 'Linkerd'] as const;
+export type SystemName = (typeof SYSTEMS)[number];
+
+/**
+ * How it stands with a system, the worst first. Conflict: somebody else has set it. Incomplete: something is missing there.
+ * NotInForce: another policy decides. NotUsed: it is installed, and not in this namespace.
+ */
+export const INTEGRATION_STATES = [
+  'Conflict',
+  'Incomplete',
+  'Configured',
+  'NotInForce',
+  'NotUsed',
+  'NotInstalled',
+  'Disabled',
+] as const;
+export type IntegrationState = (typeof INTEGRATION_STATES)[number];
+
+/** Characters. */
+export const INTEGRATION_MESSAGE = 2048;
+
+/** Whether a system is configured: the same for each. */
+const mode = (system: string) =>
+  z
+    .enum(['Auto', 'Enabled', 'Disabled'])
+    .describe(
+      `Auto: ${system} is configured where it is installed. Enabled: the same, and the policy is Degraded where it is not, or cannot be configured. Disabled: nothing is set, and what the operator has set is taken away. Left out: Auto.`,
+    )
+    .optional();
+
+export type IntegrationMode = NonNullable<z.infer<ReturnType<typeof mode>>>;
+
+const providerPattern = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
+const providerMessage = "a provider is named as in the mesh's extensionProviders, e.g. otel";
+
+const istio = z
+  .object({
+    mode: mode('Istio'),
+    provider: z
+      .string()
+      .min(1)
+      .max(63)
+      .regex(providerPattern, providerMessage)
+      .describe(
+        "Which of MeshConfig's extensionProviders sidecars and gateways send spans by. Left out: the one that sends to the policy's exporter, then the mesh's default provider for tracing, then the only OpenTelemetry provider.",
+      )
+      .meta(cel({ rule: `self.matches(r'''${providerPattern.source}''')`, message: providerMessage }))
+      .optional(),
+  })
+  .describe('Sidecars and gateways of Istio.');
+
+const linkerd = z.object({ mode: mode('Linkerd') }).describe('Proxies of Linkerd.');
+
+/** Service meshes. What is said here counts for a whole namespace, and is nothing that the agent is told. */
+export const mesh = z
+  .object({ istio: istio.optional(), linkerd: linkerd.optional() })
+  .describe(
+    "Tracing of service meshes, so that proxies go by the policy's sampling and their spans join the apps'. It counts for a namespace as a whole, and is taken from the policy that applies to pods without labels.",
+  );

@@ -1,0 +1,162 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import { ApiError, APPLY } from '../kube/client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { KubeObject } from '../kube/reflector.ts';
+import { OWNED } from '../owned.ts';
+import type { DesiredObject, Watched } from './system.ts';
+import type { IntegrationView } from './view.ts';
+
+const FIELD_MANAGER = 'tracing-operator-integration';
+
+/** Why an object is not as it is to be: its owner has set it. */
+export interface Conflict {
+  /** `Telemetry tracing-acme` */
+  object: string;
+  /** Who has set what, with both values. */
+  message: string;
+}
+
+/** An object with all that is to be said of it. */
+export type CompleteObject = DesiredObject & { metadata: { namespace: string; ownerReferences: object[] } };
+
+/**
+ * Makes objects as they are to be, by server-side apply and never by force: what somebody else has set stays, and is
+ * returned as a conflict with both values. What is as it is to be is not written; neither is a conflict tried again while
+ * both sides say what they said.
+ */
+export class Applier {
+  readonly #client: KubeClient;
+  readonly #view: IntegrationView;
+  readonly #logger: Logger;
+  readonly #refused = new Map<string, { version: string | undefined; wanted: CompleteObject; conflict: Conflict }>();
+
+  constructor(client: KubeClient, view: IntegrationView, logger: Logger) {
+    this.#client = client;
+    this.#view = view;
+    this.#logger = logger;
+  }
+
+  /** Makes the objects of a collection in a namespace exactly those that are ours. */
+  async reconcile(
+    watched: Watched,
+    namespace: string,
+    objects: readonly CompleteObject[],
+    signal: AbortSignal,
+  ): Promise<Conflict[]> {
+    const version = this.#view.version(watched);
+    if (version === undefined) return [];
+    const { group, resource } = watched;
+    const path = `${group === '' ? `/api/${version}` : `/apis/${group}/${version}`}/namespaces/${namespace}/${resource}`;
+    const existing = new Map(this.#view.list(watched, namespace).map((object) => [object.metadata.name, object]));
+    const conflicts: Conflict[] = [];
+    for (const object of objects) {
+      const conflict = await this.#apply(
+        watched,
+        `${path}/${object.metadata.name}`,
+        object,
+        existing.get(object.metadata.name),
+        signal,
+      );
+      if (conflict) conflicts.push(conflict);
+    }
+    for (const [name, object] of existing) {
+      if (!isOwned(object) || objects.some(({ metadata }) => metadata.name === name)) continue;
+      await this.#delete(`${path}/${name}`, object, signal);
+    }
+    return conflicts;
+  }
+
+  async #apply(
+    watched: Watched,
+    path: string,
+    wanted: CompleteObject,
+    existing: KubeObject | undefined,
+    signal: AbortSignal,
+  ): Promise<Conflict | undefined> {
+    if (existing && isAs(wanted, existing)) {
+      this.#refused.delete(path);
+      return undefined;
+    }
+    const refused = this.#refused.get(path);
+    const version = existing?.metadata.resourceVersion;
+    if (refused && refused.version === version && isDeepStrictEqual(refused.wanted, wanted)) return refused.conflict;
+    try {
+      const applied = await this.#client.request<KubeObject>('PATCH', path, {
+        query: { fieldManager: FIELD_MANAGER },
+        contentType: APPLY,
+        body: wanted,
+        signal,
+      });
+      this.#refused.delete(path);
+      this.#view.note(watched, applied);
+      this.#logger.info({ kind: wanted.kind, ...wanted.metadata }, 'applied');
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
+      const conflict = {
+        object: `${wanted.kind} ${wanted.metadata.name}`,
+        message: describeConflict(error.message, wanted, existing),
+      };
+      this.#refused.set(path, { version, wanted, conflict });
+      return conflict;
+    }
+  }
+
+  async #delete(path: string, { metadata }: KubeObject, signal: AbortSignal): Promise<void> {
+    this.#refused.delete(path);
+    try {
+      const preconditions = { uid: metadata['uid'] };
+      await this.#client.request('DELETE', path, {
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions },
+        signal,
+      });
+      this.#logger.info({ path }, 'removed');
+    } catch (error) {
+      if (!(error instanceof ApiError) || ![404, 409].includes(error.status)) throw error;
+    }
+  }
+}
+
+function isOwned({ metadata }: KubeObject): boolean {
+  const labels = metadata['labels'] as Record<string, string> | undefined;
+  return Object.entries(OWNED).every(([name, value]) => labels?.[name] === value);
+}
+
+/** Whether an object says all that is wanted of its metadata, and of the rest just that. */
+export function isAs(wanted: CompleteObject, existing: KubeObject): boolean {
+  const { metadata, ...rest } = wanted;
+  return (
+    includes(existing.metadata, metadata) &&
+    Object.entries(rest).every(([field, value]) => isDeepStrictEqual((existing as never)[field], value))
+  );
+}
+
+function includes(existing: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted))
+    return (
+      Array.isArray(existing) &&
+      existing.length === wanted.length &&
+      wanted.every((item, i) => includes(existing[i], item))
+    );
+  if (typeof wanted !== 'object' || wanted === null) return existing === wanted;
+  if (typeof existing !== 'object' || existing === null) return false;
+  return Object.entries(wanted).every(([key, value]) => includes((existing as Record<string, unknown>)[key], value));
+}
+
+/** What the API server says of a conflict: `conflict with "kubectl-edit" using telemetry.istio.io/v1: .spec.tracing`. */
+const CONFLICT = /conflicts? with "([^"]*)"[^:]*:\s*(\.\S+)/;
+const VALUE = 200;
+
+/** Who has set which field to what, and what we would. */
+export function describeConflict(message: string, wanted: object, existing: object | undefined): string {
+  const [, manager = 'somebody else', field = ''] = CONFLICT.exec(message.replaceAll('\n- ', ' ')) ?? [];
+  const [theirs, ours] = [existing, wanted].map((object) => JSON.stringify(at(object, field))?.slice(0, VALUE));
+  return `${manager} has set ${field.slice(1) || 'it'} to ${theirs ?? 'something'}, and the policy asks for ${ours ?? 'something else'}`;
+}
+
+function at(object: unknown, path: string): unknown {
+  let node = object;
+  for (const key of path.split('.').slice(1)) node = (node as Record<string, unknown> | undefined)?.[key];
+  return node;
+}

@@ -1,0 +1,108 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { SystemName } from '../../crds/integration.ts';
+import type { Policies, Policy } from '../../injector/resolve.ts';
+import { describePolicy } from '../../injector/resolve.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isLive } from '../policy/cluster-view.ts';
+import type { ClusterView } from '../policy/cluster-view.ts';
+import type { Conflict } from './apply.ts';
+import { Applier } from './apply.ts';
+import type { SystemPlan } from './plan.ts';
+import { planNamespace } from './plan.ts';
+import type { Standing, System } from './system.ts';
+import type { IntegrationView } from './view.ts';
+
+/** What became of one system in one namespace. */
+export interface Outcome extends Standing {
+  /** As describePolicy() says. */
+  policy: string;
+  name: SystemName;
+}
+
+export interface IntegrationOptions {
+  systems: readonly System[];
+  /** Namespaces in which nothing is ever set. */
+  excluded: readonly string[];
+  logger: Logger;
+  /** The outcome in a namespace is another. */
+  onOutcome: (namespace: string) => void;
+}
+
+/** Makes the objects of other systems in a namespace as the plans say, and remembers for the status what became of it. */
+export class IntegrationController {
+  readonly #view: ClusterView;
+  readonly #seen: IntegrationView;
+  readonly #options: IntegrationOptions;
+  readonly #applier: Applier;
+  readonly #outcomes = new Map<string, Outcome[]>();
+
+  constructor(client: KubeClient, view: ClusterView, seen: IntegrationView, options: IntegrationOptions) {
+    this.#view = view;
+    this.#seen = seen;
+    this.#options = options;
+    this.#applier = new Applier(client, seen, options.logger);
+  }
+
+  /** What became of each system in a namespace, by policy. */
+  outcomes(namespace: string): Outcome[] {
+    return this.#outcomes.get(namespace) ?? [];
+  }
+
+  async reconcile(name: string, signal: AbortSignal): Promise<undefined> {
+    // What is not known yet must not be taken for absent: all namespaces come again when it is.
+    if (this.#seen.waitingFor() !== undefined) return;
+    const { systems, excluded } = this.#options;
+    const namespace = this.#view.namespace(name);
+    if (!namespace || namespace.metadata.deletionTimestamp || excluded.includes(name)) return this.#note(name, []);
+    const policies = this.#view.policies(name);
+    const pods = [...this.#view.injectedPods(name), ...this.#view.otherPods(name)].filter(isLive);
+    const { policy, plans } = planNamespace(systems, { namespace, policies, pods, seen: this.#seen });
+    const outcomes: Outcome[] = [];
+    for (const plan of plans) {
+      const conflicts = await this.#apply(plan, name, signal);
+      outcomes.push(...outcomesOf(plan, conflicts, policy, others(policies, policy, name)));
+    }
+    return this.#note(name, outcomes);
+  }
+
+  async #apply({ system, objects }: SystemPlan, namespace: string, signal: AbortSignal): Promise<Conflict[]> {
+    const conflicts: Conflict[] = [];
+    for (const watched of system.owned) {
+      const ofGroup = objects.filter(({ apiVersion }) => apiVersion.startsWith(`${watched.group}/`));
+      conflicts.push(...(await this.#applier.reconcile(watched, namespace, ofGroup, signal)));
+    }
+    return conflicts;
+  }
+
+  #note(namespace: string, outcomes: Outcome[]): undefined {
+    if (isDeepStrictEqual(this.outcomes(namespace), outcomes)) return;
+    if (outcomes.length > 0) this.#outcomes.set(namespace, outcomes);
+    else this.#outcomes.delete(namespace);
+    this.#options.onOutcome(namespace);
+  }
+}
+
+function outcomesOf(
+  { system: { name }, state, message }: SystemPlan,
+  conflicts: readonly Conflict[],
+  policy: Policy | undefined,
+  beside: readonly Policy[],
+): Outcome[] {
+  const standing: Standing =
+    conflicts.length === 0
+      ? { state, message }
+      : { state: 'Conflict', message: conflicts.map(({ object, message: why }) => `${object}: ${why}`).join('; ') };
+  const decides = policy
+    ? `the namespace as a whole goes by ${describePolicy(policy)}`
+    : 'it selects some pods, and this counts for the namespace as a whole';
+  return [
+    ...(policy ? [{ policy: describePolicy(policy), name, ...standing }] : []),
+    ...beside.map((each): Outcome => ({ policy: describePolicy(each), name, state: 'NotInForce', message: decides })),
+  ];
+}
+
+/** TracingPolicies of the namespace that do not count for it as a whole. */
+function others({ namespaced }: Policies, inForce: Policy | undefined, namespace: string): Policy[] {
+  return namespaced.filter((policy) => policy !== inForce && policy.metadata.namespace === namespace);
+}

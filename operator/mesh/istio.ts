@@ -1,0 +1,216 @@
+import { INJECTED_LABEL } from '../../injector/names.ts';
+import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { DesiredObject, Plan, PlanInput, Seen, System, Watched } from '../integration/system.ts';
+import { ratioOf } from '../integration/system.ts';
+import type { KubeObject } from '../kube/reflector.ts';
+import type { MeshConfig } from './mesh-config.ts';
+import { chooseProvider, readMeshConfig } from './mesh-config.ts';
+
+export interface IstioOptions {
+  /** Where istiod runs, with the ConfigMap that holds its MeshConfig. */
+  namespace: string;
+  /** Revisions of istiod besides the default one. */
+  revisions: readonly string[];
+}
+
+export const TELEMETRIES: Watched = {
+  group: 'telemetry.istio.io',
+  versions: ['v1', 'v1alpha1'],
+  resource: 'telemetries',
+};
+
+/** Of the namespace as a whole, and what of it differs for whom. */
+const NAME = 'tracing-acme';
+const TRACED = `${NAME}-traced`;
+const WAYPOINT = `${NAME}-waypoint`;
+const GATEWAY = `${NAME}-gateway`;
+
+/** Labels by which gateways of the charts and the operator of Istio are known. */
+const INGRESS = { istio: 'ingressgateway' };
+
+interface TelemetrySpec {
+  selector?: { matchLabels?: Record<string, string> };
+  targetRef?: unknown;
+  targetRefs?: unknown[];
+  tracing?: {
+    randomSamplingPercentage?: number;
+    match?: { mode?: string };
+    disableSpanReporting?: boolean;
+    providers?: { name?: string }[];
+  }[];
+}
+
+type TelemetryObject = KubeObject & { spec?: TelemetrySpec };
+
+/**
+ * Istio's sidecars and gateways by its Telemetry API. A proxy draws lots with its percentage for every request whose
+ * x-request-id does not say that a proxy before it has won, and takes the sampled flag from those that lose: so whoever may
+ * begin a trace has the policy's ratio, and whoever stands behind an app that has decided lets all pass
+ * (docs/guides/istio.md).
+ */
+export function istio({ namespace: istiod, revisions }: IstioOptions): System {
+  const configs: Watched[] = ['istio', ...revisions.map((revision) => `istio-${revision}`)].map((name) => ({
+    group: '',
+    versions: ['v1'],
+    resource: 'configmaps',
+    name,
+  }));
+
+  /** The MeshConfig that counts for a namespace. */
+  const meshConfig = (seen: Seen, labels: Record<string, string> | undefined): MeshConfig | undefined => {
+    const revision = labels?.['istio.io/rev'];
+    const found = configs.flatMap((watched) => seen.list(watched, istiod) as (KubeObject & { data?: never })[]);
+    const own = found.find(({ metadata: { name } }) => name === `istio-${revision}`) ?? found[0];
+    return readMeshConfig(own?.data);
+  };
+
+  return {
+    name: 'Istio',
+    watched: [TELEMETRIES, ...configs],
+    owned: [TELEMETRIES],
+    absent: (seen) =>
+      seen.version(TELEMETRIES) === undefined
+        ? `the cluster has no CustomResourceDefinition ${TELEMETRIES.resource}.${TELEMETRIES.group}`
+        : undefined,
+    plan(input) {
+      const { namespace, policy, document, pods, seen } = input;
+      const { name, labels } = namespace.metadata;
+      const config = meshConfig(seen, labels);
+      if (!config)
+        return nothing(
+          'Incomplete',
+          `Istio's MeshConfig is not to be read: there is no ConfigMap ${istiod}/istio with a key mesh (Helm value istio.namespace)`,
+        );
+      const isRoot = name === config.rootNamespace;
+      const isGateway = pods.some(({ metadata }) => matches(metadata.labels, INGRESS));
+      if (isRoot && !isGateway)
+        return nothing('NotUsed', "the mesh's root namespace: a Telemetry of its own would count for the whole mesh");
+      if (!isRoot && !isInMesh(input))
+        return nothing('NotUsed', 'no pod of the namespace has a sidecar, and it is not labeled for injection');
+      const foreign = isRoot ? undefined : foreignTelemetry(seen, name);
+      if (foreign) return nothing('Conflict', describeForeign(foreign, document));
+      const provider = chooseProvider(config, policy.spec.mesh?.istio?.provider, document.spec.exporters);
+      if ('problem' in provider) return nothing('Incomplete', provider.problem);
+      const percent = percentage(document);
+      const whole = {
+        tracing: [
+          {
+            ...(provider.name !== undefined && { providers: [{ name: provider.name }] }),
+            randomSamplingPercentage: percent,
+          },
+        ],
+      };
+      const telemetry = telemetryOf(seen);
+      const sends = `spans go by ${provider.name === undefined ? "the mesh's default provider" : `provider ${provider.name}`} to ${provider.to}`;
+      if (isRoot)
+        return {
+          state: 'Configured',
+          message: `ingress gateways begin ${percent} % of traces; ${sends}`,
+          objects: [telemetry(GATEWAY, { selector: { matchLabels: INGRESS }, ...whole })],
+        };
+      const waypoint = waypointOf(input);
+      // Once it is there it stays: pods of a CronJob come and go.
+      const isTraced =
+        pods.some(({ metadata }) => metadata.labels?.[INJECTED_LABEL] === 'true') ||
+        seen.list(TELEMETRIES, name).some(({ metadata }) => metadata.name === TRACED);
+      return {
+        state: 'Configured',
+        message: isOff(document)
+          ? 'proxies begin no traces, as tracing is switched off'
+          : `proxies begin ${percent} % of traces, and let pass what traced apps have decided; ${sends}`,
+        objects: [
+          telemetry(NAME, whole),
+          ...(isTraced && !isOff(document) ? [telemetry(TRACED, traced(document))] : []),
+          ...(waypoint === undefined ? [] : [telemetry(WAYPOINT, behindApps(waypoint))]),
+        ],
+      };
+    },
+  };
+}
+
+function nothing(state: Plan['state'], message: string): Plan {
+  return { state, message, objects: [] };
+}
+
+function telemetryOf(seen: Seen): (name: string, spec: TelemetrySpec) => DesiredObject {
+  const apiVersion = `${TELEMETRIES.group}/${seen.version(TELEMETRIES)}`;
+  return (name, spec) => ({ apiVersion, kind: 'Telemetry', metadata: { name }, spec });
+}
+
+/**
+ * Sidecars of pods with the agent. Calls that leave the app carry its decision: all of them pass. Where a policy samples by
+ * more than one ratio the app is to decide by itself what comes in, so that its own sidecar keeps out of it.
+ */
+function traced({ spec: { sampling } }: PolicyDocument): TelemetrySpec {
+  const isFiner = sampling.rules?.some(({ drop }) => !drop) || sampling.force !== undefined;
+  return {
+    selector: { matchLabels: { [INJECTED_LABEL]: 'true' } },
+    tracing: [
+      { match: { mode: 'CLIENT' }, randomSamplingPercentage: 100 },
+      ...(isFiner ? [{ match: { mode: 'SERVER' }, disableSpanReporting: true }] : []),
+    ],
+  };
+}
+
+/**
+ * A waypoint stands behind apps that have decided, with no sidecar of theirs to say so, and before calls of nobody's: it can
+ * do right by both only where it keeps out.
+ */
+function behindApps(waypoint: string): TelemetrySpec {
+  return {
+    targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: waypoint }],
+    tracing: [{ disableSpanReporting: true }],
+  };
+}
+
+function waypointOf({ namespace: { metadata } }: PlanInput): string | undefined {
+  const { labels = {}, name } = metadata;
+  if (labels['istio.io/dataplane-mode'] !== 'ambient') return undefined;
+  const waypoint = labels['istio.io/use-waypoint'];
+  const where = labels['istio.io/use-waypoint-namespace'] ?? name;
+  return waypoint === undefined || waypoint === 'none' || where !== name ? undefined : waypoint;
+}
+
+/** Whether proxies of the mesh are in the namespace, or will be in its new pods. */
+function isInMesh({ namespace: { metadata }, pods }: PlanInput): boolean {
+  const { labels = {} } = metadata;
+  const injection = labels['istio-injection'];
+  if (injection === 'enabled' || labels['istio.io/dataplane-mode'] === 'ambient') return true;
+  if (injection !== 'disabled' && labels['istio.io/rev'] !== undefined) return true;
+  // What Istio's injector leaves on sidecars' pods and on gateways.
+  return pods.some(
+    ({ metadata: pod }) =>
+      pod.labels?.['security.istio.io/tlsMode'] === 'istio' ||
+      pod.labels?.['service.istio.io/canonical-revision'] !== undefined,
+  );
+}
+
+/** Somebody else's Telemetry for the namespace as a whole: istiod takes one of them alone, the older. */
+function foreignTelemetry(seen: Seen, namespace: string): TelemetryObject | undefined {
+  return (seen.list(TELEMETRIES, namespace) as TelemetryObject[]).find(
+    ({ metadata, spec = {} }) =>
+      metadata.name !== NAME &&
+      Object.keys(spec.selector?.matchLabels ?? {}).length === 0 &&
+      spec.targetRef === undefined &&
+      (spec.targetRefs ?? []).length === 0,
+  );
+}
+
+function describeForeign({ metadata, spec }: TelemetryObject, document: PolicyDocument): string {
+  const theirs = spec?.tracing?.find(({ randomSamplingPercentage }) => randomSamplingPercentage !== undefined);
+  const said = theirs ? `begins ${theirs.randomSamplingPercentage} % of traces` : 'says nothing of sampling';
+  return `Telemetry ${metadata.name} counts for the whole namespace and ${said}, the policy asks for ${percentage(document)} %: nothing is set, as Istio goes by one such Telemetry alone, the older. Set randomSamplingPercentage there, or remove it`;
+}
+
+/** In hundredths of a percent, which is all that Envoy tells apart; of what is more than nothing at least one. */
+function percentage(document: PolicyDocument): number {
+  return Math.ceil(Math.round(ratioOf(document) * 1e9) / 1e5) / 100;
+}
+
+function isOff({ spec }: PolicyDocument): boolean {
+  return spec.exporters.length === 0 || spec.signals?.traces === false;
+}
+
+function matches(labels: Record<string, string> | undefined, wanted: Record<string, string>): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels?.[key] === value);
+}
