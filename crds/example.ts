@@ -54,7 +54,7 @@ export const tracingPolicyExample: TracingPolicySpec = {
     { name: 'pg', queryText: 'Off' },
   ],
   spanNames: 'ServiceOperation',
-  mesh: { istio: { mode: 'Auto', provider: 'otel' }, linkerd: { mode: 'Disabled' } },
+  mesh: { istio: { mode: 'Auto', provider: 'otel' }, linkerd: { mode: 'Enabled', tracing: 'ControlPlane' } },
 };
 
 /** What only a ClusterTracingPolicy has. The rest is as above, and not said twice. */

@@ -53,7 +53,18 @@ const istio = z
   })
   .describe('Sidecars and gateways of Istio.');
 
-const linkerd = z.object({ mode: mode('Linkerd') }).describe('Proxies of Linkerd.');
+const linkerd = z
+  .object({
+    mode: mode('Linkerd'),
+    tracing: z
+      .enum(['ControlPlane', 'LinkerdJaeger'])
+      .describe(
+        'How proxies are told of tracing. ControlPlane: by values of the control plane, from Linkerd 2.19 on. LinkerdJaeger: by annotations of pods, which the extension linkerd-jaeger reads, up to 2.18. Left out: by what the ConfigMap linkerd-config says.',
+      )
+      .meta({ live: false })
+      .optional(),
+  })
+  .describe('Proxies of Linkerd.');
 
 /** Service meshes. What is said here counts for a whole namespace, and is nothing that the agent is told. */
 export const mesh = z

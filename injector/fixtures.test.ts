@@ -37,6 +37,7 @@ const context: AdmitContext = {
   namespaceAnnotations: () => ({}),
   whyNoAgent: () => undefined,
   isCanary: () => false,
+  linkerd: () => undefined,
   options: {
     agentImage: 'agent:test',
     agentImagePullPolicy: 'IfNotPresent',

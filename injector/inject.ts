@@ -2,6 +2,8 @@ import { chooseContainers, ownSettings } from './containers.ts';
 import { credentialsVolume } from './credentials.ts';
 import type { Decision, Reason } from './decision.ts';
 import { statusOf } from './decision.ts';
+import type { LinkerdTracing } from './linkerd.ts';
+import { linkerdAnnotations } from './linkerd.ts';
 import * as names from './names.ts';
 import { withFlag } from './node-options.ts';
 import { otherTracer } from './other-tracers.ts';
@@ -24,8 +26,17 @@ export interface InjectOptions {
   agentImagePullPolicy: string;
   /** Names of Secrets of the pod's own namespace with which the agent's image is pulled. */
   agentImagePullSecrets?: string[];
+  /** How the cluster's Linkerd is told of tracing; left out where there is none, or it is left alone. */
+  linkerd?: LinkerdTracing;
   /** Left out where it is not known: agents then wait until the namespace's ConfigMap says it. */
   reporting?: Reporting;
+}
+
+/** The namespace that a pod is created in. */
+export interface InjectionNamespace {
+  name: string;
+  labels: Record<string, string>;
+  annotations?: Record<string, string>;
 }
 
 export interface Injection {
@@ -72,13 +83,13 @@ export function invalidAnnotation(where: string, value: string | undefined): Dec
  * Adds the agent to a pod. Pure: the same pod, resolution and options always give the same result, and a pod that has the
  * agent already comes back as it is, unless others have moved a container that loads the agent before the one that brings it.
  *
- * @param namespace the namespace the pod is created in (the pod itself may not say), with its labels.
+ * @param namespace the namespace the pod is created in (the pod itself may not say), with what it says.
  * @param resolution what applies to the pod. Where that is nothing yet the pod is made ready all the same, and tracing
  *   starts without a restart when a policy appears.
  */
 export function injectPod(
   pod: Pod,
-  namespace: { name: string; labels: Record<string, string> },
+  namespace: InjectionNamespace,
   resolution: Resolution,
   options: InjectOptions,
 ): Injection {
@@ -119,6 +130,7 @@ export function injectPod(
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
+    ...linkerdAnnotations(pod, chosen[0]!, resolution.document, options.linkerd, namespace.annotations),
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(statusOf(decisions)),

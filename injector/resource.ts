@@ -8,6 +8,7 @@ const DOWNWARD: EnvVar[] = [
 ];
 
 const ANNOTATION = 'resource.opentelemetry.io/';
+export const OTEL_SERVICE_ANNOTATION = `${ANNOTATION}service.name`;
 
 /** What well-known labels say, where a policy wants them (`resource.useLabels`): the first that is there. */
 const LABELS: [attribute: string, labels: string[]][] = [
@@ -100,6 +101,14 @@ export function resourceEnv(pod: Pod, namespace: string, { name: container, imag
     { name: 'TRACING_ACME_RESOURCE', value: pairs(Object.entries(attributes)) },
     ...(byLabels.length > 0 ? [{ name: 'TRACING_ACME_RESOURCE_LABELS', value: pairs(byLabels) }] : []),
   ];
+}
+
+/** The name that a container's processes give their service, as far as admission can tell. */
+export function serviceName(pod: Pod, { name: container, env = [] }: Container, useLabels: boolean): string {
+  const { annotations = {}, labels = {}, name } = pod.metadata ?? {};
+  const own = env.findLast((entry) => entry.name === 'OTEL_SERVICE_NAME')?.value;
+  const byLabel = useLabels ? LABELS[0]![1].map((label) => labels[label]).find(Boolean) : undefined;
+  return own || annotations[OTEL_SERVICE_ANNOTATION] || byLabel || (owner(pod)?.name ?? name ?? container);
 }
 
 /**

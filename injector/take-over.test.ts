@@ -66,6 +66,7 @@ describe('the webhook for namespaces that are taken over', () => {
     namespaceLabels: () => ({}),
     whyNoAgent: () => undefined,
     isCanary: () => false,
+    linkerd: () => undefined,
     namespaceAnnotations: () => byNamespace,
     options: {
       agentImage: 'agent:1',

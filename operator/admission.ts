@@ -1,6 +1,8 @@
 import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
 import type { InjectOptions } from '../injector/inject.ts';
+import type { LinkerdTracing } from '../injector/linkerd.ts';
+import type { Policy } from '../injector/resolve.ts';
 import { admit } from '../webhook/admit.ts';
 import { app } from '../webhook/server.ts';
 import { Gate } from './breaker/gate.ts';
@@ -12,13 +14,18 @@ import type { ClusterView } from './policy/cluster-view.ts';
 interface AdmissionOptions {
   /** As of each request: the authorities change. */
   inject: () => InjectOptions;
+  /** How the cluster's Linkerd is told of tracing. */
+  linkerd: (policy: Policy | undefined) => LinkerdTracing | undefined;
   events: EventRecorder;
   logger: Logger;
   now: () => number;
 }
 
 /** The webhook as the operator runs it: what admission needs to know is answered from what is watched. */
-export function admission(view: ClusterView, { inject, events, logger, now }: AdmissionOptions): RequestListener {
+export function admission(
+  view: ClusterView,
+  { inject, linkerd, events, logger, now }: AdmissionOptions,
+): RequestListener {
   const gate = new Gate(view, now);
   const dealer = new Dealer();
   return app({
@@ -41,6 +48,7 @@ export function admission(view: ClusterView, { inject, events, logger, now }: Ad
         whyNoAgent: (name, wanted, isDryRun) => gate.whyNot(name, wanted, isDryRun),
         isCanary: (policyUid, percent, isDryRun) => dealer.deal(policyUid, percent, isDryRun),
         options: inject(),
+        linkerd,
       }),
   });
 }

@@ -51,6 +51,7 @@ const schema = z.strictObject({
           revisions: z.array(z.string().min(1)).default([]),
         })
         .prefault({}),
+      linkerd: z.strictObject({ namespace: z.string().min(1).default('linkerd') }).prefault({}),
     })
     .prefault({}),
   /** Port of /healthz, /readyz and /metrics. */

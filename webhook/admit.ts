@@ -1,9 +1,10 @@
 import type { Decision } from '../injector/decision.ts';
-import type { InjectOptions, Injection } from '../injector/inject.ts';
+import type { InjectOptions, Injection, InjectionNamespace } from '../injector/inject.ts';
 import { injectPod, leaveUntraced } from '../injector/inject.ts';
+import type { LinkerdTracing } from '../injector/linkerd.ts';
 import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
-import type { Policies, Resolution } from '../injector/resolve.ts';
+import type { Policies, Policy, Resolution } from '../injector/resolve.ts';
 import { resolve } from '../injector/resolve.ts';
 import { OTEL_OPERATOR } from '../injector/other-tracers.ts';
 import { takeOver } from '../injector/take-over.ts';
@@ -33,6 +34,8 @@ export interface AdmitContext {
   /** Whether the next new pod is one that gets the new agent of a policy. */
   isCanary(policyUid: string, percent: number, isDryRun: boolean): boolean;
   options: InjectOptions;
+  /** How the cluster's Linkerd is told of tracing. */
+  linkerd(policy: Policy | undefined): LinkerdTracing | undefined;
 }
 
 /** Answers one admission request: injects a pod, or copies the annotation of a workload to its template. */
@@ -50,7 +53,7 @@ export function admit(
     if (!pod) return { reply: {}, decisions: [] };
     // The API server has read the label just now; our copy of it may be a moment behind.
     const labels = { ...context.namespaceLabels(name), ...(entry === 'namespace' && { [NAMESPACE_LABEL]: 'true' }) };
-    const namespace = { name, labels };
+    const namespace = { name, labels, annotations: context.namespaceAnnotations(name) };
     const subject = {
       namespace: name,
       namespaceLabels: labels,
@@ -76,12 +79,13 @@ export function admit(
  */
 function injected(
   pod: Pod,
-  namespace: { name: string; labels: Record<string, string> },
+  namespace: InjectionNamespace,
   resolution: Resolution,
   isDryRun: boolean,
   context: AdmitContext,
 ): Injection {
-  const { options } = context;
+  const linkerd = context.linkerd(resolution.policy);
+  const options = { ...context.options, ...(linkerd && { linkerd }) };
   const result = injectPod(pod, namespace, resolution, options);
   if (result.agent === undefined) return result;
   const { canary } = resolution;

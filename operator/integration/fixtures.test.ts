@@ -17,7 +17,7 @@ import { systems } from './systems.ts';
 const DIRECTORY = new URL('testdata/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, DIRECTORY), 'utf8');
 const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.yaml'));
-const all = systems({ istio: { namespace: 'istio-system', revisions: ['canary'] } });
+const all = systems({ istio: { namespace: 'istio-system', revisions: ['canary'] }, linkerd: { namespace: 'linkerd' } });
 
 /** `Telemetry` is `telemetries`, `Ingress` is `ingresses`. */
 const plural = (kind = '') => kind.toLowerCase().replace(/y$/, 'ie').replace(/s$/, 'se') + 's';

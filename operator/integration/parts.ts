@@ -1,16 +1,21 @@
 import type { Logger } from 'pino';
+import type { LinkerdTracing } from '../../injector/linkerd.ts';
+import type { Policy } from '../../injector/resolve.ts';
 import type { Config } from '../config.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/workqueue.ts';
 import type { QueueOptions } from '../kube/workqueue.ts';
 import type { Part } from '../manager.ts';
 import { systems } from './systems.ts';
+import { linkerdTracing } from '../mesh/linkerd.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import { IntegrationController } from './controller.ts';
 import { IntegrationView } from './view.ts';
 
 export interface Integrations {
   controller: IntegrationController;
+  /** How the cluster's Linkerd is told of tracing, for pods of a policy. */
+  linkerd: (policy: Policy | undefined) => LinkerdTracing | undefined;
   /** Of namespaces. */
   queue: WorkQueue;
   /** Watches, which every replica has. */
@@ -48,5 +53,10 @@ export function integrations(
     onOutcome,
   });
   const queue = new WorkQueue((name, signal) => controller.reconcile(name, signal), queueOptions);
-  return { controller, queue, part: { name: 'integrations', start: () => seen.start(), stop: () => seen.stop() } };
+  return {
+    controller,
+    linkerd: (policy) => linkerdTracing(seen, config.integrations.linkerd, policy),
+    queue,
+    part: { name: 'integrations', start: () => seen.start(), stop: () => seen.stop() },
+  };
 }

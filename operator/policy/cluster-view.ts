@@ -6,6 +6,7 @@ import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../
 import { isCanaryHalted } from '../../injector/canary.ts';
 import type { CredentialPath } from '../../injector/credentials.ts';
 import { mountedCredentials } from '../../injector/credentials.ts';
+import { LINKERD_JAEGER } from '../../injector/linkerd.ts';
 import * as names from '../../injector/names.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import type { Pod } from '../../injector/pod.ts';
@@ -43,7 +44,7 @@ export interface PodMeta extends KubeObject {
 export interface NamespaceMeta extends KubeObject {
   metadata: KubeObject['metadata'] & {
     labels?: Record<string, string>;
-    /** Of other tools: what asks for tracing. */
+    /** Of other tools: what asks for tracing, and where to. */
     annotations?: Record<string, string>;
     deletionTimestamp?: string;
   };
@@ -337,13 +338,14 @@ function prunePod({ metadata, status, spec }: WholePod): PodMeta {
 
 function pruneNamespace({ metadata }: NamespaceMeta): NamespaceMeta {
   const { name, resourceVersion, labels, annotations, deletionTimestamp } = metadata;
-  const asks = annotations?.[OTEL_OPERATOR];
+  const read = [OTEL_OPERATOR, ...Object.values(LINKERD_JAEGER)];
+  const kept = read.filter((key) => annotations?.[key] !== undefined).map((key) => [key, annotations![key]!] as const);
   return {
     metadata: {
       name,
       resourceVersion,
       ...(labels && { labels }),
-      ...(asks !== undefined && { annotations: { [OTEL_OPERATOR]: asks } }),
+      ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }),
       ...(deletionTimestamp && { deletionTimestamp }),
     },
   };

@@ -24,6 +24,8 @@ export interface Installation {
   manifest: object;
   /** With which replicas ask each other. */
   token: string;
+  /** Where meshes are, as the operator's configuration says it; left out, as by default. */
+  integrations?: object;
   remove: () => Promise<void>;
 }
 
@@ -111,7 +113,7 @@ export class OperatorProcess {
     const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
     this.webhookPort = webhookPort;
     const config = join(this.#folder, 'config.json');
-    const { namespace, manifest, token } = this.#installation;
+    const { namespace, manifest, token, integrations } = this.#installation;
     writeFileSync(join(this.#folder, 'token'), token);
     writeFileSync(
       config,
@@ -134,6 +136,7 @@ export class OperatorProcess {
           serviceAccount: 'operator',
         },
         probePort,
+        ...(integrations && { integrations }),
       }),
     );
     this.#reports = reportsPort;
