@@ -33,17 +33,18 @@ it('holds beforeExit back once while something waits, and gives process.emit bac
 
 it('tells of an error that nobody caught, also of a rejection that the app sees to, while something is unfinished', () => {
   const original = process.emit;
+  const emit = (...values: unknown[]): unknown => Reflect.apply(process.emit, process, values);
   const nothing = { pending: () => false, flush: () => Promise.resolve(), flushNow: () => undefined };
   const unfinished = { any: true, uncaught: jest.fn<(error: unknown) => void>(), abandon: jest.fn<() => void>() };
   const exit = new ExitFlush(nothing, unfinished);
   exit.arm();
   exit.release();
-  process.emit('uncaughtExceptionMonitor', new Error('one'), 'uncaughtException');
+  emit('uncaughtExceptionMonitor', new Error('one'), 'uncaughtException');
   // Nobody listens: it comes back as the other.
-  process.emit('unhandledRejection', new Error('two'), Promise.resolve());
+  emit('unhandledRejection', new Error('two'), Promise.resolve());
   const see = jest.fn();
   process.on('unhandledRejection', see);
-  process.emit('unhandledRejection', new Error('three'), Promise.resolve());
+  emit('unhandledRejection', new Error('three'), Promise.resolve());
   process.removeListener('unhandledRejection', see);
   expect(unfinished.uncaught.mock.calls).toEqual([[new Error('one')], [new Error('three')]]);
   expect(unfinished.abandon).not.toHaveBeenCalled();
