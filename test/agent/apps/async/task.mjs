@@ -1,0 +1,2 @@
+// What a thread of the pool does.
+export default async (url) => (await fetch(url)).text();
