@@ -59,4 +59,11 @@ describe('HTTP', () => {
     },
     60_000,
   );
+
+  it('a layer of express 5 is one span, though express 5 is made of a router that we know too', async () => {
+    const cwd = installedApp(join(ROOT, 'test/agent/apps/signals'));
+    const server = await scene.server('shop', { args: ['express.cjs'], cwd });
+    expect(await (await fetch(`${server.url}/shop/items/7`)).text()).toBe('item');
+    await scene.expectTree(join(import.meta.dirname, 'express.golden'));
+  }, 120_000);
 });
