@@ -1,11 +1,6 @@
-import { load } from 'js-yaml';
-import type * as z from 'zod';
-import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
-import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
 import { AGENT_OUTAGES, POLICY_CONFIG_MAP, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import type { DefaultPolicy, Policy } from '../../injector/resolve.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Outage } from '../../operator/breaker/outage.ts';
 import { isOpen, readOutages } from '../../operator/breaker/outage.ts';
@@ -14,6 +9,12 @@ import { digestKey, readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { ApiError } from '../../operator/kube/client.ts';
 import { InputError } from '../input-error.ts';
+import { findInstallation } from '../installation.ts';
+import type { Installation } from '../installation.ts';
+import type { List, Read } from '../reading.ts';
+import { readAll, Reading } from '../reading.ts';
+import type { StoredPolicies } from '../stored-policies.ts';
+import { readPolicies } from '../stored-policies.ts';
 import { templatePath } from '../workload.ts';
 import type { Kind } from './kinds.ts';
 
@@ -44,32 +45,14 @@ export interface WorkloadObject extends Record<string, unknown> {
   metadata: ObjectMeta & { name: string };
 }
 
-/** What the installed operator says of itself. */
-export interface Installation {
-  namespace: string;
-  name: string;
-  /** Namespaces whose pods it does not look at. */
-  excluded: string[];
-  /** Namespaces in which pods that ask opentelemetry-operator are traced. */
-  takenOver: string[];
-  /** Undefined where its Deployment cannot be read. */
-  readyReplicas?: number;
-  defaults?: DefaultPolicy;
-  agentImage?: string;
-}
-
 /** All that is known about one workload. */
-export interface Facts {
+export interface Facts extends StoredPolicies {
   kind: Kind;
   workload: WorkloadObject;
   namespace: string;
   /** Undefined where they cannot be read. */
   namespaceLabels?: Record<string, string>;
   namespaceAnnotations?: Record<string, string>;
-  namespaced?: TracingPolicy[];
-  cluster?: ClusterTracingPolicy[];
-  /** Policies that this version cannot read, with why. */
-  unreadable: string[];
   /** `absent`: it can be seen that there is none. Undefined: it cannot be seen. */
   installation?: Installation | 'absent';
   /** The documents that the operator wrote for pods of the namespace, by key. */
@@ -87,14 +70,7 @@ export interface Facts {
   now: number;
 }
 
-interface List<T> {
-  items: T[];
-  metadata: { continue?: string };
-}
-
-const OPERATOR = 'app.kubernetes.io/name=tracing-operator';
-/** A page of pods; a warning is looked for of as many. */
-const PAGE = 500;
+/** Pods of which a warning is looked for. */
 const WARNED = 5;
 
 /**
@@ -102,20 +78,8 @@ const WARNED = 5;
  * @throws InputError where there is no such workload, or it may not be read.
  */
 export async function gather(client: KubeClient, kind: Kind, name: string, namespace: string): Promise<Facts> {
-  const closed = new Set<string>();
-  /** Every question, in the order in which they were asked: answers come in any. */
-  const questions: string[] = [];
-  /** Undefined where the thing is not there; said where it may not be read. */
-  const read = async <T>(path: string, leavesOpen: string, query = {}): Promise<T | undefined> => {
-    questions.push(leavesOpen);
-    try {
-      return await client.request<T>('GET', path, { query });
-    } catch (error) {
-      if (!(error instanceof ApiError) || ![401, 403, 404].includes(error.status)) throw error;
-      if (error.status !== 404) closed.add(leavesOpen);
-      return undefined;
-    }
-  };
+  const reading = new Reading(client);
+  const { read } = reading;
   const own = `${kind.api}/namespaces/${namespace}/${kind.plural}`;
   const workload = await find(client, kind, own, name, namespace);
   if (kind.kind !== 'Pod' && !templatePath(workload)) {
@@ -124,20 +88,12 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
       `${kind.kind} ${name} has no pod template of its own. Look at ${workloadRef?.name === undefined ? 'one of its pods: kubectl tracing explain pod/NAME' : `what it refers to: kubectl tracing explain ${workloadRef.kind?.toLowerCase()}/${workloadRef.name}`}`,
     );
   }
-  const policies = `/apis/${GROUP}/${VERSION}`;
-  const [meta, namespaced, cluster, documents, reports, installation, pods] = await Promise.all([
+  const [meta, policies, documents, reports, installation, pods] = await Promise.all([
     read<{ metadata: ObjectMeta }>(
       `/api/v1/namespaces/${namespace}`,
       `namespace ${namespace}: its labels may ask for tracing`,
     ),
-    read<List<TracingPolicy>>(
-      `${policies}/namespaces/${namespace}/tracingpolicies`,
-      'TracingPolicies of the namespace',
-    ),
-    read<List<ClusterTracingPolicy>>(
-      `${policies}/clustertracingpolicies`,
-      'ClusterTracingPolicies: one may apply that is not named here',
-    ),
+    readPolicies(read, namespace),
     read<{ metadata: ObjectMeta; data?: Record<string, string> }>(
       `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`,
       'the policies that the operator delivered to the namespace',
@@ -149,15 +105,6 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     findInstallation(read),
     kind.kind === 'Pod' ? [workload as unknown as LivePod] : podsOf(read, workload, namespace),
   ]);
-  const unreadable: string[] = [];
-  const readable = <P extends Policy>(list: List<P> | undefined, kind: P['kind'], schema: z.ZodType<P['spec']>) =>
-    list?.items.flatMap((policy): P[] => {
-      const spec = schema.safeParse(policy.spec);
-      if (spec.success) return [{ ...policy, kind, spec: spec.data }];
-      const why = spec.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
-      unreadable.push(`${kind} ${policy.metadata.name}: ${why}`);
-      return [];
-    });
   const warnings = new Map<string, string>();
   for (const pod of pods.filter((pod) => !isWell(pod)).slice(0, WARNED)) {
     const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${pod.metadata.name},type=Warning`;
@@ -175,9 +122,6 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
   const digest =
     readDigest(reports?.data?.[digestKey(kind.kind, name)]) ??
     readDigest(reports?.data?.[digestKey(maker.kind, maker.name)]);
-  const here = readable(namespaced, 'TracingPolicy', tracingPolicySpec);
-  const wide = readable(cluster, 'ClusterTracingPolicy', clusterTracingPolicySpec);
-  const found = installation;
   return {
     kind,
     workload,
@@ -186,17 +130,15 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
       namespaceLabels: meta.metadata.labels ?? {},
       namespaceAnnotations: meta.metadata.annotations ?? {},
     }),
-    ...(here && { namespaced: here }),
-    ...(wide && { cluster: wide }),
-    unreadable,
-    ...(found && { installation: found }),
+    ...policies,
+    ...(installation && { installation }),
     ...(documents && { delivered: documentsOf(documents.data ?? {}) }),
     ...(digest && { digest }),
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
     now: Date.now(),
     pods,
     warnings,
-    closed: [...new Set(questions)].filter((question) => closed.has(question)),
+    closed: reading.closed,
   };
 }
 
@@ -240,54 +182,6 @@ async function find(
   }
 }
 
-type Read = <T>(path: string, leavesOpen: string, query?: object) => Promise<T | undefined>;
-
-interface Webhook {
-  name: string;
-  clientConfig: { service?: { name: string; namespace: string } };
-  namespaceSelector?: { matchExpressions?: { key: string; operator: string; values?: string[] }[] };
-}
-
-function selected(webhook: Webhook | undefined, wanted: 'In' | 'NotIn'): string[] {
-  const expressions = webhook?.namespaceSelector?.matchExpressions ?? [];
-  return expressions.flatMap(({ operator, values = [] }) => (operator === wanted ? values : []));
-}
-
-async function findInstallation(read: Read): Promise<Installation | 'absent' | undefined> {
-  const open = "the operator's installation: whether it runs, and the chart's default policy";
-  const configurations = await read<List<{ webhooks?: Webhook[] }>>(
-    '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations',
-    open,
-    { labelSelector: OPERATOR },
-  );
-  if (!configurations) return undefined;
-  const webhooks = configurations.items.flatMap(({ webhooks = [] }) => webhooks);
-  const webhook = webhooks.find((each) => each.name === 'pods.tracing.acme');
-  const service = webhook?.clientConfig.service;
-  if (!service) return 'absent';
-  const { name, namespace } = service;
-  const [deployment, configMap] = await Promise.all([
-    read<{ status?: { readyReplicas?: number } }>(`/apis/apps/v1/namespaces/${namespace}/deployments/${name}`, open),
-    read<{ data?: Record<string, string> }>(`/api/v1/namespaces/${namespace}/configmaps/${name}`, open),
-  ]);
-  const config = load(configMap?.data?.['config.yaml'] ?? '{}') as {
-    defaultPolicy?: DefaultPolicy;
-    agent?: { image?: string };
-  };
-  return {
-    name,
-    namespace,
-    excluded: selected(webhook, 'NotIn'),
-    takenOver: selected(
-      webhooks.find((each) => each.name === 'take-over.tracing.acme'),
-      'In',
-    ),
-    ...(deployment && { readyReplicas: deployment.status?.readyReplicas ?? 0 }),
-    ...(configMap && { defaults: config.defaultPolicy ?? {} }),
-    ...(config.agent?.image !== undefined && { agentImage: config.agent.image }),
-  };
-}
-
 /** The pods that a workload has made, as they say themselves. */
 async function podsOf(read: Read, { kind, metadata, spec }: WorkloadObject, namespace: string): Promise<LivePod[]> {
   const labels =
@@ -295,15 +189,9 @@ async function podsOf(read: Read, { kind, metadata, spec }: WorkloadObject, name
   const labelSelector = Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
-  const pods: LivePod[] = [];
-  let token: string | undefined;
-  do {
-    const query = { limit: PAGE, ...(labelSelector && { labelSelector }), ...(token && { continue: token }) };
-    const page: List<LivePod> | undefined = await read(`/api/v1/namespaces/${namespace}/pods`, 'its pods', query);
-    pods.push(...(page?.items ?? []));
-    token = page?.metadata.continue || undefined;
-  } while (token !== undefined);
-  return pods.filter((pod) => {
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const pods = await readAll<LivePod>(read, path, 'its pods', labelSelector ? { labelSelector } : {});
+  return (pods ?? []).filter((pod) => {
     const direct = pod.metadata.ownerReferences?.some(
       (reference) => reference.kind === kind && reference.name === metadata.name,
     );

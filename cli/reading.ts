@@ -1,0 +1,69 @@
+import type { KubeClient } from '../operator/kube/client.ts';
+import { ApiError } from '../operator/kube/client.ts';
+
+export interface List<T> {
+  items: T[];
+  metadata: { continue?: string };
+}
+
+/**
+ * Undefined where the thing is not there, or may not be read; in that case `leavesOpen` is remembered: what was asked for, and
+ * what nobody knows without it.
+ */
+export type Read = <T>(
+  path: string,
+  leavesOpen: string,
+  query?: Record<string, string | number>,
+  accept?: string,
+) => Promise<T | undefined>;
+
+/** Reads with the rights that somebody has, and remembers which were missing. */
+export class Reading {
+  readonly #client: KubeClient;
+  readonly #closed = new Set<string>();
+  /** Every question, in the order in which they were asked: answers come in any. */
+  readonly #questions = new Set<string>();
+
+  constructor(client: KubeClient) {
+    this.#client = client;
+  }
+
+  readonly read: Read = async <T>(path: string, leavesOpen: string, query = {}, accept?: string) => {
+    this.#questions.add(leavesOpen);
+    try {
+      return await this.#client.request<T>('GET', path, { query, ...(accept !== undefined && { accept }) });
+    } catch (error) {
+      if (!(error instanceof ApiError) || ![401, 403, 404].includes(error.status)) throw error;
+      if (error.status !== 404) this.#closed.add(leavesOpen);
+      return undefined;
+    }
+  };
+
+  /** What could not be read, and what that leaves open. */
+  get closed(): string[] {
+    return [...this.#questions].filter((question) => this.#closed.has(question));
+  }
+}
+
+/** Items of one page of a list. */
+const PAGE = 500;
+
+/** A whole list, page by page; undefined where it may not be read. */
+export async function readAll<T>(
+  read: Read,
+  path: string,
+  leavesOpen: string,
+  query: Record<string, string> = {},
+  accept?: string,
+): Promise<T[] | undefined> {
+  const items: T[] = [];
+  let token: string | undefined;
+  do {
+    const asked = { limit: PAGE, ...query, ...(token !== undefined && { continue: token }) };
+    const page: List<T> | undefined = await read(path, leavesOpen, asked, accept);
+    if (!page) return undefined;
+    items.push(...page.items);
+    token = page.metadata.continue || undefined;
+  } while (token !== undefined);
+  return items;
+}

@@ -1,0 +1,43 @@
+import type * as z from 'zod';
+import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
+import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
+import type { Policy } from '../injector/resolve.ts';
+import type { Read } from './reading.ts';
+import { readAll } from './reading.ts';
+
+export interface StoredPolicies {
+  /** Undefined where they cannot be read. */
+  namespaced?: TracingPolicy[];
+  cluster?: ClusterTracingPolicy[];
+  /** Policies that this version cannot read, with why. */
+  unreadable: string[];
+}
+
+/** The policies of a namespace, or of all, and of the cluster. */
+export async function readPolicies(read: Read, namespace: string | undefined): Promise<StoredPolicies> {
+  const api = `/apis/${GROUP}/${VERSION}`;
+  const [namespaced, cluster] = await Promise.all([
+    readAll<TracingPolicy>(
+      read,
+      namespace === undefined ? `${api}/tracingpolicies` : `${api}/namespaces/${namespace}/tracingpolicies`,
+      namespace === undefined ? 'TracingPolicies' : 'TracingPolicies of the namespace',
+    ),
+    readAll<ClusterTracingPolicy>(
+      read,
+      `${api}/clustertracingpolicies`,
+      'ClusterTracingPolicies: one may apply that is not named here',
+    ),
+  ]);
+  const unreadable: string[] = [];
+  const readable = <P extends Policy>(list: P[] | undefined, kind: P['kind'], schema: z.ZodType<P['spec']>) =>
+    list?.flatMap((policy): P[] => {
+      const spec = schema.safeParse(policy.spec);
+      if (spec.success) return [{ ...policy, kind, spec: spec.data }];
+      const why = spec.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+      unreadable.push(`${kind} ${policy.metadata.name}: ${why}`);
+      return [];
+    });
+  const here = readable(namespaced, 'TracingPolicy', tracingPolicySpec);
+  const wide = readable(cluster, 'ClusterTracingPolicy', clusterTracingPolicySpec);
+  return { ...(here && { namespaced: here }), ...(wide && { cluster: wide }), unreadable };
+}
