@@ -5,15 +5,24 @@ export class InputError extends Error {
   override name = 'InputError';
 }
 
-/** The first thing that a schema does not like: where, and what is allowed there. */
-export function firstIssue({
-  error,
-}: z.ZodSafeParseResult<unknown>): { path: PropertyKey[]; message: string } | undefined {
-  const issue = error?.issues[0];
-  if (!issue) return undefined;
-  // Of a map's key the reason is one level below.
-  const reason = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
-  return { path: issue.path, message: reason?.message ?? inWords(issue) };
+/** What is wrong at a place of an object, and what is allowed there. */
+export interface Issue {
+  path: PropertyKey[];
+  message: string;
+}
+
+/** What a schema does not like. */
+export function issues({ error }: z.ZodSafeParseResult<unknown>): Issue[] {
+  return (error?.issues ?? []).map((issue) => {
+    // Of a map's key the reason is one level below.
+    const reason = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
+    return { path: issue.path, message: reason?.message ?? inWords(issue) };
+  });
+}
+
+/** The first of them. */
+export function firstIssue(result: z.ZodSafeParseResult<unknown>): Issue | undefined {
+  return issues(result)[0];
 }
 
 /** A path as the API server writes it: `spec.exporters[0].name`. */

@@ -1,6 +1,12 @@
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
-import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
-import { fieldPath, firstIssue, InputError } from './input-error.ts';
+import type {
+  ClusterTracingPolicy,
+  ClusterTracingPolicySpec,
+  TracingPolicy,
+  TracingPolicySpec,
+} from '../crds/tracing-policy.ts';
+import type { Issue } from './input-error.ts';
+import { fieldPath, InputError, issues } from './input-error.ts';
 import type { ManifestDocument } from './manifest/manifest.ts';
 import type { Item } from './manifest/items.ts';
 import { itemsOf } from './manifest/items.ts';
@@ -9,6 +15,9 @@ export interface WrittenPolicies {
   namespaced: TracingPolicy[];
   cluster: ClusterTracingPolicy[];
 }
+
+type PolicySpec = TracingPolicySpec | ClusterTracingPolicySpec;
+export type PolicyKind = keyof typeof KINDS;
 
 const KINDS = { TracingPolicy: tracingPolicySpec, ClusterTracingPolicy: clusterTracingPolicySpec };
 const EXAMPLE = `e.g. {apiVersion: ${GROUP}/${VERSION}, kind: TracingPolicy, metadata: {name: default}, spec: {sampling: {ratio: 0.1}}}`;
@@ -22,14 +31,14 @@ const EXAMPLE = `e.g. {apiVersion: ${GROUP}/${VERSION}, kind: TracingPolicy, met
 export function policiesOf(documents: readonly ManifestDocument[], namespace: string, only: boolean): WrittenPolicies {
   const policies: WrittenPolicies = { namespaced: [], cluster: [] };
   for (const item of documents.flatMap(itemsOf)) {
-    const { kind, apiVersion } = item.object;
-    if (!(kind in KINDS) || !String(apiVersion).startsWith(`${GROUP}/`)) {
+    const { kind } = item.object;
+    if (!isPolicy(item)) {
       if (!only) continue;
       throw new InputError(
         `${item.position(['kind'])}: ${kind} is not a TracingPolicy or ClusterTracingPolicy of ${GROUP}, ${EXAMPLE}`,
       );
     }
-    const spec = readSpec(item, kind as keyof typeof KINDS);
+    const spec = readSpec(item, kind as PolicyKind);
     const {
       name,
       creationTimestamp,
@@ -46,24 +55,33 @@ export function policiesOf(documents: readonly ManifestDocument[], namespace: st
   return policies;
 }
 
-function readSpec(item: Item, kind: keyof typeof KINDS) {
+/** Whether an object is a policy of ours. */
+export function isPolicy({ object: { kind, apiVersion } }: Item): boolean {
+  return kind in KINDS && String(apiVersion).startsWith(`${GROUP}/`);
+}
+
+function readSpec(item: Item, kind: PolicyKind) {
   const name = String((item.object['metadata'] as { name?: unknown } | undefined)?.name);
-  const given = item.object['spec'] ?? {};
+  const { issues, spec } = checkSpec(item.object['spec'], kind);
+  const [issue] = issues;
+  if (!issue) return spec!;
+  const path = ['spec', ...issue.path];
+  throw new InputError(`${item.position(path)}: ${kind} ${name}: ${fieldPath(path)}: ${issue.message}`);
+}
+
+/** What the API server would refuse in a policy's spec, or drop; and the spec, where its schema can read it. */
+export function checkSpec(given: unknown = {}, kind: PolicyKind): { issues: Issue[]; spec?: PolicySpec } {
   const result = KINDS[kind].safeParse(given);
-  const refuse = (path: PropertyKey[], message: string) => {
-    const field = fieldPath(['spec', ...path]);
-    return new InputError(`${item.position(['spec', ...path])}: ${kind} ${name}: ${field}: ${message}`);
-  };
-  const issue = firstIssue(result);
-  if (issue) throw refuse(issue.path, `${issue.message}. More: kubectl explain ${explained(kind, issue.path)}`);
-  const unknown = unknownField(given, result.data);
-  if (unknown) {
-    throw refuse(
-      unknown,
-      `there is no such field. What there is: kubectl explain ${explained(kind, unknown.slice(0, -1))}`,
-    );
-  }
-  return result.data!;
+  const refused = issues(result).map(({ path, message }) => ({
+    path,
+    message: `${message}. More: kubectl explain ${explained(kind, path)}`,
+  }));
+  const unknown = result.success ? unknownFields(given, result.data) : [];
+  const dropped = unknown.map((path) => ({
+    path,
+    message: `there is no such field. What there is: kubectl explain ${explained(kind, path.slice(0, -1))}`,
+  }));
+  return { issues: [...refused, ...dropped], ...(result.success && { spec: result.data }) };
 }
 
 /** How kubectl explain names a field. */
@@ -71,14 +89,12 @@ function explained(kind: string, path: readonly PropertyKey[]): string {
   return [kind.toLowerCase(), 'spec', ...path.filter((key) => typeof key === 'string')].join('.');
 }
 
-/** The path of something given that reading left out. */
-function unknownField(given: unknown, read: unknown): PropertyKey[] | undefined {
-  if (typeof given !== 'object' || given === null || typeof read !== 'object' || read === null) return undefined;
-  for (const [key, child] of Object.entries(given)) {
+/** The paths of what is given and was left out by reading. */
+function unknownFields(given: unknown, read: unknown): PropertyKey[][] {
+  if (typeof given !== 'object' || given === null || typeof read !== 'object' || read === null) return [];
+  return Object.entries(given).flatMap(([key, child]) => {
     const step = Array.isArray(given) ? Number(key) : key;
-    if (!(key in read)) return [step];
-    const deeper = unknownField(child, (read as Record<string, unknown>)[key]);
-    if (deeper) return [step, ...deeper];
-  }
-  return undefined;
+    if (!(key in read)) return [[step]];
+    return unknownFields(child, (read as Record<string, unknown>)[key]).map((path) => [step, ...path]);
+  });
 }

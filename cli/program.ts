@@ -3,10 +3,12 @@ import { InputError } from './input-error.ts';
 import { completionVerb } from './verb/completion.ts';
 import { explainVerb } from './verb/explain.ts';
 import { injectVerb } from './verb/inject.ts';
+import { lintVerb } from './verb/lint.ts';
 import { migrateVerb } from './verb/migrate.ts';
+import { statusVerb } from './verb/status.ts';
 import type { End } from './verb/verb.ts';
 
-const VERBS = [explainVerb, injectVerb, migrateVerb, completionVerb];
+const VERBS = [statusVerb, explainVerb, lintVerb, injectVerb, migrateVerb, completionVerb];
 
 /** All verbs. What is wrong with the arguments is an InputError, and help is written to standard output. */
 export function program(end: End): Command {
@@ -18,6 +20,7 @@ export function program(end: End): Command {
       'after',
       `
 Examples:
+  kubectl tracing status
   kubectl tracing explain deployment/web -n shop
   kubectl tracing help explain
 

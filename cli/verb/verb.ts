@@ -54,3 +54,15 @@ export function once(flags: string, description: string): Option {
 export function namespaceOption(description = "left out: that of your kubeconfig's context"): Option {
   return new Option('-n, --namespace <name>', description);
 }
+
+export function allOption(): Option {
+  return new Option('-A, --all-namespaces', 'all namespaces').conflicts('namespace');
+}
+
+/** The namespace that is meant; undefined: all of them. @param own that of the kubeconfig. */
+export function scopeOf(
+  { namespace, allNamespaces }: { namespace?: string; allNamespaces?: true },
+  own: string | undefined,
+): string | undefined {
+  return allNamespaces ? undefined : (namespace ?? own ?? 'default');
+}

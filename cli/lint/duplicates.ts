@@ -1,0 +1,44 @@
+import { customResourceDefinitions } from '../../crds/crd.ts';
+import type { Issue } from '../input-error.ts';
+import { fieldPath } from '../input-error.ts';
+import type { PolicyKind } from '../policy-file.ts';
+
+/** A structural schema, as far as it is looked at here. */
+interface Schema {
+  properties?: Record<string, Schema>;
+  items?: Schema;
+  'x-kubernetes-list-type'?: string;
+  'x-kubernetes-list-map-keys'?: string[];
+}
+
+interface Definition {
+  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+}
+
+/** What stands twice in a list in which the API server takes each once. */
+export function duplicates(spec: unknown, kind: PolicyKind): Issue[] {
+  const definitions = [...customResourceDefinitions().values()] as unknown as Definition[];
+  const { versions } = definitions.find((each) => each.spec.names.kind === kind)!.spec;
+  return walk(spec, versions[0]!.schema.openAPIV3Schema.properties!['spec'], []);
+}
+
+function walk(value: unknown, schema: Schema | undefined, path: PropertyKey[]): Issue[] {
+  if (typeof value !== 'object' || value === null || !schema) return [];
+  if (!Array.isArray(value))
+    return Object.entries(value).flatMap(([key, child]) => walk(child, schema.properties?.[key], [...path, key]));
+  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
+  const isSet = schema['x-kubernetes-list-type'] === 'set';
+  const identity = (item: unknown) =>
+    isSet ? JSON.stringify(item) : JSON.stringify(keys.map((key) => (item as Record<string, unknown>)[key]));
+  const seen = new Map<string, number>();
+  return value.flatMap((item: unknown, index) => {
+    const own = isSet || keys.length > 0 ? identity(item) : String(index);
+    const first = seen.get(own);
+    if (first === undefined) seen.set(own, index);
+    const message = `is the same as ${fieldPath(['spec', ...path, first ?? 0])}${isSet ? '' : `, by its ${keys.join(' and ')}`}: in this list each stands once`;
+    return [
+      ...(first === undefined ? [] : [{ path: [...path, index], message }]),
+      ...walk(item, schema.items, [...path, index]),
+    ];
+  });
+}

@@ -1,0 +1,198 @@
+import { describe, expect, it } from '@jest/globals';
+import { dump } from 'js-yaml';
+import { completeExamples } from '../../crds/reference.ts';
+import { InputError } from '../input-error.ts';
+import { lint } from './lint.ts';
+
+const COLLECTOR = { name: 'default', endpoint: 'http://otel-collector.observability:4318' };
+
+function policy(spec: object, kind = 'TracingPolicy'): string {
+  return dump({ apiVersion: 'tracing.acme/v1alpha1', kind, metadata: { name: 'default' }, spec });
+}
+const found = (spec: object, kind?: string) =>
+  lint(policy(spec, kind), 'policy.yaml').findings.map(({ rule, field }) => `${rule} ${field}`);
+
+describe('what the API server would refuse', () => {
+  it('is said with its place, all at once, in the words of the schema', () => {
+    const { findings } = lint(
+      policy({ sampling: { ratio: 1.5 }, exporters: [{ name: 'A', endpoint: 'collector:4318' }] }),
+      'policy.yaml',
+    );
+    expect(findings.map(({ level, field, position, what }) => [level, field, position, what])).toEqual([
+      ['Refused', 'spec.sampling.ratio', 'policy.yaml, document 1, line 7', expect.stringContaining('at most 1')],
+      ['Refused', 'spec.exporters[0].name', 'policy.yaml, document 1, line 9', expect.stringContaining('e.g. default')],
+      ['Refused', 'spec.exporters[0].endpoint', expect.any(String), expect.stringContaining('http://HOST')],
+    ]);
+  });
+
+  it('has what rules of several fields say, fields that there are not, and what stands twice', () => {
+    expect(found({ exporters: [{ ...COLLECTOR, tls: {} }] })).toEqual(['Invalid spec.exporters[0]']);
+    expect(found({ sampling: { ration: 1 }, samplng: {} })).toEqual([
+      'Invalid spec.sampling.ration',
+      'Invalid spec.samplng',
+    ]);
+    expect(found({ exporters: [COLLECTOR, { ...COLLECTOR, endpoint: 'http://other:4318' }] })).toEqual([
+      'Invalid spec.exporters[1]',
+    ]);
+    expect(found({ propagators: ['b3', 'b3'] })).toEqual(['Invalid spec.propagators[1]']);
+    expect(lint('apiVersion: tracing.acme/v1alpha1\nkind: TracingPolicy\nmetadata: {name: a}', 'p').findings).toEqual([
+      expect.objectContaining({ level: 'Refused', field: 'spec' }),
+    ]);
+  });
+
+  it('is nothing in the complete examples of the reference', () => {
+    for (const example of completeExamples())
+      expect(lint(dump(example), 'example.yaml').findings.filter(({ level }) => level === 'Refused')).toEqual([]);
+  });
+});
+
+describe('advice', () => {
+  const RULES = {
+    catchAll: { paths: ['*'], ratio: 0.1 },
+    orders: { methods: ['POST'], paths: ['/orders/*'], ratio: 1 },
+  };
+  it.each<[string, object, string[]]>([
+    ['nothing', { sampling: { ratio: 0.1 }, exporters: [COLLECTOR] }, []],
+    [
+      'all to many',
+      { sampling: { ratio: 1 }, exporters: ['a', 'b', 'c'].map((name) => ({ name, endpoint: `http://${name}:4318` })) },
+      ['EverythingToMany spec.sampling.ratio'],
+    ],
+    ['ratio 0', { sampling: { ratio: 0 } }, ['NothingRecorded spec.sampling.ratio']],
+    ['ratio 0 and off', { sampling: { ratio: 0 }, enabled: false }, []],
+    ['ratio 0 but for some', { sampling: { ratio: 0, rules: [RULES.orders] } }, []],
+    ['keep beside all', { sampling: { ratio: 1, keep: { errors: true } } }, ['KeepWithAll spec.sampling.keep']],
+    ['keep beside some', { sampling: { ratio: 0.5, keep: { errors: true } } }, []],
+    [
+      'a rule after a catch-all',
+      { sampling: { rules: [RULES.catchAll, RULES.orders] } },
+      ['RuleNeverReached spec.sampling.rules[1]'],
+    ],
+    ['a catch-all at the end', { sampling: { rules: [RULES.orders, RULES.catchAll] } }, []],
+    [
+      'paths of clients',
+      { sampling: { rules: [{ spanKinds: ['Client'], paths: ['/a'], drop: true }] } },
+      ['RuleNeverMatches spec.sampling.rules[0]'],
+    ],
+    [
+      'a route as a name',
+      { sampling: { rules: [{ spanNames: ['GET /orders'], drop: true }] } },
+      ['RuleNeverMatches spec.sampling.rules[0]'],
+    ],
+    [
+      'port of http',
+      { exporters: [{ ...COLLECTOR, protocol: 'grpc' }] },
+      ['PortOfOtherProtocol spec.exporters[0].endpoint'],
+    ],
+    [
+      'port of grpc',
+      { exporters: [{ ...COLLECTOR, endpoint: 'http://c:4317' }] },
+      ['PortOfOtherProtocol spec.exporters[0].endpoint'],
+    ],
+    [
+      'path with grpc',
+      { exporters: [{ name: 'a', protocol: 'grpc', endpoint: 'http://c:4317/v1/traces' }] },
+      ['PathWithGrpc spec.exporters[0].endpoint'],
+    ],
+    [
+      'localhost',
+      { exporters: [{ name: 'a', endpoint: 'http://127.0.0.1:4318' }] },
+      ['Localhost spec.exporters[0].endpoint'],
+    ],
+    [
+      'a key in plain text',
+      { exporters: [{ ...COLLECTOR, headers: [{ name: 'x-api-key', value: 'abc' }] }] },
+      ['SecretInPlainText spec.exporters[0].headers[0].value'],
+    ],
+    ['a tenant in plain text', { exporters: [{ ...COLLECTOR, headers: [{ name: 'x-tenant', value: 'shop' }] }] }, []],
+    [
+      'a secret over http',
+      {
+        exporters: [
+          { ...COLLECTOR, headers: [{ name: 'x-api-key', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }] },
+        ],
+      },
+      ['SecretUnencrypted spec.exporters[0].headers[0]'],
+    ],
+    [
+      'a retry that is too late',
+      { exporters: [{ ...COLLECTOR, retry: { initialInterval: '30s' } }] },
+      ['RetryTooLate spec.exporters[0].retry.initialInterval'],
+    ],
+    [
+      'intervals that shrink',
+      { exporters: [{ ...COLLECTOR, retry: { initialInterval: '5s', maxInterval: '1s' } }] },
+      ['RetryIntervals spec.exporters[0].retry.maxInterval'],
+    ],
+    [
+      'a long timeout',
+      { exporters: [{ ...COLLECTOR, timeout: '1m' }] },
+      ['TimeoutNeverReached spec.exporters[0].timeout'],
+    ],
+    [
+      'metrics that are off',
+      { exporters: [{ ...COLLECTOR, signals: ['traces', 'metrics'] }] },
+      ['SignalIsOff spec.exporters[0].signals'],
+    ],
+    ['a small queue', { batch: { maxQueueSize: 256 } }, ['BatchNeverFull spec.batch.maxQueueSize']],
+    [
+      'a queue of one batch',
+      { batch: { maxQueueSize: 512, maxExportBatchSize: 512 } },
+      ['QueueOfOneBatch spec.batch.maxQueueSize'],
+    ],
+    ['a larger batch', { batch: { maxExportBatchSize: 4096 } }, ['BatchNeverFull spec.batch.maxExportBatchSize']],
+    ['no exporter', { exporters: [] }, ['NoExporter spec.exporters']],
+    [
+      'one receiver twice',
+      { exporters: [COLLECTOR, { ...COLLECTOR, name: 'other' }] },
+      ['SentTwice spec.exporters[1].endpoint'],
+    ],
+    [
+      'no traces',
+      { signals: { metrics: true }, exporters: [{ ...COLLECTOR, signals: ['metrics'] }] },
+      ['NoTraces spec.exporters'],
+    ],
+    ['baggage alone', { propagators: ['baggage'] }, ['TracesBreak spec.propagators']],
+    [
+      'a list for no baggage',
+      { propagators: ['b3'], baggage: { allow: ['tenant'] } },
+      ['NoBaggage spec.baggage.allow'],
+    ],
+  ])('%s', (_name, spec, expected) => {
+    expect(found(spec)).toEqual(expected);
+  });
+
+  it('knows an override of everything from the kill switch', () => {
+    expect(found({ override: true }, 'ClusterTracingPolicy')).toEqual(['OverridesAll spec.override']);
+    expect(found({ override: true, enabled: false }, 'ClusterTracingPolicy')).toEqual([]);
+  });
+
+  it('names the rate that a queue can hold', () => {
+    const [finding] = lint(policy({ batch: { maxQueueSize: 100, scheduleDelay: '500ms' } }), 'p').findings;
+    expect(finding?.what).toContain('more than 200 a second');
+  });
+});
+
+it('takes many documents and lists, and passes other objects over', () => {
+  const list = {
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      { apiVersion: 'v1', kind: 'Pod' },
+      JSON.parse(
+        JSON.stringify({
+          apiVersion: 'tracing.acme/v1alpha1',
+          kind: 'TracingPolicy',
+          metadata: { name: 'b' },
+          spec: { enabled: 3 },
+        }),
+      ),
+    ],
+  };
+  const { policies, findings } = lint(`${policy({})}---\n${dump(list)}`, 'all.yaml');
+  expect(policies).toBe(2);
+  expect(findings.map(({ position, policy }) => [position, policy])).toEqual([
+    ['all.yaml, document 2, line 17', 'TracingPolicy b'],
+  ]);
+  expect(() => lint('kind: Pod', 'pod.yaml')).toThrow(InputError);
+});

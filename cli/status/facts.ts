@@ -1,0 +1,111 @@
+import type { ObjectMeta } from '../../injector/pod.ts';
+import * as names from '../../injector/names.ts';
+import type { Outage } from '../../operator/breaker/outage.ts';
+import { isOpen, readOutages } from '../../operator/breaker/outage.ts';
+import type { Digest } from '../../operator/digest/digest.ts';
+import { readDigest } from '../../operator/digest/digest.ts';
+import type { KubeClient } from '../../operator/kube/client.ts';
+import type { Installation } from '../installation.ts';
+import { findInstallation } from '../installation.ts';
+import { readAll, Reading } from '../reading.ts';
+import type { StoredPolicies } from '../stored-policies.ts';
+import { readPolicies } from '../stored-policies.ts';
+
+/** A pod that runs or is still to, by its metadata alone. */
+export interface PodMeta {
+  metadata: ObjectMeta & { name: string; namespace: string; creationTimestamp?: string; deletionTimestamp?: string };
+}
+
+/** Who leads the operator's replicas. */
+export interface Leader {
+  /** The pod's name. */
+  name: string;
+  /** Milliseconds since 1970. */
+  renewedAt: number;
+}
+
+/** All that is known about a namespace, or about all of them. */
+export interface StatusFacts extends StoredPolicies {
+  /** Undefined: all namespaces. */
+  namespace?: string;
+  /** Undefined where they cannot be read. */
+  pods?: PodMeta[];
+  /** By name; undefined where it cannot be read. */
+  namespaceLabels: Map<string, Record<string, string>>;
+  /** What agents report, by namespace. */
+  digests: Map<string, Digest[]>;
+  /** Agents that new pods are not given for now, by namespace. */
+  outages: Map<string, Outage[]>;
+  /** `absent`: it can be seen that there is none. Undefined: it cannot be seen. */
+  installation?: Installation | 'absent';
+  leader?: Leader;
+  closed: string[];
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+/** Pods whose processes have ended say nothing any more. */
+const LIVE = 'status.phase!=Succeeded,status.phase!=Failed';
+
+interface ConfigMap {
+  metadata: ObjectMeta & { namespace: string };
+  data?: Record<string, string>;
+}
+
+/** Reads what there is to know about a namespace, or without one about all, as far as whoever asks may read it. */
+export async function gatherStatus(client: KubeClient, namespace: string | undefined): Promise<StatusFacts> {
+  const reading = new Reading(client);
+  const { read } = reading;
+  const core = namespace === undefined ? '/api/v1' : `/api/v1/namespaces/${namespace}`;
+  const named = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
+  const labels = 'labels of namespaces: they may ask for tracing, and select policies';
+  const [policies, pods, namespaces, reports, delivered, installation] = await Promise.all([
+    readPolicies(read, namespace),
+    readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA),
+    namespace === undefined
+      ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA)
+      : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+    readAll<ConfigMap>(read, `${core}/configmaps`, 'what agents report', named(names.REPORTS_CONFIG_MAP)),
+    readAll<ConfigMap>(
+      read,
+      `${core}/configmaps`,
+      'whether an agent cannot be had',
+      named(names.POLICY_CONFIG_MAP),
+      METADATA,
+    ),
+    findInstallation(read),
+  ]);
+  const lease =
+    typeof installation === 'object'
+      ? await read<{ spec?: { holderIdentity?: string; renewTime?: string } }>(
+          `/apis/coordination.k8s.io/v1/namespaces/${installation.namespace}/leases/${installation.name}`,
+          "the operator's Lease: which replica leads",
+        )
+      : undefined;
+  const { holderIdentity, renewTime } = lease?.spec ?? {};
+  return {
+    ...policies,
+    ...(namespace !== undefined && { namespace }),
+    ...(pods && { pods }),
+    namespaceLabels: new Map(namespaces?.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
+    digests: new Map(
+      reports?.map(({ metadata, data = {} }) => [
+        metadata.namespace,
+        Object.values(data).flatMap((text) => readDigest(text) ?? []),
+      ]),
+    ),
+    outages: new Map(
+      delivered?.map(({ metadata }) => [
+        metadata.namespace,
+        readOutages(metadata.annotations?.[names.AGENT_OUTAGES]).filter(isOpen),
+      ]),
+    ),
+    ...(installation && { installation }),
+    // An identity is a pod's name, and something behind an underscore that makes each process another.
+    ...(holderIdentity &&
+      renewTime && { leader: { name: holderIdentity.split('_')[0]!, renewedAt: Date.parse(renewTime) } }),
+    closed: reading.closed,
+    now: Date.now(),
+  };
+}

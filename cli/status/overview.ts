@@ -1,0 +1,326 @@
+import { X509Certificate } from 'node:crypto';
+import { WORKLOAD_REASONS } from '../../crds/tracing-policy.ts';
+import type { PolicyStatus } from '../../crds/tracing-policy.ts';
+import type { InjectionStatus } from '../../injector/decision.ts';
+import { isAsked } from '../../injector/inject.ts';
+import * as names from '../../injector/names.ts';
+import { owner } from '../../injector/resource.ts';
+import { describePolicy, resolver } from '../../injector/resolve.ts';
+import type { Policy, Resolution } from '../../injector/resolve.ts';
+import type { Digest } from '../../operator/digest/digest.ts';
+import type { PodMeta, StatusFacts } from './facts.ts';
+
+/** Something that is not as it should be. */
+export interface Trouble {
+  /** One word, as in a policy's status or in a pod's `tracing.acme/status`. */
+  reason: string;
+  message: string;
+}
+
+export interface WorkloadRow {
+  namespace: string;
+  kind: string;
+  name: string;
+  /** Pods that run or are still to. */
+  pods: number;
+  /** Of those, with the agent. */
+  traced: number;
+  /** Pods whose agents have reported, as of the last minutes. */
+  reporting: number;
+  /** `TracingPolicy shop/default`, `chart default`, `none`; several with commas. */
+  policy: string;
+  /** `Traced`, `SwitchedOff`, `NoPolicy`, or the first reason of its troubles. */
+  state: string;
+  troubles: Trouble[];
+}
+
+export interface NamespaceRow {
+  namespace: string;
+  workloads: number;
+  pods: number;
+  traced: number;
+  reporting: number;
+  /** Workloads that are not as they should be. */
+  troubled: number;
+}
+
+export interface PolicyRow {
+  policy: string;
+  matched: number;
+  current: number;
+  /** Reason of the condition `Degraded`, or of `Ready` where that does not hold; `Unknown` while nothing is said. */
+  health: string;
+  troubles: Trouble[];
+}
+
+export interface OperatorState {
+  /** Undefined where it cannot be seen, or is not installed. */
+  namespace?: string;
+  name?: string;
+  version?: string;
+  readyReplicas?: number;
+  replicas?: number;
+  leader?: string;
+  /** ISO 8601: until when the API server can know the webhook. */
+  authorityUntil?: string;
+  troubles: Trouble[];
+}
+
+/** What `kubectl tracing status` says; `-o json` and `-o yaml` write it as it is. */
+export interface Overview {
+  operator: OperatorState;
+  namespaces: NamespaceRow[];
+  /** What has to do with tracing; those in trouble first. */
+  workloads: WorkloadRow[];
+  policies: PolicyRow[];
+  /** What could not be read, and what that leaves open. */
+  notReadable: string[];
+}
+
+/** Why a pod was left alone at admission, where that is meant so. */
+const MEANT = ['NotAsked', 'OptedOut', 'AlreadyInjected'];
+/** For information: nobody need do anything. */
+const REMARK = 'NotInstrumented';
+/** A Lease is renewed every two seconds and taken over after 15, both in milliseconds. */
+const LEASE = 15_000;
+/** An authority lasts ten years, and is renewed long before its end. */
+const SOON = 30 * 24 * 3_600_000;
+
+/** Puts together what the facts say, trouble first. Pure. */
+export function overview(facts: StatusFacts): Overview {
+  const workloads = workloadRows(facts).sort(
+    (a, b) => b.troubles.length - a.troubles.length || compare(a.namespace, b.namespace) || compare(a.name, b.name),
+  );
+  const policies = [...(facts.cluster ?? []), ...(facts.namespaced ?? [])].map((policy) =>
+    policyRow(policy, facts.namespace),
+  );
+  for (const text of facts.unreadable) {
+    const policy = text.slice(0, text.indexOf(':'));
+    policies.push({
+      policy,
+      matched: 0,
+      current: 0,
+      health: 'Unreadable',
+      troubles: [{ reason: 'Unreadable', message: text }],
+    });
+  }
+  return {
+    operator: operatorState(facts),
+    namespaces: namespaceRows(workloads),
+    workloads,
+    policies: policies.sort((a, b) => b.troubles.length - a.troubles.length || compare(a.policy, b.policy)),
+    notReadable: facts.closed,
+  };
+}
+
+/** How many things are not as they should be. */
+export function countTroubles({ operator, workloads, policies }: Overview): number {
+  const parts = [operator, ...workloads, ...policies];
+  return parts.filter(({ troubles }) => troubles.length > 0).length;
+}
+
+function workloadRows(facts: StatusFacts): WorkloadRow[] {
+  const rows = new Map<string, WorkloadRow>();
+  const rowOf = (namespace: string, kind: string, name: string): WorkloadRow => {
+    const id = `${namespace} ${kind}/${name}`;
+    let row = rows.get(id);
+    if (!row) {
+      row = { namespace, kind, name, pods: 0, traced: 0, reporting: 0, policy: '', state: '', troubles: [] };
+      rows.set(id, row);
+    }
+    return row;
+  };
+  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string> }>();
+  const resolvers = new Map<string, ReturnType<typeof resolver>>();
+  for (const pod of facts.pods ?? []) {
+    const { namespace, deletionTimestamp, labels, annotations = {} } = pod.metadata;
+    if (deletionTimestamp) continue;
+    let resolve = resolvers.get(namespace);
+    if (!resolve) {
+      const { namespaced = [], cluster = [] } = facts;
+      const namespaceLabels = facts.namespaceLabels.get(namespace) ?? {};
+      resolve = resolver({ namespaced, cluster, defaults: {} }, { namespace, namespaceLabels });
+      resolvers.set(namespace, resolve);
+    }
+    const resolution = resolve(pod.metadata);
+    const injected = labels?.[names.INJECTED_LABEL] === 'true';
+    const asked = isAsked(annotations, facts.namespaceLabels.get(namespace) ?? {}, resolution).asked === true;
+    const left = leftAlone(annotations);
+    if (!injected && !(asked && !isExcluded(facts, namespace)) && left === undefined) continue;
+    const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
+    const row = rowOf(namespace, kind, name);
+    const known = seen.get(row) ?? { off: true, under: new Set<string>() };
+    seen.set(row, known);
+    row.pods++;
+    if (injected) {
+      row.traced++;
+      known.under.add(policyOf(pod, resolution));
+      if (resolution.policy?.spec.enabled !== false) known.off = false;
+    } else addTrouble(row, left ?? missing);
+  }
+  for (const policy of [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
+    for (const { namespace, kind, name, reason, message = '' } of policy.status?.workloads ?? [])
+      if (reason !== REMARK && (facts.namespace ?? namespace) === namespace)
+        addTrouble(rowOf(namespace, kind, name), { reason, message });
+  for (const [namespace, digests] of facts.digests)
+    for (const digest of digests) {
+      const row = rows.get(`${namespace} ${digest.kind}/${digest.name}`);
+      if (!row) continue;
+      row.reporting = Math.min(digest.facts.pods, row.traced);
+      for (const trouble of troublesOf(digest)) addTrouble(row, trouble);
+    }
+  for (const row of rows.values()) {
+    const { off, under } = seen.get(row) ?? { off: false, under: new Set<string>() };
+    row.policy = [...under].sort(compare).join(', ') || 'none';
+    row.troubles.sort((a, b) => rank(a.reason) - rank(b.reason));
+    row.state = row.troubles[0]?.reason ?? (row.policy === 'none' ? 'NoPolicy' : off ? 'SwitchedOff' : 'Traced');
+  }
+  return [...rows.values()];
+}
+
+const missing: Trouble = {
+  reason: 'Missing',
+  message: 'started without the agent: before tracing was asked for, or while the operator was away; restart it',
+};
+
+/** What an agent says itself: the policy's status names only the first 20 workloads. */
+function troublesOf({ facts: { failures, problems, troubles } }: Digest): Trouble[] {
+  return [
+    ...failures.slice(0, 1).map((message) => ({ reason: 'AgentFailed', message })),
+    ...problems.slice(0, 1).map((message) => ({ reason: 'PolicyProblem', message })),
+    ...troubles.slice(0, 1).map((message) => ({ reason: 'ExportFailing', message })),
+  ];
+}
+
+function addTrouble(row: WorkloadRow, trouble: Trouble): void {
+  if (!row.troubles.some(({ reason }) => reason === trouble.reason)) row.troubles.push(trouble);
+}
+
+function rank(reason: string): number {
+  const place = (WORKLOAD_REASONS as readonly string[]).indexOf(reason);
+  return place < 0 ? WORKLOAD_REASONS.length : place;
+}
+
+function leftAlone(annotations: Record<string, string>): Trouble | undefined {
+  try {
+    const { reason } = JSON.parse(annotations[names.STATUS] ?? '{}') as InjectionStatus;
+    if (reason === undefined || MEANT.includes(reason)) return undefined;
+    return { reason, message: `left alone when it was created: docs/reference/decisions.md says why` };
+  } catch {
+    return undefined;
+  }
+}
+
+function isExcluded({ installation }: StatusFacts, namespace: string): boolean {
+  return namespace === 'kube-system' || (typeof installation === 'object' && installation.excluded.includes(namespace));
+}
+
+/** What a pod was told, in the words of the policy that it came from. */
+function policyOf({ metadata }: PodMeta, { policy }: Resolution): string {
+  const key = metadata.annotations?.[names.POLICY_KEY] ?? names.NO_POLICY;
+  if (key === 'chart-default.json') return 'chart default';
+  const name = key.replace(/^(cluster-)?policy\./, '').replace(/\.json$/, '');
+  if (policy?.metadata.name === name) return describePolicy(policy);
+  if (key.startsWith('cluster-policy.')) return `ClusterTracingPolicy ${name}`;
+  return key === names.NO_POLICY ? 'none' : `TracingPolicy ${metadata.namespace}/${name}`;
+}
+
+function namespaceRows(workloads: readonly WorkloadRow[]): NamespaceRow[] {
+  const rows = new Map<string, NamespaceRow>();
+  for (const { namespace, pods, traced, reporting, troubles } of workloads) {
+    const row = rows.get(namespace) ?? { namespace, workloads: 0, pods: 0, traced: 0, reporting: 0, troubled: 0 };
+    rows.set(namespace, row);
+    row.workloads++;
+    row.pods += pods;
+    row.traced += traced;
+    row.reporting += reporting;
+    if (troubles.length > 0) row.troubled++;
+  }
+  return [...rows.values()].sort((a, b) => b.troubled - a.troubled || compare(a.namespace, b.namespace));
+}
+
+/** @param namespace that is looked at; undefined: all. */
+function policyRow(policy: Policy, namespace: string | undefined): PolicyRow {
+  const { pods, conditions = [] } = policy.status ?? {};
+  const troubles: Trouble[] = [];
+  const of = (type: string) => conditions.find((each) => each.type === type);
+  const [ready, degraded, halted] = [of('Ready'), of('Degraded'), of('CanaryHalted')];
+  if (ready?.status === 'False') troubles.push(told(ready));
+  // What a cluster policy's pods suffer from may be in another namespace: those of this one are among the workloads.
+  const own = namespace === undefined || policy.kind === 'TracingPolicy';
+  if (own && degraded?.status === 'True') troubles.push(told(degraded));
+  if (halted?.status === 'True') troubles.push(told(halted));
+  return {
+    policy: describePolicy(policy),
+    matched: pods?.matched ?? 0,
+    current: pods?.current ?? 0,
+    health:
+      troubles[0]?.reason ??
+      (ready?.reason === 'SwitchedOff' ? ready.reason : degraded?.reason) ??
+      // The operator writes it within seconds.
+      'Unknown',
+    troubles,
+  };
+}
+
+function told({ reason, message }: NonNullable<PolicyStatus['conditions']>[number]): Trouble {
+  return { reason, message };
+}
+
+function operatorState({ installation, leader, now, namespaced, closed }: StatusFacts): OperatorState {
+  const noPolicies = namespaced === undefined && !closed.some((text) => text.startsWith('TracingPolicies'));
+  if (installation === 'absent' || (installation === undefined && noPolicies))
+    return { troubles: [{ reason: 'NotInstalled', message: 'the operator is not installed: helm list -A' }] };
+  if (installation === undefined) return { troubles: [] };
+  const { namespace, name, version, readyReplicas, replicas, authority } = installation;
+  const troubles: Trouble[] = [];
+  if (readyReplicas === 0)
+    troubles.push({
+      reason: 'NotReady',
+      message: `no replica is ready: new pods are not injected, and policies do not change. kubectl -n ${namespace} describe pods -l app.kubernetes.io/name=tracing-operator`,
+    });
+  if (leader && now - leader.renewedAt > LEASE)
+    troubles.push({
+      reason: 'NoLeader',
+      message: `nobody has led for ${Math.round((now - leader.renewedAt) / 1000)} s: policies do not reach pods, and status is old. kubectl -n ${namespace} logs deployment/${name}`,
+    });
+  const until = authority === undefined ? undefined : endOf(authority);
+  if (until === undefined)
+    troubles.push({
+      reason: 'NoAuthority',
+      message: 'the API server cannot know the webhook: its caBundle has no certificate, so no new pod is injected',
+    });
+  else if (until - now < SOON)
+    troubles.push({
+      reason: until < now ? 'AuthorityEnded' : 'AuthorityEnds',
+      message: `the webhook's authority ${until < now ? 'ended' : 'ends'} on ${dayOf(until)}: after that no new pod is injected. kubectl -n ${namespace} logs deployment/${name}`,
+    });
+  return {
+    namespace,
+    name,
+    ...(version !== undefined && { version }),
+    ...(readyReplicas !== undefined && { readyReplicas, replicas }),
+    ...(leader && { leader: leader.name }),
+    ...(until !== undefined && { authorityUntil: new Date(until).toISOString() }),
+    troubles,
+  };
+}
+
+/** The last end of the certificates of a PEM text, milliseconds since 1970: while one is good the webhook is known. */
+function endOf(pem: string): number | undefined {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  try {
+    const ends = certificates.map((text) => Date.parse(new X509Certificate(text).validTo));
+    return ends.length > 0 ? Math.max(...ends) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function dayOf(millis: number): string {
+  return new Date(millis).toISOString().slice(0, 10);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
