@@ -45,6 +45,11 @@ export class Reading {
   }
 }
 
+/** Metadata alone, for lists of which no more is needed. */
+export const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+/** Selects pods that run or are still to: those whose processes have ended say nothing any more. */
+export const LIVE = 'status.phase!=Succeeded,status.phase!=Failed';
+
 /** Items of one page of a list. */
 const PAGE = 500;
 

@@ -1,10 +1,10 @@
 import { parseWorkload } from '../explain/kinds.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
+import { METADATA_LIST } from '../reading.ts';
 import type { Names } from './complete.ts';
 
 /** Whoever presses Tab does not wait longer, in milliseconds. */
 const PATIENCE = 2_000;
-const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** Names from the cluster of the kubeconfig. */
 export const names: Names = {
@@ -21,7 +21,7 @@ async function list(path: (client: KubeClient) => string): Promise<string[]> {
   try {
     client = KubeClient.fromDefault();
     const { items } = await client.request<{ items: { metadata: { name: string } }[] }>('GET', path(client), {
-      accept: METADATA,
+      accept: METADATA_LIST,
       query: { limit: 500 },
       timeout: PATIENCE,
     });

@@ -7,7 +7,7 @@ import { readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import type { Installation } from '../installation.ts';
 import { findInstallation } from '../installation.ts';
-import { readAll, Reading } from '../reading.ts';
+import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
 import type { StoredPolicies } from '../stored-policies.ts';
 import { readPolicies } from '../stored-policies.ts';
 
@@ -44,10 +44,6 @@ export interface StatusFacts extends StoredPolicies {
   now: number;
 }
 
-const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-/** Pods whose processes have ended say nothing any more. */
-const LIVE = 'status.phase!=Succeeded,status.phase!=Failed';
-
 interface ConfigMap {
   metadata: ObjectMeta & { namespace: string };
   data?: Record<string, string>;
@@ -62,9 +58,9 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
   const labels = 'labels of namespaces: they may ask for tracing, and select policies';
   const [policies, pods, namespaces, reports, delivered, installation] = await Promise.all([
     readPolicies(read, namespace),
-    readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA),
+    readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA_LIST),
     namespace === undefined
-      ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA)
+      ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
       : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
     readAll<ConfigMap>(read, `${core}/configmaps`, 'what agents report', named(names.REPORTS_CONFIG_MAP)),
     readAll<ConfigMap>(
@@ -72,7 +68,7 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
       `${core}/configmaps`,
       'whether an agent cannot be had',
       named(names.POLICY_CONFIG_MAP),
-      METADATA,
+      METADATA_LIST,
     ),
     findInstallation(read),
   ]);

@@ -29,7 +29,7 @@ export interface WorkloadRow {
   reporting: number;
   /** `TracingPolicy shop/default`, `chart default`, `none`; several with commas. */
   policy: string;
-  /** `Traced`, `SwitchedOff`, `NoPolicy`, or the first reason of its troubles. */
+  /** `Traced`, `SwitchedOff`, `NoPolicy`, `NoExporter`, or the first reason of its troubles. */
   state: string;
   troubles: Trouble[];
 }
@@ -130,7 +130,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     }
     return row;
   };
-  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string> }>();
+  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string>; unready?: string }>();
   const resolvers = new Map<string, ReturnType<typeof resolver>>();
   for (const pod of facts.pods ?? []) {
     const { namespace, deletionTimestamp, labels, annotations = {} } = pod.metadata;
@@ -156,6 +156,8 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       row.traced++;
       known.under.add(policyOf(pod, resolution));
       if (resolution.policy?.spec.enabled !== false) known.off = false;
+      const ready = resolution.policy?.status?.conditions?.find(({ type }) => type === 'Ready');
+      if (ready?.status === 'False') known.unready = ready.reason;
     } else addTrouble(row, left ?? missing);
   }
   for (const policy of [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
@@ -170,10 +172,11 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       for (const trouble of troublesOf(digest)) addTrouble(row, trouble);
     }
   for (const row of rows.values()) {
-    const { off, under } = seen.get(row) ?? { off: false, under: new Set<string>() };
+    const { off, under, unready } = seen.get(row) ?? { off: false, under: new Set<string>() };
     row.policy = [...under].sort(compare).join(', ') || 'none';
     row.troubles.sort((a, b) => rank(a.reason) - rank(b.reason));
-    row.state = row.troubles[0]?.reason ?? (row.policy === 'none' ? 'NoPolicy' : off ? 'SwitchedOff' : 'Traced');
+    row.state =
+      row.troubles[0]?.reason ?? unready ?? (row.policy === 'none' ? 'NoPolicy' : off ? 'SwitchedOff' : 'Traced');
   }
   return [...rows.values()];
 }

@@ -2,7 +2,12 @@ import type { Cell, Paint } from '../output.ts';
 import { table, wrap } from '../output.ts';
 import type { OperatorState, Overview, Trouble, WorkloadRow } from './overview.ts';
 
-const COLORS: Record<string, Cell['color']> = { NoPolicy: 'yellow', SwitchedOff: 'yellow', Unknown: 'yellow' };
+const COLORS: Record<string, Cell['color']> = {
+  NoPolicy: 'yellow',
+  NoExporter: 'yellow',
+  SwitchedOff: 'yellow',
+  Unknown: 'yellow',
+};
 
 /** An overview for people. @param all whether it is about all namespaces. */
 export function statusTable(seen: Overview, all: boolean, paint: Paint, width: number): string {

@@ -156,6 +156,48 @@ describe('kubectl tracing', () => {
     );
   }, 60_000);
 
+  it('shows the namespace: the operator, each workload that has to do with tracing, and what to do about trouble', async () => {
+    await apply(deployment('late', { 'tracing.acme/inject': 'true' }));
+    await kubectl('rollout', 'status', 'deployment/late', '--timeout=120s');
+    const args = ['status', '-n', namespace];
+    const text = await tracing(args);
+    expect(text).toMatch(
+      /Operator: tracing-system\/tracing-operator \S+ 2 of 2 replicas ready, led by\s+tracing-operator-\S+/,
+    );
+    expect(text).toMatch(/deployment\/traced +1 +1 +[01] +default +Traced/);
+    expect(text).not.toMatch(/plain|excluded/);
+    expect(text.split('\n').filter((line) => line.length > 80 && !line.includes('→'))).toEqual([]);
+    const seen = JSON.parse((await tracing([...args, '-o', 'json'])).replace(/exit code \d\n$/, '')) as {
+      operator: { authorityUntil: string };
+      workloads: { name: string; traced: number; state: string }[];
+    };
+    expect(Date.parse(seen.operator.authorityUntil)).toBeGreaterThan(Date.now());
+    expect(seen.workloads).toContainEqual(expect.objectContaining({ name: 'late', traced: 1, state: 'Traced' }));
+  }, 180_000);
+
+  it('switches tracing off in running pods of the namespace, says when they follow, and switches it on again', async () => {
+    const before = await tracing(['off', '-n', namespace, '--dry-run']);
+    expect(before).toMatch(/would make[^]*priority: 1000[^]*which reaches (\d+) pods\nexit code 0\n$/);
+    const reached = Number(/reaches (\d+)/.exec(before)![1]);
+    expect(reached).toBeGreaterThan(1);
+    const off = await tracing(['off', '-n', namespace]);
+    expect(off).toMatch(new RegExp(`made TracingPolicy ${namespace}/switch-off: it reaches ${reached} pods`));
+    expect(off).toMatch(new RegExp(`\n${reached} of ${reached} pods follow\nexit code 0\n$`));
+    expect(await tracing(['off', '-n', namespace])).toMatch(/switch-off is there[^]*follow\nexit code 0\n$/);
+    await becomes(['deployment/traced'], /Policy: +TracingPolicy \S+\/switch-off/);
+    expect(await tracing(['status', '-n', namespace])).toMatch(/deployment\/traced .* switch-off +SwitchedOff/);
+    expect(await tracing(['on', '-n', namespace])).toMatch(
+      /deleted TracingPolicy \S+\/switch-off[^]*pods follow\nexit code 0\n$/,
+    );
+    await becomes(['deployment/traced'], /Policy: +TracingPolicy \S+\/default/);
+  }, 300_000);
+
+  it('lints what the cluster has', async () => {
+    const stored = join(directory, 'stored.yaml');
+    writeFileSync(stored, await kubectl('get', 'tracingpolicies', '--output', 'yaml'));
+    expect(await tracing(['lint', '-f', stored])).toBe('2 policies: 0 refused, 0 advised\nexit code 0\n');
+  }, 60_000);
+
   it('injects a file: the pod made from it is traced as any other', async () => {
     const pod = join(directory, 'offline.yaml');
     const policies = join(directory, 'policies.yaml');
@@ -167,7 +209,7 @@ describe('kubectl tracing', () => {
     await apply(JSON.parse(injected));
     const text = await becomes(['pod/offline'], 'agent in app', /, the newest/, 'No problem found.\nexit code 0\n');
     expect(text).toContain('app: has the agent');
-    await becomes(['pod/offline'], /3 matched, 3 injected, 3 reporting, 3 current/);
+    await becomes(['pod/offline'], /4 matched, 4 injected, 4 reporting, 4 current/);
     expect(await tracing(['inject', '--check', ...args])).toMatch(/1 of 1 would change[^]*exit code 1\n$/);
   }, 240_000);
 });

@@ -1,0 +1,189 @@
+import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
+import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
+import { INJECTED_LABEL, NO_POLICY, POLICY, POLICY_KEY } from '../../injector/names.ts';
+import { owner } from '../../injector/resource.ts';
+import type { Policy, Resolution } from '../../injector/resolve.ts';
+import { describePolicy, resolver } from '../../injector/resolve.ts';
+import { InputError } from '../input-error.ts';
+import type { PodMeta } from '../status/facts.ts';
+
+/** The policy that the verbs `off` and `on` make and delete, of a namespace or of the cluster. */
+export const SWITCH = 'switch-off';
+/** The highest that there is. */
+const PRIORITY = 1000;
+
+/** @param namespace undefined: all. As the API server takes it. */
+export function switchPolicy(namespace: string | undefined) {
+  const metadata = { name: SWITCH, ...(namespace !== undefined && { namespace }) };
+  const kind = namespace === undefined ? 'ClusterTracingPolicy' : 'TracingPolicy';
+  const override = namespace === undefined ? { override: true } : {};
+  return {
+    apiVersion: `${GROUP}/${VERSION}`,
+    kind,
+    metadata,
+    spec: { ...override, priority: PRIORITY, enabled: false },
+  };
+}
+
+/** Where in the API it is. */
+export function switchPath(namespace: string | undefined): string {
+  const api = `/apis/${GROUP}/${VERSION}`;
+  return namespace === undefined ? `${api}/clustertracingpolicies` : `${api}/namespaces/${namespace}/tracingpolicies`;
+}
+
+export interface SwitchFacts {
+  /** Undefined: all namespaces. */
+  namespace?: string;
+  namespaced: TracingPolicy[];
+  cluster: ClusterTracingPolicy[];
+  namespaceLabels: Map<string, Record<string, string>>;
+  /** Those with the agent, that run or are still to. */
+  pods: PodMeta[];
+}
+
+/**
+ * The switch as it is there; undefined where it is not.
+ * @throws InputError for a policy of that name which somebody has made for something else.
+ */
+export function findSwitch({ namespace, namespaced, cluster }: SwitchFacts): Policy | undefined {
+  const found =
+    namespace === undefined
+      ? cluster.find(({ metadata }) => metadata.name === SWITCH)
+      : namespaced.find(({ metadata }) => metadata.name === SWITCH && metadata.namespace === namespace);
+  if (!found) return undefined;
+  const { enabled, selector } = found.spec;
+  const rest: unknown[] =
+    found.kind === 'ClusterTracingPolicy' ? [found.spec.namespaceSelector, !found.spec.override || undefined] : [];
+  if (enabled !== false || [selector, ...rest].some((each) => each !== undefined))
+    throw new InputError(
+      `${describePolicy(found)} is there, and is not the switch that this command would make: ${JSON.stringify(switchPolicy(namespace).spec)}. Delete it, or give it another name`,
+    );
+  return found;
+}
+
+/** Pods of one workload that stay under a policy which comes before the switch. */
+export interface Unreached {
+  namespace: string;
+  workload: string;
+  pods: number;
+  policy: Policy;
+  why: string;
+}
+
+export interface Reach {
+  /** How many pods are under the switch. */
+  pods: number;
+  unreached: Unreached[];
+}
+
+/** Which pods the switch is in force for, where it is there. Pure: resolution is the operator's own. */
+export function reachOf(facts: SwitchFacts): Reach {
+  const made = {
+    ...switchPolicy(facts.namespace),
+    metadata: { name: SWITCH, uid: '', resourceVersion: '', creationTimestamp: '9999' },
+  };
+  const there = findSwitch(facts) !== undefined;
+  const withSwitch: SwitchFacts = there
+    ? facts
+    : facts.namespace === undefined
+      ? { ...facts, cluster: [...facts.cluster, made as unknown as ClusterTracingPolicy] }
+      : {
+          ...facts,
+          namespaced: [
+            ...facts.namespaced,
+            { ...made, metadata: { ...made.metadata, namespace: facts.namespace } } as unknown as TracingPolicy,
+          ],
+        };
+  let pods = 0;
+  const unreached = new Map<string, Unreached>();
+  for (const { pod, resolution } of resolved(withSwitch)) {
+    const { policy } = resolution;
+    if (isSwitch(policy, facts.namespace)) pods++;
+    // What is switched off already needs no switch.
+    else if (policy && policy.spec.enabled !== false) {
+      const { namespace } = pod.metadata;
+      const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
+      const workload = `${kind.toLowerCase()}/${name}`;
+      const id = `${namespace} ${workload}`;
+      const known = unreached.get(id) ?? { namespace, workload, pods: 0, policy, why: whyBefore(resolution) };
+      known.pods++;
+      unreached.set(id, known);
+    }
+  }
+  return { pods, unreached: [...unreached.values()] };
+}
+
+function whyBefore({ candidates: [first] }: Resolution): string {
+  if (first!.rank === 'NamedByPod') return `which their annotation ${POLICY} names`;
+  if (first!.rank === 'Override') return 'which overrides what namespaces say';
+  return 'which has the same priority and is older';
+}
+
+function isSwitch(policy: Policy | undefined, namespace: string | undefined): boolean {
+  const kind = namespace === undefined ? 'ClusterTracingPolicy' : 'TracingPolicy';
+  return policy?.metadata.name === SWITCH && policy.kind === kind;
+}
+
+export interface Progress {
+  /** Pods that it is about. */
+  pods: number;
+  /** Of those, told by annotation. */
+  told: number;
+  /** That act on it, as their agents report. */
+  current: number;
+  /** Of which nothing is heard. */
+  silent: number;
+}
+
+/**
+ * How far the policies that are in force now have come.
+ * @param only pods under the switch; otherwise all.
+ */
+export function progress(facts: SwitchFacts, only: boolean): Progress {
+  const inForce = new Map<string, Policy>();
+  let [pods, told, untold] = [0, 0, 0];
+  for (const { pod, resolution } of resolved(facts)) {
+    const { policy } = resolution;
+    if (only && !isSwitch(policy, facts.namespace)) continue;
+    pods++;
+    if (isTold(pod, policy)) told++;
+    if (policy) inForce.set(describePolicy(policy), policy);
+    else untold++;
+  }
+  const counts = [...inForce.values()].map(({ metadata, status }) =>
+    status?.observedGeneration === metadata.generation ? (status?.pods ?? {}) : {},
+  );
+  const sum = (field: 'current' | 'noAgentReport' | 'unknown' | 'failed') =>
+    counts.reduce((total, each) => total + (each[field] ?? 0), 0);
+  return {
+    pods,
+    told,
+    // No status counts pods without a policy: they have been told, and that is all that is known.
+    current: sum('current') + untold,
+    silent: sum('noAgentReport') + sum('unknown') + sum('failed'),
+  };
+}
+
+export function isDone({ pods, told, current, silent }: Progress): boolean {
+  return told === pods && current + silent >= pods;
+}
+
+function isTold({ metadata }: PodMeta, policy: Policy | undefined): boolean {
+  const key = metadata.annotations?.[POLICY_KEY] ?? NO_POLICY;
+  if (!policy) return key === NO_POLICY || key === 'chart-default.json';
+  return key === `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
+}
+
+function* resolved({ namespaced, cluster, namespaceLabels, pods }: SwitchFacts) {
+  const resolvers = new Map<string, ReturnType<typeof resolver>>();
+  for (const pod of pods) {
+    const { namespace, deletionTimestamp, labels } = pod.metadata;
+    if (deletionTimestamp || labels?.[INJECTED_LABEL] !== 'true') continue;
+    let resolve = resolvers.get(namespace);
+    if (!resolve) {
+      const around = { namespace, namespaceLabels: namespaceLabels.get(namespace) };
+      resolvers.set(namespace, (resolve = resolver({ namespaced, cluster, defaults: {} }, around)));
+    }
+    yield { pod, resolution: resolve(pod.metadata) };
+  }
+}
