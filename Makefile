@@ -55,7 +55,7 @@ soak: build ## Half an hour at 500 requests a second with a collector that comes
 	@AGENT_MATRIX=full node test/run.ts --only agent --files matrix
 	@GENERATED_PODS=20000 node test/run.ts --only unit --files injector/generated
 	@FUZZ_REQUESTS=100000 node test/run.ts --only services --files webhook/fuzz
-	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files e2e/chaos
+	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files alone/chaos
 
 .PHONY: generate
 generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies and of kubectl tracing

@@ -10,12 +10,14 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/examples/.*/node_modules/'],
 };
 
-// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, the webhook under bad requests. The
-// two others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`): integration talks to
-// the API server, e2e runs pods.
+// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, the webhook under bad
+// requests. The others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`):
+// integration talks to the API server, e2e runs pods, alone (of the stage e2e) does so and disturbs the operator.
 export default {
   // No test is about speed: on a busy machine five seconds are soon over.
   testTimeout: 60_000,
+  // Left out, one processor is for Jest alone: half of a machine with two.
+  maxWorkers: '100%',
   projects: [
     {
       ...base,
@@ -43,6 +45,12 @@ export default {
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
-    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/e2e/*.test.ts'],
+      globalSetup: '<rootDir>/test/e2e/setup.ts',
+    },
+    { ...base, displayName: 'alone', testMatch: ['<rootDir>/test/e2e/alone/*.test.ts'] },
   ],
 };

@@ -7,8 +7,8 @@ import { announce, step } from './cluster/progress.ts';
 export interface BackgroundOptions {
   /** It begins when that is done, and fails with it. */
   readonly after?: Background | undefined;
-  /** How far it stands back behind the stages that run, 0 to 19. Default: 15. */
-  readonly niceness?: number;
+  /** How far it stands back behind the stages that run, 0 to 19. */
+  readonly niceness: number;
 }
 
 /** What a later stage needs, made by a process of its own while others run; its output goes to a file. */
@@ -22,7 +22,7 @@ export class Background {
    * Starts a Node program with these arguments.
    * @param title what is made, as in `Kubernetes`
    */
-  constructor(title: string, args: readonly string[], { after, niceness = 15 }: BackgroundOptions = {}) {
+  constructor(title: string, args: readonly string[], { after, niceness }: BackgroundOptions) {
     this.#title = title;
     this.#log = join(mkdtempSync(join(tmpdir(), 'tracing-background-')), 'log');
     this.#work = this.#run(args, niceness, after).finally(() => (this.#over = true));

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 import { Background } from './background.ts';
 import { openCluster, type Cluster } from './cluster/cluster.ts';
 import { announce, formatDuration } from './cluster/progress.ts';
-import { provideServer, SERVERS } from './cluster/servers.ts';
-import { prepareImages } from './demo/prepare.ts';
+import { provideServer, SHOP_SERVERS, type ServerName } from './cluster/servers.ts';
+import { prepareBuiltImages } from './demo/prepare.ts';
 
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
 
@@ -19,14 +19,15 @@ Stages, in order:
   unit                pure code
   agent               real Node processes of several versions under the agent
   services            the shop as local processes against real servers
-  integration, e2e    a real cluster of their own: the API server; pods
+  integration, e2e    a real cluster of their own: the API server; pods. What disturbs the operator (test/e2e/alone) has
+                      another one, at the same time
 
 What later stages need and is not there yet (packages, Kubernetes, servers) is made in the background from the beginning.
 
 Options:
   --only   these stages alone
   --files  of these stages only the test files whose path matches this regular expression
-  --keep   leave the tests' cluster up: the next run starts faster, and it can be looked at
+  --keep   leave the tests' clusters up: the next run starts faster, and they can be looked at
 
 Examples:
   node test/run.ts
@@ -40,21 +41,40 @@ const PLAIN = { types: ['tsc', '--noEmit'], lint: ['npm', 'run', '--silent', 'li
 const LOCAL = ['unit', 'agent', 'services'];
 const CLUSTER = ['integration', 'e2e'];
 const FETCHING = ['agent', 'services'];
+/** Test files that run beside each other, where it is not as many as there are processors: mostly they wait for pods. */
+const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alone: 1 };
+/** What pods of these tests run or talk to; it is made in this order. */
+const SERVERS_OF: Readonly<Record<string, readonly ServerName[]>> = {
+  e2e: ['collector'],
+  alone: [...SHOP_SERVERS, 'jaeger'],
+};
 
 interface Count {
   passed: number;
   failed: number;
 }
 
+interface SucceedsOptions {
+  env?: NodeJS.ProcessEnv;
+  /** Keep what it says, and say it when it has ended. */
+  later?: boolean;
+}
+
 async function succeeds(
   command: string,
   args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
+  { env = process.env, later = false }: SucceedsOptions = {},
 ): Promise<boolean> {
-  const child = spawn(command, args, { cwd: CHECKOUT, stdio: ['ignore', 'inherit', 'inherit'], env });
+  const output = later ? 'pipe' : 'inherit';
+  const child = spawn(command, args, { cwd: CHECKOUT, stdio: ['ignore', output, output], env });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => said.push(part));
   return new Promise((done) => {
     child.on('error', () => done(false));
-    child.on('close', (code) => done(code === 0));
+    child.on('close', (code) => {
+      process.stderr.write(Buffer.concat(said));
+      done(code === 0);
+    });
   });
 }
 
@@ -66,8 +86,8 @@ async function jest(
 ): Promise<Count> {
   const directory = mkdtempSync(join(tmpdir(), 'tracing-test-'));
   const report = join(directory, 'report.json');
-  const serial = CLUSTER.includes(project) ? ['--runInBand'] : [];
-  const args = [...JEST, '--selectProjects', project, '--json', `--outputFile=${report}`, ...serial, ...files];
+  const workers = WORKERS[project] === undefined ? [] : [`--maxWorkers=${WORKERS[project]}`];
+  const args = [...JEST, '--selectProjects', project, '--json', `--outputFile=${report}`, ...workers, ...files];
   try {
     const good = await run(process.execPath, args);
     const result = JSON.parse(readFileSync(report, 'utf8')) as {
@@ -90,39 +110,71 @@ async function jest(
 interface Made {
   packages?: Background;
   cluster?: Background;
-  servers?: Background;
+  /** By Jest project. */
+  servers: Record<string, Background>;
 }
 
 function makeInBackground(stages: readonly string[]): Made {
-  const made: Made = {};
+  const made: Made = { servers: {} };
   const build = ['test/cluster/cli.ts', 'build'];
   if (FETCHING.some((stage) => stages.includes(stage)))
     // It is waited for soonest.
     made.packages = new Background('what the tests of the agent run on', ['test/agent/fetch.ts'], { niceness: 5 });
-  if (CLUSTER.some((stage) => stages.includes(stage))) made.cluster = new Background('Kubernetes', build);
+  // Nobody is to stand back for stages that are not there.
+  const niceness = stages.every((stage) => CLUSTER.includes(stage)) ? 0 : 15;
+  if (CLUSTER.some((stage) => stages.includes(stage))) made.cluster = new Background('Kubernetes', build, { niceness });
+  let after = made.cluster;
   if (stages.includes('e2e'))
-    made.servers = new Background('the servers', [...build, ...Object.keys(SERVERS)], { after: made.cluster });
+    for (const [project, servers] of Object.entries(SERVERS_OF))
+      after = made.servers[project] = new Background(servers.join(', '), [...build, ...servers], { after, niceness });
   return made;
 }
 
-/** The stages that need a cluster, in one of their own, so that a demo that is up is not disturbed. */
-async function onCluster(stages: string[], files: string[], keep: boolean, made: Made, timed: Timed): Promise<void> {
-  process.env['TRACING_CLUSTER_PURPOSE'] = 'test';
+/** Jest projects that run one after the other on a cluster of their own, so that a demo that is up is not disturbed. */
+interface Lane {
+  readonly purpose: string;
+  readonly projects: readonly string[];
+}
+
+/** What disturbs the operator has a cluster of its own, beside that of the others. */
+function lanes(stages: readonly string[], files: readonly string[]): Lane[] {
+  const ofE2e = ['e2e', 'alone'].filter((project) => files.length === 0 || hasTests(project, files));
+  const e2e = stages.includes('e2e') ? ofE2e : [];
+  const projects = [...stages.filter((stage) => stage !== 'e2e'), ...e2e.filter((project) => project === 'e2e')];
+  const all = [
+    { purpose: 'test', projects },
+    { purpose: 'test-alone', projects: e2e.filter((project) => project === 'alone') },
+  ];
+  const busy = all.filter((lane) => lane.projects.length > 0);
+  // Jest then says that there is no such file.
+  return busy.length > 0 ? busy : [{ purpose: 'test', projects: ['e2e'] }];
+}
+
+function hasTests(project: string, files: readonly string[]): boolean {
+  const args = [...JEST, '--selectProjects', project, '--listTests', ...files];
+  return spawnSync(process.execPath, args, { cwd: CHECKOUT, encoding: 'utf8' }).stdout.includes('.test.ts');
+}
+
+async function onCluster(
+  lane: Lane,
+  context: { files: string[]; keep: boolean; later: boolean; made: Made; timed: Timed },
+) {
+  const { files, keep, later, made, timed } = context;
   let cluster: Cluster | undefined;
   try {
     await made.cluster?.done();
-    cluster = await openCluster();
+    cluster = await openCluster(lane.purpose);
     announce(cluster.why);
     await cluster.up();
-    for (const stage of stages) {
-      const env = cluster.environment();
-      if (stage === 'e2e') {
-        await made.servers?.done();
-        env['TRACING_TEST_IMAGES'] = JSON.stringify(await prepareImages(cluster));
-        await provideServer(cluster, 'collector');
-      }
+    for (const project of lane.projects) {
+      const env = { ...cluster.environment(), TRACING_CLUSTER_PURPOSE: lane.purpose };
+      const images = project === 'integration' ? {} : await imagesOn(cluster, project, made);
       const inCluster = cluster.wrap.bind(cluster);
-      await timed(stage, () => jest(stage, files, (command, args) => succeeds(...inCluster(command, args), env)));
+      await timed(project, () =>
+        jest(project, files, (command, args) =>
+          succeeds(...inCluster(command, args), { env: { ...env, ...images }, later }),
+        ),
+      );
     }
   } catch (error) {
     announce(error instanceof Error ? error.message : String(error));
@@ -130,6 +182,20 @@ async function onCluster(stages: string[], files: string[], keep: boolean, made:
   } finally {
     if (!keep) await cluster?.down();
   }
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** Loads what pods run, one cluster after the other: there is one folder in which it is bundled. */
+async function imagesOn(cluster: Cluster, project: string, made: Made): Promise<NodeJS.ProcessEnv> {
+  await made.servers[project]?.done();
+  const loading = last.then(async () => {
+    const images = await prepareBuiltImages(cluster);
+    for (const server of SERVERS_OF[project] ?? []) await provideServer(cluster, server);
+    return { TRACING_TEST_IMAGES: JSON.stringify(images) };
+  });
+  last = loading.catch(() => undefined);
+  return loading;
 }
 
 type Timed = (stage: string, work: () => Promise<Count>) => Promise<void>;
@@ -175,7 +241,11 @@ async function main(): Promise<void> {
     await timed(stage, () => jest(stage, files));
   }
   const stages = CLUSTER.filter((stage) => wanted.includes(stage));
-  if (stages.length > 0) await onCluster(stages, files, values.keep, made, timed);
+  if (stages.length > 0) {
+    const all = lanes(stages, files);
+    const context = { files, keep: values.keep, made, timed };
+    await Promise.all(all.map((lane, index) => onCluster(lane, { ...context, later: index > 0 })));
+  }
 
   process.stdout.write('\n');
   for (const { stage, passed, failed, time } of results)

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /**
  * A test app with packages of its own (a folder with a pinned package.json and lockfile): its packages are installed into
@@ -15,15 +15,20 @@ export function installedApp(folder: string): string {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const target = join(cache, 'tracing-operator', 'apps', `${basename(folder)}-${key}`);
   if (!existsSync(join(target, 'node_modules'))) install(folder, target, lock !== '');
-  for (const file of readdirSync(folder)) {
-    // Replaced whole, so that a program running from here is not cut short.
-    const staging = join(target, `.${file}.${process.pid}`);
-    if (file === 'node_modules') continue;
-    cpSync(join(folder, file), staging, { recursive: true });
-    rmSync(join(target, file), { recursive: true, force: true });
-    renameSync(staging, join(target, file));
-  }
+  for (const file of readdirSync(folder)) if (file !== 'node_modules') put(join(folder, file), join(target, file));
   return target;
+}
+
+/** Each file is replaced at once: other tests may be running programs from there. */
+function put(from: string, to: string): void {
+  if (statSync(from).isDirectory()) {
+    mkdirSync(to, { recursive: true });
+    for (const file of readdirSync(from)) put(join(from, file), join(to, file));
+    return;
+  }
+  const staging = join(dirname(to), `.${basename(to)}.${process.pid}`);
+  cpSync(from, staging);
+  renameSync(staging, to);
 }
 
 function install(folder: string, target: string, locked: boolean): void {

@@ -133,11 +133,7 @@ export class Cluster {
 }
 
 /** The cluster of this checkout, of the kind that fits the machine; TRACING_CLUSTER_PURPOSE names another than the demo's. */
-export async function openCluster(): Promise<Cluster> {
+export async function openCluster(purpose = process.env['TRACING_CLUSTER_PURPOSE']): Promise<Cluster> {
   const choice = choose(await surroundings());
-  return new Cluster(
-    namesFor(CHECKOUT, undefined, process.env['TRACING_CLUSTER_PURPOSE']),
-    choice,
-    await toolsFolder(),
-  );
+  return new Cluster(namesFor(CHECKOUT, undefined, purpose), choice, await toolsFolder());
 }

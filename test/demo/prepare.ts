@@ -19,11 +19,17 @@ export interface Images {
 
 /** Builds the operator, the agent and the shop into images and loads them, with those of the shop's servers and Jaeger. */
 export async function prepareImages(cluster: Cluster): Promise<Images> {
+  const images = await prepareBuiltImages(cluster);
+  for (const server of [...SHOP_SERVERS, 'jaeger'] as const) await provideServer(cluster, server);
+  return images;
+}
+
+/** Builds the operator, the agent and the shop into images and loads them. */
+export async function prepareBuiltImages(cluster: Cluster): Promise<Images> {
   const own = await prepareOwnImages(cluster);
   await step("installing the shop's dependencies", { usually: '5 s, nothing when they are there' }, installShop);
   const shop = await build('shop', 'examples/shop/Dockerfile', 'examples/shop');
   await cluster.load(shop);
-  for (const server of [...SHOP_SERVERS, 'jaeger'] as const) await provideServer(cluster, server);
   return { ...own, shop };
 }
 

@@ -23,16 +23,19 @@ export async function untilUsable(cluster: Cluster, namespace: string, timeout: 
   );
 }
 
-/** The cluster with the operator installed from the chart. */
-export async function withOperator(): Promise<{ cluster: Cluster; images: Images }> {
+/** The cluster with the operator, installed from the chart as `setup.ts` has it: it is there for every other test, too. */
+export const withOperator = testCluster;
+
+/** The cluster with the operator as the chart installs it, whatever a test before has done to it: for tests in `alone/`. */
+export async function withFreshOperator(): Promise<{ cluster: Cluster; images: Images }> {
   const { cluster, images } = await testCluster();
   await installOperator(cluster, images);
   return { cluster, images };
 }
 
-/** The cluster with operator, shop and Jaeger. */
+/** The cluster with operator, shop and Jaeger: for tests in `alone/`. */
 export async function withShop(): Promise<{ cluster: Cluster; images: Images }> {
-  const { cluster, images } = await withOperator();
+  const { cluster, images } = await withFreshOperator();
   await deployShop(cluster, images);
   return { cluster, images };
 }

@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { OPERATOR } from '../demo/deploy.ts';
-import { podChanges, podStates } from '../demo/pods.ts';
-import type { Images } from '../demo/prepare.ts';
-import { operatorMetric, withOperator } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
+import { podChanges, podStates } from '../../demo/pods.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { operatorMetric, withFreshOperator } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
 const AWAY_MS = 10_000;
 const ASK_MS = 250;
 const PORT = '8080';
 /** Answers with whether the request it answers is sampled. */
-const APP = readFileSync(new URL('../bench/live/probe.cjs', import.meta.url), 'utf8');
+const APP = readFileSync(new URL('../../bench/live/probe.cjs', import.meta.url), 'utf8');
 /** Asks the app beside it over and over and prints what it said, and when: nothing outside need reach the pod. */
 const CLIENT = `setInterval(() => {
   const say = (sampled) => console.log(JSON.stringify({ at: Date.now(), sampled }));
@@ -58,7 +58,7 @@ describe('an API server that goes away', () => {
     });
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await apply(policy(1));
     const annotations = { 'tracing.acme/inject': 'true', 'tracing.acme/containers': 'app' };

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { installOperator, OPERATOR } from '../demo/deploy.ts';
-import type { Images } from '../demo/prepare.ts';
-import { withOperator, untilUsable } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { installOperator, OPERATOR } from '../../demo/deploy.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { withFreshOperator, untilUsable } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
-const CHART = join(import.meta.dirname, '../../charts/tracing-operator');
+const CHART = join(import.meta.dirname, '../../../charts/tracing-operator');
 const exporters = [{ name: 'default', endpoint: 'http://collector.observability:4318' }];
 
 interface PodObject {
@@ -75,7 +75,7 @@ describe('policies', () => {
   };
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     for (const name of [namespace, other]) await cluster.run('kubectl', ['create', 'namespace', name]);
     for (const name of [namespace, other]) await untilUsable(cluster, name, 20_000);
     await apply(pod('web', { 'tracing.acme/inject': 'true' }));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError } from '../../operator/kube/client.ts';
-import type { KubeClient } from '../../operator/kube/client.ts';
+import { ApiError } from '../../../operator/kube/client.ts';
+import type { KubeClient } from '../../../operator/kube/client.ts';
 
 /** A pod as it was made. */
 export interface Made {

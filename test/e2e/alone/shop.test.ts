@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
 import {
   annotateShop,
   applyPolicy,
@@ -8,14 +8,14 @@ import {
   patchRatio,
   SHOP_NAMESPACE,
   SHOP_SERVICES,
-} from '../demo/deploy.ts';
-import { SAMPLE_ORDERS } from '../demo/orders.ts';
-import { podChanges, podStates } from '../demo/pods.ts';
-import type { PodState } from '../demo/pods.ts';
-import { withRoute } from '../demo/route.ts';
-import { countTraced, firstMissing, firstOfAll, placeMarked, secondsUntil, waitForTrace } from '../demo/sampling.ts';
-import { shopTraceProblems } from '../demo/shop-trace.ts';
-import { withoutOperator, withShop } from './installation.ts';
+} from '../../demo/deploy.ts';
+import { SAMPLE_ORDERS } from '../../demo/orders.ts';
+import { podChanges, podStates } from '../../demo/pods.ts';
+import type { PodState } from '../../demo/pods.ts';
+import { withRoute } from '../../demo/route.ts';
+import { countTraced, firstMissing, firstOfAll, placeMarked, secondsUntil, waitForTrace } from '../../demo/sampling.ts';
+import { shopTraceProblems } from '../../demo/shop-trace.ts';
+import { withoutOperator, withShop } from '../installation.ts';
 
 const ORDERS = 100;
 

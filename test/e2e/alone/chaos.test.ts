@@ -2,13 +2,13 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { APPLY, JSON_PATCH, KubeClient } from '../../operator/kube/client.ts';
-import { issue } from '../../webhook/certificates.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import { announce, until } from '../cluster/progress.ts';
-import { untilUsable } from '../integration/api-server.ts';
-import { OPERATOR } from '../demo/deploy.ts';
-import { withOperator } from './installation.ts';
+import { APPLY, JSON_PATCH, KubeClient } from '../../../operator/kube/client.ts';
+import { issue } from '../../../webhook/certificates.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { announce, until } from '../../cluster/progress.ts';
+import { untilUsable } from '../../integration/api-server.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
+import { withFreshOperator } from '../installation.ts';
 import type { Made } from './pod-stream.ts';
 import { PodStream } from './pod-stream.ts';
 
@@ -180,7 +180,7 @@ describe('while pods are made and the operator has a bad day', () => {
   }
 
   beforeAll(async () => {
-    ({ cluster } = await withOperator());
+    ({ cluster } = await withFreshOperator());
     await client.request('POST', '/api/v1/namespaces', {
       body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     });

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { OPERATOR } from '../demo/deploy.ts';
-import type { Images } from '../demo/prepare.ts';
-import { operatorMetric, withOperator } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { operatorMetric, withFreshOperator } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
 const REPLICAS = 3;
 
@@ -57,7 +57,7 @@ describe('reports of agents', () => {
   };
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await apply(policy(1));
     const { metadata, spec } = nodePod(images.shop.ref, 'web');

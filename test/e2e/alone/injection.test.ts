@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import type { Images } from '../demo/prepare.ts';
-import { operatorMetric, withOperator, withoutOperator, untilUsable } from './installation.ts';
-import { nodePod } from './node-pod.ts';
-import type { PodOptions } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { operatorMetric, withFreshOperator, withoutOperator, untilUsable } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
+import type { PodOptions } from '../node-pod.ts';
 
 const ENTRY = '/var/run/tracing.acme/agent/register.cjs';
 /** Prints what it was started with, then stays. */
@@ -54,7 +54,7 @@ describe('injection', () => {
   }
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await cluster.run('kubectl', ['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=baseline']);
     await untilUsable(cluster, namespace, 20_000);

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { issue } from '../../webhook/certificates.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { installOperator, OPERATOR } from '../demo/deploy.ts';
-import type { Images } from '../demo/prepare.ts';
-import { withOperator, untilUsable } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import { issue } from '../../../webhook/certificates.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { installOperator, OPERATOR } from '../../demo/deploy.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { withFreshOperator, untilUsable } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
-const CHART = join(resolve(import.meta.dirname, '../..'), 'charts/tracing-operator');
+const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
 const THEIRS = 'instrumentation.opentelemetry.io/inject-nodejs';
 /** Stands in for opentelemetry-operator: marks each pod that asks, itself or by its namespace, which here always does. */
 const PEER = `const https = require('https'), fs = require('fs');
@@ -61,7 +61,7 @@ describe("opentelemetry-operator's pods", () => {
     });
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     for (const name of [namespace, other, peer]) await kubectl('create', 'namespace', name);
     for (const name of [namespace, other, peer]) await untilUsable(cluster, name, 30_000);
     const { ca, certificate, privateKey } = await issue([`peer.${peer}.svc`], Date.now());

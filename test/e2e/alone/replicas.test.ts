@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { OPERATOR } from '../demo/deploy.ts';
-import { operatorMetric, withOperator } from './installation.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
+import { operatorMetric, withFreshOperator } from '../installation.ts';
 
 /** Two replicas of the operator, of which one leads, and what becomes of policies when that one goes. */
 describe('replicas of the operator', () => {
@@ -36,7 +36,7 @@ describe('replicas of the operator', () => {
   }
 
   beforeAll(async () => {
-    ({ cluster } = await withOperator());
+    ({ cluster } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await until('two replicas with one leader', 40_000, async () => {
       const status = await operatorMetric(cluster, 'leader_election_master_status').catch(

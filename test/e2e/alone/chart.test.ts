@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import { installOperator, OPERATOR } from '../demo/deploy.ts';
-import type { Images } from '../demo/prepare.ts';
-import { withOperator } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import { installOperator, OPERATOR } from '../../demo/deploy.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { withFreshOperator } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
-const CHART = join(resolve(import.meta.dirname, '../..'), 'charts/tracing-operator');
+const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
 
 /** The chart: what it refuses, and what is left when it is taken away. */
 describe('the chart', () => {
@@ -28,7 +28,7 @@ describe('the chart', () => {
       .filter((name) => name.includes(OPERATOR.release));
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
   }, 180_000);
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Cluster } from '../cluster/cluster.ts';
-import { until } from '../cluster/progress.ts';
-import type { Images } from '../demo/prepare.ts';
-import { withOperator, withoutOperator, untilUsable } from './installation.ts';
-import { nodePod } from './node-pod.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
+import type { Images } from '../../demo/prepare.ts';
+import { withFreshOperator, withoutOperator, untilUsable } from '../installation.ts';
+import { nodePod } from '../node-pod.ts';
 
 const INJECT = 'tracing.acme/inject';
 const MARK = 'tracing.acme/inject-from-workload';
@@ -61,7 +61,7 @@ describe('the annotation of a workload', () => {
   };
 
   beforeAll(async () => {
-    ({ cluster, images } = await withOperator());
+    ({ cluster, images } = await withFreshOperator());
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await untilUsable(cluster, namespace, 30_000);
   }, 180_000);
