@@ -29,6 +29,11 @@ demo-shell: install ## A shell in which kubectl and helm talk to the demo's clus
 	@node cli/build.ts
 	@PATH="$(CURDIR)/dist:$$PATH" $(CLUSTER) exec -- bash --rcfile test/demo/shell.bash
 
+.PHONY: shop
+shop: install ## The shop and its servers as plain local processes, traced, without any cluster
+	@node injector/agent/build.ts
+	@node test/demo/local.ts
+
 .PHONY: check
 check: install ## Types, lint and unit tests: under a minute
 	@npm run -s types
