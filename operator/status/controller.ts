@@ -17,6 +17,7 @@ import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
+import { ready } from './ready.ts';
 import type { ProblemWorkload, Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
 
@@ -193,7 +194,7 @@ export class StatusController {
     return {
       observedGeneration: generation,
       conditions: [
-        condition('Ready', ...this.#ready(policy)),
+        condition('Ready', ...ready(policy, this.#options.defaults)),
         condition('Degraded', ...degraded(summary, failed)),
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
@@ -205,17 +206,6 @@ export class StatusController {
       ...(canary && { canary: { pods: summary.canary?.pods ?? 0, others: summary.canary?.others ?? 0 } }),
       workloads: workloads.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, WORKLOADS_SHOWN),
     };
-  }
-
-  #ready({ spec }: Policy): [boolean, string, string] {
-    if (spec.enabled === false) return [true, 'SwitchedOff', 'tracing is switched off in its pods'];
-    if (!(spec.exporters ?? this.#options.defaults.exporters)?.length)
-      return [
-        false,
-        'NoExporter',
-        "spans have nowhere to go: set spec.exporters, or the chart's defaultPolicy.exporters",
-      ];
-    return [true, 'Delivered', 'delivered to the pods it applies to'];
   }
 }
 
