@@ -10,6 +10,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 node_modules/.package-lock.json: package-lock.json
+	@echo "npm ci: the dependencies, as locked; a minute or two the first time"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
