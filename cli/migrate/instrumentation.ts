@@ -1,6 +1,7 @@
 import { exporter as exporterSchema } from '../../crds/exporter.ts';
 import type { Exporter } from '../../crds/exporter.ts';
 import { OF_THE_POD } from '../../crds/resource.ts';
+import { SIGNALS } from '../../crds/signals.ts';
 import type { Propagator, TracingPolicySpec } from '../../crds/tracing-policy.ts';
 import { GROUP, tracingPolicySpec, VERSION } from '../../crds/tracing-policy.ts';
 import { firstIssue } from '../input-error.ts';
@@ -62,6 +63,8 @@ export function convertInstrumentation({ metadata, spec: given }: ManifestObject
     ...exporters(spec, env, notes),
     ...propagators(spec, env, notes),
     ...attributes(spec, env, notes),
+    ...signals(env, notes),
+    ...instrumentations(env, notes),
   };
   for (const { entry, path } of env.values())
     if (!READ.has(entry.name)) notes.push(kept(path, `${entry.name}: ${IN_CONTAINER}`));
@@ -96,6 +99,8 @@ const READ = new Set([
   ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
   ...['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'],
   ...['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
+  ...['OTEL_TRACES_EXPORTER', 'OTEL_METRICS_EXPORTER', 'OTEL_LOGS_EXPORTER'],
+  ...['OTEL_NODE_ENABLED_INSTRUMENTATIONS', 'OTEL_NODE_DISABLED_INSTRUMENTATIONS'],
 ]);
 
 type Environment = Map<string, { entry: EnvEntry; path: Note['path'] }>;
@@ -319,6 +324,55 @@ function attributes(
   const hasAttributes = Object.keys(made).length > 0;
   if (!hasAttributes && !useLabels) return {};
   return { resource: { ...(hasAttributes && { attributes: made }), ...(useLabels && { useLabels }) } };
+}
+
+function signals(env: Environment, notes: Note[]): Pick<TracingPolicySpec, 'signals'> {
+  const made: NonNullable<TracingPolicySpec['signals']> = {};
+  for (const signal of SIGNALS) {
+    const name = `OTEL_${signal.toUpperCase()}_EXPORTER`;
+    const found = variable(env, [name], notes);
+    if (!found) continue;
+    const { value, path } = found;
+    const isOn = value === 'otlp';
+    if (!isOn && value !== 'none')
+      notes.push(
+        kept(path, `${name}: there is no exporter ${value}; signals.${signal}: true sends to the policy's exporters`),
+      );
+    else if (isOn === (signal === 'traces'))
+      notes.push(
+        unneeded(path, `${name}: ${signal} are ${isOn ? 'sent' : 'not sent'} where a policy says nothing of them`),
+      );
+    else {
+      made[signal] = isOn;
+      notes.push(converted(path, `signals.${signal}: ${isOn}`));
+    }
+  }
+  return Object.keys(made).length > 0 ? { signals: made } : {};
+}
+
+function instrumentations(env: Environment, notes: Note[]): Pick<TracingPolicySpec, 'instrumentations'> {
+  const only = variable(env, ['OTEL_NODE_ENABLED_INSTRUMENTATIONS'], notes);
+  if (only)
+    notes.push(
+      kept(
+        only.path,
+        `it switches all others off, which a policy does by name, e.g. instrumentations: [{name: express, enabled: false}]; or ${IN_CONTAINER}`,
+      ),
+    );
+  const never = variable(env, ['OTEL_NODE_DISABLED_INSTRUMENTATIONS'], notes);
+  if (!never) return {};
+  const listed = never.value.split(',').map((name) => name.trim());
+  const made = [...new Set(listed)].filter(Boolean).map((name) => ({ name, enabled: false }));
+  const checked = tracingPolicySpec.safeParse({ instrumentations: made });
+  if (!checked.success) {
+    notes.push(kept(never.path, `${JSON.stringify(never.value)}: ${firstIssue(checked)?.message}`));
+    return {};
+  }
+  if (made.length === 0) return {};
+  notes.push(
+    converted(never.path, `instrumentations, with enabled: false: ${made.map(({ name }) => name).join(', ')}`),
+  );
+  return { instrumentations: made };
 }
 
 function decode(text: string): string {

@@ -115,6 +115,59 @@ describe('an Instrumentation', () => {
       ],
     ],
     [
+      'what is sent',
+      {
+        env: [
+          { name: 'OTEL_TRACES_EXPORTER', value: 'otlp' },
+          { name: 'OTEL_METRICS_EXPORTER', value: 'otlp' },
+          { name: 'OTEL_LOGS_EXPORTER', value: 'none' },
+        ],
+      },
+      { signals: { metrics: true } },
+      [
+        /^spec\.env\.0: not needed: .* traces are sent where a policy says nothing of them$/,
+        'spec.env.1: converted to signals.metrics: true',
+        /^spec\.env\.2: not needed: .* logs are not sent/,
+      ],
+    ],
+    [
+      'signals that are switched off or go elsewhere',
+      {
+        env: [
+          { name: 'OTEL_TRACES_EXPORTER', value: 'none' },
+          { name: 'OTEL_METRICS_EXPORTER', value: 'prometheus' },
+        ],
+      },
+      { signals: { traces: false } },
+      [
+        'spec.env.0: converted to signals.traces: false',
+        /not converted: .* there is no exporter prometheus; signals\.metrics/,
+      ],
+    ],
+    [
+      'instrumentations',
+      {
+        env: [{ name: 'OTEL_NODE_ENABLED_INSTRUMENTATIONS', value: 'http,express' }],
+        nodejs: { env: [{ name: 'OTEL_NODE_DISABLED_INSTRUMENTATIONS', value: 'fs, dns,fs' }] },
+      },
+      {
+        instrumentations: [
+          { name: 'fs', enabled: false },
+          { name: 'dns', enabled: false },
+        ],
+      },
+      [
+        /^spec\.env\.0: not converted: it switches all others off/,
+        'spec.nodejs.env.0: converted to instrumentations, with enabled: false: fs, dns',
+      ],
+    ],
+    [
+      'a name that no instrumentation has',
+      { env: [{ name: 'OTEL_NODE_DISABLED_INSTRUMENTATIONS', value: 'Express!' }] },
+      {},
+      [/not converted: "Express!": a name is that of a package/],
+    ],
+    [
       'mutual TLS',
       {
         exporter: {
