@@ -100,7 +100,25 @@ describe('explain', () => {
     [
       'an excluded namespace',
       { installation: { ...INSTALLATION, excluded: ['shop'] } },
-      /^pods of namespace shop are never looked at/,
+      /^pods of namespace shop are never looked at: the chart's webhook\.excludedNamespaces names it/,
+    ],
+    [
+      "the operator's own namespace",
+      { installation: { ...INSTALLATION, namespace: 'shop', excluded: ['kube-system', 'shop'] }, pods: [pod('web-0')] },
+      /^pods of namespace shop are never looked at: the operator itself runs there/,
+    ],
+    [
+      'a Job that was annotated when it was there',
+      {
+        kind: parseWorkload(['job/web']).kind,
+        workload: {
+          kind: 'Job',
+          apiVersion: 'batch/v1',
+          metadata: { name: 'web', annotations: { 'tracing.acme/inject': 'true' } },
+          spec: { template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'app' }] } } },
+        },
+      },
+      /^the annotation was not copied to the pod template, which of a Job cannot be changed: it has to be there when the Job is created -> kubectl -n shop get job\/web -o yaml/,
     ],
     [
       'no policy',

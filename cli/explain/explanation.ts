@@ -75,10 +75,10 @@ export function explain(facts: Facts): Explanation {
       text: `no replica of the operator in ${installed.namespace} is ready: new pods are not injected, and policies do not change`,
       next: `kubectl -n ${installed.namespace} describe pods -l app.kubernetes.io/name=tracing-operator`,
     });
-  const excluded = namespace === 'kube-system' || installed?.excluded.includes(namespace);
+  const excluded = whyExcluded(namespace, installed);
   if (asked && excluded)
     problems.push({
-      text: `pods of namespace ${namespace} are never looked at`,
+      text: `pods of namespace ${namespace} are never looked at: ${excluded}`,
       next: `kubectl get namespaces # and run it in another`,
     });
 
@@ -156,6 +156,13 @@ export function explain(facts: Facts): Explanation {
   };
 }
 
+/** Why the webhook is never asked about a namespace; undefined where it is. */
+function whyExcluded(namespace: string, installed: Installation | undefined): string | undefined {
+  if (namespace === 'kube-system') return 'the cluster itself runs there';
+  if (namespace === installed?.namespace) return 'the operator itself runs there';
+  return installed?.excluded.includes(namespace) ? "the chart's webhook.excludedNamespaces names it" : undefined;
+}
+
 /** The workload as if it asked us, where it asks opentelemetry-operator and the chart says that we answer. */
 function takenOver({ workload, namespace, namespaceAnnotations }: Facts, installed: Installation | undefined) {
   if (!installed?.takenOver.includes(namespace)) return undefined;
@@ -212,9 +219,11 @@ function askingProblems(
   if (WORKLOAD_KINDS.includes(workload.kind) && !isCopied)
     problems.push({
       text:
-        own === undefined
-          ? `the annotation is gone from the ${workload.kind}, and its copy is still on the pod template: the operator was away when it was removed`
-          : `the annotation was not copied to the pod template: the operator was away when it was written`,
+        workload.kind === 'Job'
+          ? `the annotation was not copied to the pod template, which of a Job cannot be changed: it has to be there when the Job is created`
+          : own === undefined
+            ? `the annotation is gone from the ${workload.kind}, and its copy is still on the pod template: the operator was away when it was removed`
+            : `the annotation was not copied to the pod template: the operator was away when it was written`,
       next:
         workload.kind === 'Job'
           ? `${kubectl} get ${target} -o yaml # and create it anew`
