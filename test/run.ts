@@ -54,27 +54,15 @@ interface Count {
   failed: number;
 }
 
-interface SucceedsOptions {
-  env?: NodeJS.ProcessEnv;
-  /** Keep what it says, and say it when it has ended. */
-  later?: boolean;
-}
-
 async function succeeds(
   command: string,
   args: readonly string[],
-  { env = process.env, later = false }: SucceedsOptions = {},
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<boolean> {
-  const output = later ? 'pipe' : 'inherit';
-  const child = spawn(command, args, { cwd: CHECKOUT, stdio: ['ignore', output, output], env });
-  const said: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => said.push(part));
+  const child = spawn(command, args, { cwd: CHECKOUT, stdio: ['ignore', 'inherit', 'inherit'], env });
   return new Promise((done) => {
     child.on('error', () => done(false));
-    child.on('close', (code) => {
-      process.stderr.write(Buffer.concat(said));
-      done(code === 0);
-    });
+    child.on('close', (code) => done(code === 0));
   });
 }
 
@@ -155,11 +143,8 @@ function hasTests(project: string, files: readonly string[]): boolean {
   return spawnSync(process.execPath, args, { cwd: CHECKOUT, encoding: 'utf8' }).stdout.includes('.test.ts');
 }
 
-async function onCluster(
-  lane: Lane,
-  context: { files: string[]; keep: boolean; later: boolean; made: Made; timed: Timed },
-) {
-  const { files, keep, later, made, timed } = context;
+async function onCluster(lane: Lane, context: { files: string[]; keep: boolean; made: Made; timed: Timed }) {
+  const { files, keep, made, timed } = context;
   let cluster: Cluster | undefined;
   try {
     await made.cluster?.done();
@@ -171,9 +156,7 @@ async function onCluster(
       const images = project === 'integration' ? {} : await imagesOn(cluster, project, made);
       const inCluster = cluster.wrap.bind(cluster);
       await timed(project, () =>
-        jest(project, files, (command, args) =>
-          succeeds(...inCluster(command, args), { env: { ...env, ...images }, later }),
-        ),
+        jest(project, files, (command, args) => succeeds(...inCluster(command, args), { ...env, ...images })),
       );
     }
   } catch (error) {
@@ -244,7 +227,7 @@ async function main(): Promise<void> {
   if (stages.length > 0) {
     const all = lanes(stages, files);
     const context = { files, keep: values.keep, made, timed };
-    await Promise.all(all.map((lane, index) => onCluster(lane, { ...context, later: index > 0 })));
+    await Promise.all(all.map((lane) => onCluster(lane, context)));
   }
 
   process.stdout.write('\n');
