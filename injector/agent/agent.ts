@@ -7,6 +7,7 @@ import { findBundled } from './bundled.ts';
 import { UNDICI_CREATE, isHttpLoaded, watchBuiltins } from './builtins.ts';
 import { LiveContextManager } from './context.ts';
 import { count, list, text, type Environment } from './environment.ts';
+import type { DescribeCall } from './databases/describe.ts';
 import { encodeSpan } from './encode.ts';
 import type * as Http from 'node:http';
 import type * as Https from 'node:https';
@@ -45,6 +46,8 @@ import { LiveTracerProvider, type TracingState } from './tracer.ts';
 import type { Uncaught } from './uncaught.ts';
 
 const POLL_MILLIS = 1000;
+/** Instrumentations that have metrics. */
+const MEASURING = ['lru-cache', 'node-cache', 'undici'];
 /** The start belongs to the app. */
 const BUNDLES_MILLIS = 5_000;
 
@@ -214,6 +217,7 @@ export class Agent implements SpanSink {
     try {
       this.addOldNames?.(span.attributes, span.kind);
       redactStatement(span.attributes);
+      if ('db.system.name' in span.attributes) (this.libraries.piece('describe')['describeCall'] as DescribeCall)(span);
       this.instrumentations?.finish(span.instrumentationScope.name, span.attributes);
       if (this.settings?.serviceInNames) {
         this.servicePrefix ??= `${String(this.resource['service.name'])}.`;
@@ -271,7 +275,7 @@ export class Agent implements SpanSink {
   }
 
   private instrumented(name: string, instrumentation: object): void {
-    if (name === 'undici') this.metrics.attach(instrumentation as Parameters<Metrics['attach']>[0]);
+    if (MEASURING.includes(name)) this.metrics.attach(instrumentation as Parameters<Metrics['attach']>[0]);
     else if ('tap' in instrumentation) (instrumentation as TappedInstrumentation).tap = this.logs.tap;
   }
 

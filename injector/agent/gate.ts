@@ -33,6 +33,11 @@ export interface Wanted {
   isMeasuring(): boolean;
 }
 
+/** An instrumentation that asks by itself what is wanted, as a gate would cost more than all that it does. */
+export interface SelfGated {
+  wanted: Wanted | undefined;
+}
+
 /** Methods with which an app is put together: what they patch is needed later, whatever the state of now. */
 const ASSEMBLY =
   /^(use|route|param|register|ext|method|all|get|post|put|patch|del|delete|head|options|opts|on|once|(create|build|add|attach|extend|define|make|init)[A-Z_]?\w*|create)$/;
@@ -42,6 +47,10 @@ const ASSEMBLY =
  * not sampled. The instrumentation's own code (attributes, names, contexts) costs much even for a span that is dropped.
  */
 export function gateInstrumentation(instrumentation: object, name: string, wanted: Wanted): void {
+  if ('wanted' in instrumentation) {
+    (instrumentation as SelfGated).wanted = wanted;
+    return;
+  }
   const target = instrumentation as { _wrap?: Wrap };
   const wrap = target._wrap;
   if (wrap === undefined || PASS_ON.has(name)) return;

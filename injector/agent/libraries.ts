@@ -1,6 +1,6 @@
 import * as channels from 'node:diagnostics_channel';
 import Module, { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as api from '@opentelemetry/api';
 import { libraries, type LibraryTable } from 'agent:libraries';
@@ -28,8 +28,12 @@ export interface LibraryHost extends Wanted {
 }
 
 // Their ES modules are no wrappers of their CommonJS files, and their instrumentation changes what they export, not the
-// exports themselves.
-const ES_MODULES = ['openai'];
+// exports themselves. To watch modules costs all modules something, so it has to be worth it.
+const ES_MODULES: Record<string, (main: string) => boolean> = {
+  openai: (main) => isInstalled('openai', main),
+  // Many apps have it without ever importing it themselves, and older Nodes need a thread to watch modules.
+  'lru-cache': (main) => 'registerHooks' in Module && isInstalled('lru-cache', main) && isAskedFor('lru-cache', main),
+};
 
 type OnRequire = (exports: unknown, name: string, directory: string | undefined) => unknown;
 interface Instrumentation {
@@ -42,7 +46,7 @@ interface Instrumentation {
 type InstrumentationClass = new (config: object) => Instrumentation;
 
 /**
- * The instrumentations of auto-instrumentations-node, each compiled when the app loads its library. They register with
+ * The instrumentations of auto-instrumentations-node and our own, each compiled when the app loads its library. They register with
  * what they believe to be require-in-the-middle; here that is this object, and the module hook does the watching.
  */
 export class Libraries {
@@ -161,11 +165,11 @@ export class Libraries {
   /** Watches the ES modules that need it, where the main script can import one. */
   watchModules(main: string): void {
     this.main = main;
-    const names = ES_MODULES.filter(
+    const names = Object.keys(ES_MODULES).filter(
       (name) =>
         !this.watched.has(name) &&
         libraries.packages[name]?.instrumentations.some((each) => this.isEnabled(each)) &&
-        isInstalled(name, main),
+        ES_MODULES[name]!(main),
     );
     if (names.length === 0) return;
     for (const name of names) this.watched.add(name);
@@ -330,6 +334,23 @@ function isInstalled(name: string, file: string): boolean {
       if (existsSync(`${directory}/node_modules/${name}`)) return true;
   } catch {
     // The permission model throws where there may be nothing to be seen.
+  }
+  return false;
+}
+
+/** Whether the package of an ES module asks for another by itself. */
+function isAskedFor(name: string, file: string): boolean {
+  try {
+    for (let from = file, directory = dirname(from); from !== directory; from = directory, directory = dirname(from)) {
+      if (!existsSync(`${directory}/package.json`)) continue;
+      const { type, dependencies } = JSON.parse(readFileSync(`${directory}/package.json`, 'utf8')) as {
+        type?: unknown;
+        dependencies?: object;
+      };
+      return (type === 'module' || /\.m[jt]s$/.test(file)) && Object.hasOwn(dependencies ?? {}, name);
+    }
+  } catch {
+    // It cannot be read: nobody knows.
   }
   return false;
 }

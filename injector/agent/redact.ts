@@ -13,13 +13,18 @@ export function redactSql(statement: string, doubleQuotesAreStrings: boolean): s
   return plain.replace(LITERALS, '?');
 }
 
+/** Whether a database, by its `db.system.name`, is asked in SQL. */
+export function isSql(system: string): boolean {
+  return SQL.test(system);
+}
+
 /** Redacts the statement of a finished span, whichever instrumentation recorded it. */
 export function redactStatement(attributes: Attributes): void {
   for (const key of TEXT_KEYS) {
     const statement = attributes[key];
     if (typeof statement !== 'string') continue;
     const system = attributes['db.system.name'] ?? attributes['db.system'];
-    if (typeof system !== 'string' || !SQL.test(system)) continue;
+    if (typeof system !== 'string' || !isSql(system)) continue;
     attributes[key] = redactSql(statement, /mysql|mariadb/.test(system));
   }
 }

@@ -73,6 +73,10 @@ export class RecordingSpan implements Span {
   /** Of a span that was not sampled and may be kept all the same. */
   readonly fragment: Fragment | undefined;
   exportedState: TraceState | undefined;
+  /** The first span of this process above it, or itself: the request's. */
+  root: RecordingSpan = this;
+  /** Numbers that grow while it lasts and become attributes when it ends. */
+  counted: Record<string, number> | undefined;
   private attributeCount = 0;
 
   constructor(
@@ -185,6 +189,7 @@ export class RecordingSpan implements Span {
 
   end(time?: TimeInput): void {
     if (this.ended) return;
+    if (this.counted !== undefined) this.setAttributes(this.counted);
     const end = time === undefined ? this.now() : this.millis(time);
     this.endMillis = Math.max(end, this.startMillis);
     this.ended = true;

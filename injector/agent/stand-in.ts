@@ -6,13 +6,15 @@ import type { RecordingSpan } from './span.ts';
  * above, which alone is recorded, and gets its exceptions, each once however many layers it passes.
  */
 export class StandIn implements Span {
-  /** As of the span above, for those below. */
+  // As of the span above, for those below.
   readonly clockOffset: number;
+  readonly root: RecordingSpan;
   private readonly above: RecordingSpan;
 
   constructor(above: RecordingSpan) {
     this.above = above;
     this.clockOffset = above.clockOffset;
+    this.root = above.root;
   }
 
   spanContext(): SpanContext {

@@ -121,6 +121,7 @@ export class LiveTracer implements Tracer {
     const span = new RecordingSpan(sink, this.scope, name, kind, identity, local, clock, time, fragment);
     if (above instanceof RecordingSpan) span.above = above;
     this.state.open.opened();
+    span.root = (above as Partial<RecordingSpan> | undefined)?.root ?? span;
     if (fragment !== undefined) fragment.root ??= span;
     if (decision === 'forced') span.setAttribute('tracing.acme.forced', true);
     if (options?.attributes) span.setAttributes(options.attributes);

@@ -7,15 +7,17 @@ import { basename, dirname, join } from 'node:path';
 /**
  * A test app with packages of its own (a folder with a pinned package.json and lockfile): its packages are installed into
  * the user's cache, its programs are copied beside them. Returns the folder to run it in.
+ * @param programs another app, whose programs are run with the packages of this one.
  */
-export function installedApp(folder: string): string {
+export function installedApp(folder: string, programs = folder): string {
   const manifest = readFileSync(join(folder, 'package.json'));
   const lock = existsSync(join(folder, 'package-lock.json')) ? readFileSync(join(folder, 'package-lock.json')) : '';
   const key = createHash('sha256').update(manifest).update(lock).digest('hex').slice(0, 12);
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const target = join(cache, 'tracing-operator', 'apps', `${basename(folder)}-${key}`);
   if (!existsSync(join(target, 'node_modules'))) install(folder, target, lock !== '');
-  for (const file of readdirSync(folder)) if (file !== 'node_modules') put(join(folder, file), join(target, file));
+  const own = ['node_modules', 'package.json', 'package-lock.json'];
+  for (const file of readdirSync(programs)) if (!own.includes(file)) put(join(programs, file), join(target, file));
   return target;
 }
 

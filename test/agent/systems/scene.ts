@@ -33,6 +33,17 @@ export class Scene {
     return runNode({ timeoutMillis: 60_000, ...start, env: this.env(service, start) });
   }
 
+  /** Forgets what the programs have done so far, once nothing more of it arrives. */
+  async settled(): Promise<void> {
+    const { spans } = this.sink;
+    let before: number;
+    do {
+      before = spans.length;
+      await new Promise((resolve) => setTimeout(resolve, 2 * QUIET_MILLIS));
+    } while (spans.length > before);
+    spans.length = 0;
+  }
+
   /**
    * Compares all spans received since the scene was opened or was last compared with a file beside the test.
    * `UPDATE_FIXTURES=1` writes it anew.
