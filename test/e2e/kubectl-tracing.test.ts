@@ -192,6 +192,16 @@ describe('kubectl tracing', () => {
     await becomes(['deployment/traced'], /Policy: +TracingPolicy \S+\/default/);
   }, 300_000);
 
+  it('plans: what a file would change in the pods that run', async () => {
+    const file = join(directory, 'planned.yaml');
+    writeFileSync(file, JSON.stringify({ ...policy, spec: { ...policy.spec, sampling: { ratio: 0.25 } } }));
+    const text = await tracing(['plan', '-n', namespace, '-f', file]);
+    expect(text).toMatch(/live, within seconds: TracingPolicy \S+\/default\n(.*\n)*  \S+ deployment\/traced: 1 pod\n/);
+    expect(text).toMatch(
+      / sampling\.ratio: 0\.5 → 0\.25 .*\n\n0 pods with the agent would be told nothing new\nexit code 0\n$/,
+    );
+  }, 60_000);
+
   it('lints what the cluster has', async () => {
     const stored = join(directory, 'stored.yaml');
     writeFileSync(stored, await kubectl('get', 'tracingpolicies', '--output', 'yaml'));

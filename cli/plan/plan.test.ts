@@ -1,0 +1,98 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
+import type { PlanFacts, PlannedPod } from './plan.ts';
+import { plan } from './plan.ts';
+
+const meta = { uid: '', resourceVersion: '' };
+const COLLECTOR = { name: 'default', endpoint: 'http://collector:4318' };
+
+function policy(name: string, spec: TracingPolicy['spec'], creationTimestamp = ''): TracingPolicy {
+  return { kind: 'TracingPolicy', metadata: { ...meta, name, namespace: 'shop', creationTimestamp }, spec };
+}
+function pod(name: string, injected = true, labels: Record<string, string> = {}): PlannedPod {
+  return {
+    metadata: {
+      name: `${name}-0`,
+      namespace: 'shop',
+      labels: { ...labels, ...(injected && { 'tracing.acme/injected': 'true' }) },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name, controller: true }],
+    },
+    spec: { containers: [{ name: 'app' }] },
+  };
+}
+const facts = (written: TracingPolicy[], more: Partial<PlanFacts> = {}): PlanFacts => ({
+  namespaced: [policy('default', { sampling: { ratio: 0.1 }, exporters: [COLLECTOR] }, '2026-01-01T00:00:00Z')],
+  cluster: [],
+  written: { namespaced: written, cluster: [] },
+  defaults: {},
+  namespaceLabels: new Map(),
+  pods: [pod('order'), pod('web')],
+  now: '2026-02-01T00:00:00Z',
+  ...more,
+});
+
+describe('a plan', () => {
+  it('says what changes live, for whom, and in what', () => {
+    const { steps, unchanged, idle } = plan(
+      facts([policy('default', { sampling: { ratio: 0.5 }, exporters: [COLLECTOR, { ...COLLECTOR, name: 'b' }] })]),
+    );
+    expect(steps).toEqual([
+      {
+        when: 'Live',
+        from: 'TracingPolicy shop/default',
+        to: 'TracingPolicy shop/default',
+        workloads: [
+          { namespace: 'shop', workload: 'statefulset/order', pods: 1 },
+          { namespace: 'shop', workload: 'statefulset/web', pods: 1 },
+        ],
+        changes: [
+          'sampling.ratio: 0.1 → 0.5 (5 times as many traces begin here, but for what rules say)',
+          'exporters[b]: none → http://collector:4318',
+        ],
+      },
+    ]);
+    expect([unchanged, idle]).toEqual([0, []]);
+  });
+
+  it('knows which pods come under another policy, and which do not', () => {
+    const own = policy('order', { selector: { matchLabels: { app: 'order' } }, priority: 1, enabled: false });
+    const { steps, unchanged } = plan(facts([own], { pods: [pod('order', true, { app: 'order' }), pod('web')] }));
+    expect(steps).toEqual([
+      expect.objectContaining({ when: 'Live', from: 'TracingPolicy shop/default', to: 'TracingPolicy shop/order' }),
+    ]);
+    expect(unchanged).toBe(1);
+  });
+
+  it('says of a policy that it is in force for nobody: a new one is the youngest', () => {
+    const { steps, idle, unchanged } = plan(facts([policy('second', { sampling: { ratio: 1 } })]));
+    expect([steps, idle, unchanged]).toEqual([[], ['TracingPolicy shop/second'], 2]);
+  });
+
+  it('names what needs a restart: an agent, or a file that a pod was not made with', () => {
+    const headers = [{ name: 'x-api-key', valueFrom: { secretKeyRef: { name: 'key', key: 'k' } } }];
+    const secret = policy('default', { injection: 'All', exporters: [{ ...COLLECTOR, headers }] });
+    const { steps } = plan(facts([secret], { pods: [pod('order'), pod('plain', false)] }));
+    expect(steps.map(({ when, workloads, why }) => [when, workloads[0]!.workload, why])).toEqual([
+      ['Restart', 'statefulset/order', expect.stringContaining('key')],
+      ['Restart', 'statefulset/plain', 'they have no agent, and would be given it'],
+    ]);
+  });
+
+  it('does not show what headers say', () => {
+    const header = (value: string) => [{ ...COLLECTOR, headers: [{ name: 'x-api-key', value }] }];
+    const there = [policy('default', { exporters: header('old-secret') })];
+    const { steps } = plan(facts([policy('default', { exporters: header('new-secret') })], { namespaced: there }));
+    expect(steps[0]!.changes).toEqual(['exporters[default].headers[x-api-key].value: changed']);
+  });
+
+  it('reaches all namespaces with a policy of the cluster', () => {
+    const cluster: ClusterTracingPolicy = {
+      kind: 'ClusterTracingPolicy',
+      metadata: { ...meta, name: 'off', creationTimestamp: '' },
+      spec: { override: true, enabled: false },
+    };
+    const { steps } = plan(facts([], { written: { namespaced: [], cluster: [cluster] } }));
+    expect(steps).toEqual([expect.objectContaining({ to: 'ClusterTracingPolicy off' })]);
+    expect(steps[0]!.changes).toContain('exporters[default]: http://collector:4318 → none');
+  });
+});

@@ -1,0 +1,126 @@
+import { INJECTED_LABEL } from '../../injector/names.ts';
+import type { ObjectMeta } from '../../injector/pod.ts';
+import type { KubeClient } from '../../operator/kube/client.ts';
+import { withCluster } from '../cluster.ts';
+import { given, read as readFile, shown } from '../file.ts';
+import { InputError } from '../input-error.ts';
+import { findInstallation } from '../installation.ts';
+import { parseManifest } from '../manifest/manifest.ts';
+import type { Format, Paint } from '../output.ts';
+import { outputOption, render, wrap } from '../output.ts';
+import type { Plan, PlanFacts, PlannedPod } from '../plan/plan.ts';
+import { plan } from '../plan/plan.ts';
+import { policiesOf } from '../policy-file.ts';
+import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
+import { readPolicies } from '../stored-policies.ts';
+import type { End, ExitCode } from './verb.ts';
+import { namespaceOption, once, verb } from './verb.ts';
+
+interface PlanFlags {
+  filename?: string;
+  namespace?: string;
+  output: Format;
+}
+
+export const planVerb = (end: End) =>
+  verb({
+    usage: 'plan',
+    summary: 'what a file of policies would change in the pods that run, before it is applied',
+    description: `Says which running pods would be told something else if the policies of a file were applied: what of that they follow live, and for what they would have to be made anew. It only reads; resolution is the operator's own.
+
+Looked at are the pods of the namespaces that the file's TracingPolicies are for, or of all where it has a ClusterTracingPolicy. What a policy no longer says because it was taken out of the file is not known here: a file adds and changes, as kubectl apply does.`,
+    examples: ['kubectl tracing plan -f policy.yaml', 'kubectl tracing plan -f policies.yaml -n shop -o json'],
+    codes: ['the plan could be made, whatever it says'],
+  })
+    .addOption(once('-f, --filename <file>', 'YAML or JSON of one or many policies; - for standard input'))
+    .addOption(
+      namespaceOption("of TracingPolicies that do not say theirs; left out: that of your kubeconfig's context"),
+    )
+    .addOption(outputOption())
+    .action(async (flags: PlanFlags) => end(await makePlan(flags)));
+
+async function makePlan({ filename, namespace, output }: PlanFlags): Promise<ExitCode> {
+  const file = given(filename, '-f', '-f policy.yaml');
+  const documents = parseManifest(readFile(file), shown(file));
+  return withCluster(async (client): Promise<ExitCode> => {
+    const written = policiesOf(documents, namespace ?? client.namespace ?? 'default', true);
+    const { closed, ...facts } = await gatherPlan(client, written);
+    const made = plan(facts);
+    const data = { ...made, notReadable: closed };
+    process.stdout.write(render(output, data, (paint, width) => text(made, closed, paint, width)));
+    return 0;
+  });
+}
+
+async function gatherPlan(
+  client: KubeClient,
+  written: PlanFacts['written'],
+): Promise<PlanFacts & { closed: string[] }> {
+  const reading = new Reading(client);
+  const { read } = reading;
+  const spaces = [...new Set(written.namespaced.map(({ metadata }) => metadata.namespace))];
+  // A policy of the cluster may concern every namespace.
+  const wanted = written.cluster.length > 0 ? [undefined] : spaces;
+  const labels = 'labels of namespaces: they may ask for tracing, and select policies';
+  const parts = await Promise.all(
+    wanted.map(async (namespace) => {
+      const core = namespace === undefined ? '/api/v1' : `/api/v1/namespaces/${namespace}`;
+      const [policies, injected, others, namespaces] = await Promise.all([
+        readPolicies(read, namespace),
+        readAll<PlannedPod>(read, `${core}/pods`, 'pods', {
+          labelSelector: `${INJECTED_LABEL}=true`,
+          fieldSelector: LIVE,
+        }),
+        readAll<PlannedPod>(
+          read,
+          `${core}/pods`,
+          'pods',
+          { labelSelector: `!${INJECTED_LABEL}`, fieldSelector: LIVE },
+          METADATA_LIST,
+        ),
+        namespace === undefined
+          ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
+          : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+      ]);
+      const where = namespace === undefined ? 'all namespaces' : `namespace ${namespace}`;
+      if (!policies.namespaced)
+        throw new InputError(`you may not read the TracingPolicies of ${where}, or there are none`);
+      if (!injected || !others) throw new InputError(`you may not list the pods of ${where}`);
+      return { policies, pods: [...injected, ...others], namespaces: namespaces ?? [] };
+    }),
+  );
+  const installation = await findInstallation(read);
+  const { defaults = {}, excluded = [] } = typeof installation === 'object' ? installation : {};
+  return {
+    namespaced: parts.flatMap(({ policies }) => policies.namespaced ?? []),
+    cluster: parts[0]?.policies.cluster ?? [],
+    written,
+    defaults,
+    namespaceLabels: new Map(
+      parts.flatMap(({ namespaces }) => namespaces.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
+    ),
+    pods: parts
+      .flatMap(({ pods }) => pods)
+      .filter(({ metadata }) => metadata.namespace !== 'kube-system' && !excluded.includes(metadata.namespace)),
+    now: new Date().toISOString(),
+    closed: reading.closed,
+  };
+}
+
+function text({ steps, unchanged, idle }: Plan, closed: string[], paint: Paint, width: number): string {
+  const lines = steps.flatMap(({ when, from, to, workloads, changes, why }) => [
+    `${when === 'Live' ? paint('green', 'live, within seconds') : paint('yellow', 'after a restart')}: ${from === to ? to : `${from} → ${to}`}`,
+    ...workloads.map(
+      ({ namespace, workload, pods }) => `  ${namespace} ${workload}: ${pods} ${pods === 1 ? 'pod' : 'pods'}`,
+    ),
+    ...(why === undefined ? [] : wrap(`as ${why}`, width, '  ')),
+    ...changes.map((change) => `    ${change}`),
+    '',
+  ]);
+  return `${[
+    ...lines,
+    ...idle.map((name) => `${name} is in force for no pod that runs`),
+    `${unchanged} ${unchanged === 1 ? 'pod' : 'pods'} with the agent would be told nothing new`,
+    ...(closed.length > 0 ? ['You may not read', ...closed.flatMap((each) => wrap(each, width, '  '))] : []),
+  ].join('\n')}\n`;
+}
