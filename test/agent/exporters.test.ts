@@ -118,6 +118,9 @@ describe('a destination', () => {
           [headers['content-type'], headers['content-encoding'] ?? headers['grpc-encoding']].join(' '),
         ),
       );
+    // A sidecar of a service mesh is to make no spans of exports.
+    for (const { headers } of [...http.requests, ...grpc.requests])
+      expect(headers.traceparent).toMatch(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-00$/);
     expect(sent(http)).toEqual(
       new Set(['application/x-protobuf ', 'application/x-protobuf gzip', 'application/json ', 'application/json gzip']),
     );
