@@ -44,9 +44,9 @@ export class IntegrationController {
     this.#applier = new Applier(client, seen, options.logger);
   }
 
-  /** What became of each system in a namespace, by policy. */
-  outcomes(namespace: string): Outcome[] {
-    return this.#outcomes.get(namespace) ?? [];
+  /** What became of each system in a namespace, by policy; undefined while it has not been looked at. */
+  outcomes(namespace: string): Outcome[] | undefined {
+    return this.#outcomes.get(namespace);
   }
 
   async reconcile(name: string, signal: AbortSignal): Promise<undefined> {
@@ -54,7 +54,8 @@ export class IntegrationController {
     if (this.#seen.waitingFor() !== undefined) return;
     const { systems, excluded } = this.#options;
     const namespace = this.#view.namespace(name);
-    if (!namespace || namespace.metadata.deletionTimestamp || excluded.includes(name)) return this.#note(name, []);
+    if (!namespace) return void this.#outcomes.delete(name);
+    if (namespace.metadata.deletionTimestamp || excluded.includes(name)) return this.#note(name, []);
     const policies = this.#view.policies(name);
     const pods = [...this.#view.injectedPods(name), ...this.#view.otherPods(name)].filter(isLive);
     const { policy, plans } = planNamespace(systems, { namespace, policies, pods, seen: this.#seen });
@@ -77,8 +78,7 @@ export class IntegrationController {
 
   #note(namespace: string, outcomes: Outcome[]): undefined {
     if (isDeepStrictEqual(this.outcomes(namespace), outcomes)) return;
-    if (outcomes.length > 0) this.#outcomes.set(namespace, outcomes);
-    else this.#outcomes.delete(namespace);
+    this.#outcomes.set(namespace, outcomes);
     this.#options.onOutcome(namespace);
   }
 }

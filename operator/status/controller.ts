@@ -51,8 +51,8 @@ export interface StatusOptions {
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
   listeningSince: number;
-  /** What became of meshes and gateways of a namespace. */
-  integrations: (namespace: string) => Outcome[];
+  /** What became of meshes and gateways of a namespace; undefined while it has not been looked at. */
+  integrations: (namespace: string) => Outcome[] | undefined;
   /** The chart's agent. */
   agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
   events: Pick<EventRecorder, 'record'>;
@@ -174,7 +174,8 @@ export class StatusController {
   #status(policy: Policy, summary: Summary): PolicyStatus {
     const { pods, workloads, overlaps } = summary;
     const canary = canaryHalted(policy, summary.canary);
-    const integrations = integrationsOf(summary.integrations);
+    // Not known yet, as when another replica has just begun to lead: what it said last stands.
+    const integrations = summary.isPending ? (policy.status?.integrations ?? []) : integrationsOf(summary.integrations);
     const failed = failedIntegrations(policy, integrations);
     const { generation = 0 } = policy.metadata;
     const now = new Date(this.#options.now()).toISOString().replace(/\.\d+Z$/, 'Z');

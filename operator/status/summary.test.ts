@@ -3,6 +3,7 @@ import type { ClusterTracingPolicy, TracingPolicy, TracingPolicySpec } from '../
 import type { PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
+import type { NamespaceFacts } from './summary.ts';
 import { summarize } from './summary.ts';
 
 const time = '2026-01-01T00:00:00Z';
@@ -34,6 +35,7 @@ const sum = (facts: {
   reports?: Record<string, Partial<KeptReport>[]>;
   listeningSince?: number;
   outage?: string;
+  integrations?: NamespaceFacts['integrations'];
 }) =>
   summarize({
     reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
@@ -41,7 +43,7 @@ const sum = (facts: {
     whyNoAgent: () => facts.outage,
     agentName: (agent) => agent?.image ?? 'chart',
     failedStarts: () => 0,
-    integrations: [],
+    integrations: 'integrations' in facts ? facts.integrations : [],
     listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },
@@ -50,6 +52,21 @@ const sum = (facts: {
   });
 
 describe('the summary of a namespace', () => {
+  it('has what became of meshes by policy, and says where that is not known yet', () => {
+    const outcome = { policy: 'TracingPolicy shop/p', name: 'Istio', state: 'Configured', message: '10 %' } as const;
+    const known = sum({ cluster: [base], integrations: [outcome] });
+    const { name, state, message } = outcome;
+    expect(known.get('TracingPolicy shop/p')).toMatchObject({
+      integrations: [{ name, namespace: 'shop', state, message }],
+      isPending: false,
+    });
+    const pending = sum({ cluster: [base], integrations: undefined });
+    expect([...pending].map(([id, { isPending }]) => [id, isPending])).toEqual([
+      ['TracingPolicy shop/p', true],
+      ['ClusterTracingPolicy base', true],
+    ]);
+  });
+
   it('counts pods that have the agent and pods that ask for it and do not', () => {
     const summary = sum({ injected: [pod('a', asked), pod('b', asked)], others: [pod('c', asked), pod('d')] });
     expect(summary.get('TracingPolicy shop/p')?.pods).toMatchObject({ matched: 3, missing: 1 });

@@ -6,7 +6,7 @@ import { isAsked } from '../../injector/inject.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Canary, Policies, Policy, Resolution } from '../../injector/resolve.ts';
-import { describePolicy, policyMark, resolver, whyBefore } from '../../injector/resolve.ts';
+import { describePolicy, policyMark, resolver, selectsNamespace, whyBefore } from '../../injector/resolve.ts';
 import { startFailure } from '../breaker/agent-start.ts';
 import { created } from '../breaker/outage.ts';
 import type { Evidence } from '../canary/evidence.ts';
@@ -37,6 +37,8 @@ export interface Summary {
   unavailable: number;
   /** How it stands with meshes and gateways of a namespace. */
   integrations: NamespaceIntegration[];
+  /** Whether a namespace has not been looked at for that. */
+  isPending: boolean;
   /** Of a policy with a new agent beside the other. */
   canary?: Evidence;
 }
@@ -59,8 +61,8 @@ export interface NamespaceFacts {
   whyNoAgent: (agent: Resolution['agent']) => string | undefined;
   /** As the annotation `tracing.acme/agent` calls it. */
   agentName: (agent: Resolution['agent']) => string;
-  /** What became of meshes and gateways there, and by which policy. */
-  integrations: Outcome[];
+  /** What became of meshes and gateways there, and by which policy; undefined while nobody has looked. */
+  integrations: Outcome[] | undefined;
   /** How often in a row an agent of that name has kept pods of the namespace from starting, of late. */
   failedStarts: (agent: string) => number;
   /** Milliseconds since 1970. */
@@ -130,7 +132,8 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     if (libraries.length > 0)
       addWorkload(summary.workloads, pod, 'NotInstrumented', `no spans of ${libraries.join(', ')}`);
   }
-  for (const { policy, ...integration } of facts.integrations) {
+  if (!facts.integrations) for (const policy of here(facts.policies, facts.namespace)) of(policy).isPending = true;
+  for (const { policy, ...integration } of facts.integrations ?? []) {
     ofId(policy).integrations.push({ ...integration, namespace: facts.namespace.metadata.name });
   }
   for (const { canary, other, pods } of canaries.values())
@@ -224,6 +227,7 @@ export function emptySummary(): Summary {
     outages: [],
     unavailable: 0,
     integrations: [],
+    isPending: false,
   };
 }
 
@@ -237,6 +241,15 @@ export function add(total: Summary, part: Summary): void {
   for (const text of part.outages) addOnce(total.outages, text);
   total.unavailable += part.unavailable;
   total.integrations.push(...part.integrations);
+  total.isPending ||= part.isPending;
+}
+
+/** Policies that may apply in a namespace. */
+function here({ namespaced, cluster }: Policies, { metadata }: NamespaceMeta): Policy[] {
+  return [
+    ...namespaced.filter((policy) => policy.metadata.namespace === metadata.name),
+    ...cluster.filter((policy) => selectsNamespace(policy, metadata.labels)),
+  ];
 }
 
 function addOnce(list: string[], text: string): void {
