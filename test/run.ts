@@ -102,7 +102,7 @@ interface Made {
   servers: Record<string, Background>;
 }
 
-function makeInBackground(stages: readonly string[]): Made {
+function makeInBackground(stages: readonly string[], projects: readonly string[]): Made {
   const made: Made = { servers: {} };
   const build = ['test/cluster/cli.ts', 'build'];
   if (FETCHING.some((stage) => stages.includes(stage)))
@@ -112,8 +112,8 @@ function makeInBackground(stages: readonly string[]): Made {
   const niceness = stages.every((stage) => CLUSTER.includes(stage)) ? 0 : 15;
   if (CLUSTER.some((stage) => stages.includes(stage))) made.cluster = new Background('Kubernetes', build, { niceness });
   let after = made.cluster;
-  if (stages.includes('e2e'))
-    for (const [project, servers] of Object.entries(SERVERS_OF))
+  for (const [project, servers] of Object.entries(SERVERS_OF))
+    if (projects.includes(project))
       after = made.servers[project] = new Background(servers.join(', '), [...build, ...servers], { after, niceness });
   return made;
 }
@@ -210,7 +210,10 @@ async function main(): Promise<void> {
     const began = performance.now();
     results.push({ stage, ...(await work()), time: formatDuration(performance.now() - began) });
   };
-  const made = makeInBackground(wanted);
+  const stages = CLUSTER.filter((stage) => wanted.includes(stage));
+  const ofCluster = stages.length > 0 ? lanes(stages, files) : [];
+  const projects = ofCluster.flatMap((lane) => lane.projects);
+  const made = makeInBackground(wanted, projects);
   for (const [stage, [command, ...args]] of Object.entries(PLAIN))
     if (wanted.includes(stage))
       await timed(stage, async () => {
@@ -223,12 +226,8 @@ async function main(): Promise<void> {
     if (FETCHING.includes(stage)) await made.packages?.done().catch((error: Error) => announce(error.message));
     await timed(stage, () => jest(stage, files));
   }
-  const stages = CLUSTER.filter((stage) => wanted.includes(stage));
-  if (stages.length > 0) {
-    const all = lanes(stages, files);
-    const context = { files, keep: values.keep, made, timed };
-    await Promise.all(all.map((lane) => onCluster(lane, context)));
-  }
+  const context = { files, keep: values.keep, made, timed };
+  await Promise.all(ofCluster.map((lane) => onCluster(lane, context)));
 
   process.stdout.write('\n');
   for (const { stage, passed, failed, time } of results)
