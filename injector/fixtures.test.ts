@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { dump, load } from 'js-yaml';
@@ -172,9 +171,14 @@ describe('through the webhook', () => {
   let server: Server;
   beforeAll(async () => {
     const metrics = { request: () => () => {}, decision() {}, failure() {} };
-    const logger = pino({ level: 'silent' });
-    server = createServer(app({ admit: (request, entry) => admit(request, entry, context), metrics, logger }));
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const express = app({
+      admit: (request, entry) => admit(request, entry, context),
+      metrics,
+      logger: pino({ level: 'silent' }),
+    });
+    server = await new Promise<Server>((done) => {
+      const listening: Server = express.listen(0, '127.0.0.1', () => done(listening));
+    });
   });
   afterAll(() => new Promise((done) => server.close(done)));
 

@@ -28,8 +28,7 @@ export class MalformedReview extends Error {
  * Takes an AdmissionReview apart. Only what is needed to answer is checked: the API server has validated the object.
  * @throws MalformedReview
  */
-export function decode(text: string): AdmissionRequest {
-  const body = parse(text);
+export function decode(body: unknown): AdmissionRequest {
   if (!isRecord(body)) throw new MalformedReview('the body is not a JSON object');
   if (body.kind !== 'AdmissionReview') throw new MalformedReview(`kind is ${show(body.kind)}, not "AdmissionReview"`);
   if (body.apiVersion !== 'admission.k8s.io/v1')
@@ -61,14 +60,6 @@ export function encode(uid: string, reply: AdmissionReply): Record<string, unkno
       ...(auditAnnotations && { auditAnnotations }),
     },
   };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MalformedReview((error as Error).message);
-  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
