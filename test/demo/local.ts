@@ -10,7 +10,7 @@ import { Arrivals } from './arrivals.ts';
 import { POLICY_FILE } from './deploy.ts';
 import { openLocalShop } from './local-shop.ts';
 import { placeOrder, SAMPLE_ORDERS } from './orders.ts';
-import { documentOf } from './policy-document.ts';
+import { documentOf, type Endpoints } from './policy-document.ts';
 import { asSpan } from './received.ts';
 import { bold, say } from './stages.ts';
 import { mayColor, waterfall } from './waterfall.ts';
@@ -71,15 +71,13 @@ async function draw(sink: Sink, signal: AbortSignal): Promise<void> {
 
 async function run(file: string, signal: AbortSignal): Promise<void> {
   const shown = relative(process.cwd(), file);
-  let read: () => PolicyDocument;
-  const local = await openLocalShop((endpoints) => {
-    read = () => documentOf(readFileSync(file, 'utf8'), shown, endpoints);
-    return read();
-  }, signal);
+  const read = (endpoints: Endpoints) => documentOf(readFileSync(file, 'utf8'), shown, endpoints);
+  const local = await openLocalShop(read, signal);
   const { sink, shop } = local;
   try {
-    say(describe(read!()));
-    followFile(file, read!, shop, signal);
+    const readAgain = () => read({ http: sink.url, grpc: sink.grpcUrl });
+    say(describe(readAgain()));
+    followFile(file, readAgain, shop, signal);
     const drawing = draw(sink, signal);
     for (const [name, order] of Object.entries(SAMPLE_ORDERS)) {
       const { status } = await placeOrder(shop.orderUrl, order);
