@@ -15,7 +15,7 @@ const { port } = await serve(
         namespaceAnnotations: () => ({}),
         whyNoAgent: () => undefined,
         isCanary: () => false,
-  linkerd: () => undefined,
+        linkerd: () => undefined,
         options: {
           agentImage: 'agent:test',
           agentImagePullPolicy: 'IfNotPresent',
