@@ -118,6 +118,18 @@ const spansDropped = new Counter({
   labelNames: ['namespace', 'reason'],
   registers,
 });
+const spansKept = new Counter({
+  name: 'tracing_operator_spans_kept_total',
+  help: 'Spans of requests that were not sampled, exported because those failed or were slow, as agents report',
+  labelNames: ['namespace'],
+  registers,
+});
+const heldDropped = new Counter({
+  name: 'tracing_operator_held_spans_dropped_total',
+  help: 'Spans of requests that were not sampled, for which agents had no room while it was not known whether to keep them',
+  labelNames: ['namespace'],
+  registers,
+});
 const exportErrors = new Counter({
   name: 'tracing_operator_export_errors_total',
   help: 'Batches that agents could not deliver, retries included, as they report',
@@ -212,6 +224,8 @@ export function countReport(namespace: string, spans: SpanCounts): void {
   let exporters = spanNamespaces.get(namespace);
   if (!exporters) spanNamespaces.set(namespace, (exporters = new Set()));
   spansExported.inc({ namespace }, spans.exported);
+  spansKept.inc({ namespace }, spans.kept);
+  heldDropped.inc({ namespace }, spans.heldDropped);
   for (const reason of SPAN_REASONS) spansDropped.inc({ namespace, reason }, spans[reason]);
   for (const [exporter, count] of Object.entries(spans.errors)) {
     if (exporters.size >= EXPORTERS && !exporters.has(exporter)) continue;
@@ -225,7 +239,7 @@ export function forgetSpans(isThere: (namespace: string) => boolean): void {
   for (const [namespace, exporters] of spanNamespaces) {
     if (isThere(namespace)) continue;
     spanNamespaces.delete(namespace);
-    spansExported.remove({ namespace });
+    for (const counter of [spansExported, spansKept, heldDropped]) counter.remove({ namespace });
     for (const reason of SPAN_REASONS) spansDropped.remove({ namespace, reason });
     for (const exporter of exporters) exportErrors.remove({ namespace, exporter });
   }

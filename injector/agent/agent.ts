@@ -404,7 +404,12 @@ export class Agent implements SpanSink {
         ...this.signalReport(),
         ...this.libraries.seen.report(),
         problems: this.problems.list(),
-        memory: AGENT_BYTES + this.queues.memory(),
+        memory:
+          AGENT_BYTES +
+          (this.state.keeper?.heldBytes ?? 0) +
+          this.queues.memory() +
+          this.metrics.queues.memory() +
+          this.logs.queues.memory(),
       }),
     });
     this.reporter.start();

@@ -84,7 +84,7 @@ export interface ReportBody {
   uninstrumented: UninstrumentedLibrary[];
   /** What the policy asks for and this process cannot do. */
   problems: string[];
-  /** Bytes that the agent takes in this process, as it estimates itself. */
+  /** Bytes that the agent takes in this process with what it holds of all signals, as it estimates itself. */
   memory: number;
 }
 

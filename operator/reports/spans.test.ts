@@ -15,6 +15,8 @@ const exported = (before: KeptReport | undefined, after: KeptReport) => spansSin
 describe('spans since the report before', () => {
   it('are the difference, by what became of them', () => {
     expect(spansSince(report(2, 10), report(4, 15))).toEqual({
+      kept: 0,
+      heldDropped: 0,
       exported: 5,
       queueFull: 5,
       exportFailed: 0,
@@ -54,6 +56,14 @@ describe('spans since the report before', () => {
     const since = (before: Record<string, number>, after: Record<string, number>) =>
       spansSince(failing(2, before), failing(4, after)).errors;
     expect(since({ a: 1, b: 5, c: 9 }, { a: 4, b: 5, c: 2, d: 1 })).toEqual({ a: 3, c: 2, d: 1 });
+  });
+
+  it('count what was kept of requests that were not sampled, and what there was no room for', () => {
+    const { counters } = report(1, 10);
+    const keeping = (minutes: number, kept: number, heldDropped: number) =>
+      report(minutes, 10, { counters: { ...counters!, kept, heldDropped } });
+    expect(spansSince(keeping(2, 3, 100), keeping(4, 7, 250))).toMatchObject({ kept: 4, heldDropped: 150 });
+    expect(spansSince(report(2, 10), keeping(4, 7, 250))).toMatchObject({ kept: 7, heldDropped: 250 });
   });
 
   it('count what receivers reject, also where the report before was of an agent that did not', () => {

@@ -3,6 +3,8 @@ import { REPORT_INTERVAL } from './report.ts';
 
 /** Spans by what became of them; injector/agent/report-body.ts says what the reasons mean. */
 export interface SpanCounts {
+  kept: number;
+  heldDropped: number;
   exported: number;
   queueFull: number;
   exportFailed: number;
@@ -11,6 +13,8 @@ export interface SpanCounts {
   /** Batches that did not arrive, by exporter. */
   errors: Record<string, number>;
 }
+
+const NONE = { kept: 0, heldDropped: 0, exported: 0, queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0 };
 
 /** A process that is younger than this when it is first heard of has not been counted by anybody before. */
 const YOUNG = 2.5 * REPORT_INTERVAL * 1000;
@@ -22,7 +26,7 @@ const YOUNG = 2.5 * REPORT_INTERVAL * 1000;
  */
 export function spansSince(before: KeptReport | undefined, report: KeptReport): SpanCounts {
   const { counters, startedAt, receivedAt } = report;
-  const none: SpanCounts = { exported: 0, queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0, errors: {} };
+  const none: SpanCounts = { ...NONE, errors: {} };
   if (!counters || startedAt === undefined || (before && before.receivedAt >= receivedAt)) return none;
   const sameProcess = before?.startedAt === startedAt ? before : undefined;
   if (!sameProcess && receivedAt - startedAt > YOUNG) return none;
@@ -34,6 +38,8 @@ export function spansSince(before: KeptReport | undefined, report: KeptReport): 
     return [name, errors >= known ? errors - known : errors] as const;
   });
   return {
+    kept: difference('kept'),
+    heldDropped: difference('heldDropped'),
     exported: difference('exported'),
     queueFull: difference('queueFull'),
     exportFailed: difference('exportFailed'),
