@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { AGENT_BYTES } from '../../injector/agent/report-body.ts';
 import { writeMounted } from './mounted.ts';
 import { Operator } from './operator.ts';
 import { ROOT, startServer, type RunningServer } from './process.ts';
@@ -53,9 +54,9 @@ function exporterFor(to: Receiver, more: object = {}) {
 }
 
 /** Writes a policy; gives its revision. */
-function write(exporters: object[], batch: object = {}): string {
+function write(exporters: object[], batch: object = {}, more: object = {}): string {
   const id = `r${++revision}`;
-  const spec = { sampling: { ratio: 1 }, exporters, batch: { delayMillis: 50, ...batch }, propagators: [] };
+  const spec = { sampling: { ratio: 1 }, exporters, batch: { delayMillis: 50, ...batch }, propagators: [], ...more };
   const document = JSON.stringify({ key: 'p.json', revision: id, source: 'test', spec });
   writeMounted(directory, { 'pod/key': 'p.json', 'p.json': document, ...operator.files });
   return id;
@@ -64,7 +65,7 @@ function write(exporters: object[], batch: object = {}): string {
 async function serve(program = 'http-server.cjs'): Promise<RunningServer> {
   server = await startServer({
     args: [join(ROOT, 'test/agent/programs', program)],
-    env: { TRACING_ACME_POLICY_DIR: directory },
+    env: { TRACING_ACME_POLICY_DIR: directory, OTEL_METRIC_EXPORT_INTERVAL: '200' },
   });
   return server;
 }
@@ -311,6 +312,34 @@ describe('a change of the policy', () => {
     await arrive(to, 30);
     expect([new Set(to.taken).size, to.taken.length, counters.exportFailed, counters.shutdown]).toEqual([30, 30, 0, 0]);
   });
+
+  it('is told how much memory the agent takes with all that it holds', async () => {
+    const gone = await receiver('http');
+    await gone.stop();
+    const memoryWith = async (more: object) => {
+      const id = write([exporterFor(gone)], WHEN_FULL, { sampling: { ratio: 0 }, ...more });
+      return (await operator.reportOf(id)).memory;
+    };
+    const keeping = { sampling: { ratio: 0, keep: { errors: true, slowerThanMillis: 600_000 } } };
+    write([exporterFor(gone)], {}, keeping);
+    await serve();
+    expect(await memoryWith({})).toBe(AGENT_BYTES);
+
+    await memoryWith(keeping);
+    const waiting = new AbortController();
+    void fetch(`${server!.url}/waiting`, { signal: waiting.signal }).catch(() => undefined);
+    let held = 0;
+    for (const end = Date.now() + PATIENCE; held === 0 && Date.now() < end;)
+      held = (await memoryWith(keeping)) - AGENT_BYTES;
+    expect(held).toBeGreaterThan(300);
+    expect(held).toBeLessThan(5_000);
+    waiting.abort();
+
+    let measured = 0;
+    for (const end = Date.now() + PATIENCE; measured < 10_000 && Date.now() < end;)
+      measured = (await memoryWith({ signals: { metrics: true } })) - AGENT_BYTES;
+    expect(measured).toBeGreaterThan(10_000);
+  }, 120_000);
 
   it('under load loses no span and sends none twice, whatever it changes', async () => {
     const http = await receiver('http');

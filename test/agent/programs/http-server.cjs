@@ -1,6 +1,6 @@
 const http = require('http');
 
-// /leaf answers, /http and /fetch call it, /error fails, /throw throws.
+// /leaf answers, /http and /fetch call it, /waiting calls it and does not answer, /error fails, /throw throws.
 const server = http.createServer((request, response) => {
   const base = `http://127.0.0.1:${server.address().port}`;
   const path = request.url.split('?')[0];
@@ -14,6 +14,8 @@ const server = http.createServer((request, response) => {
       (answer) => answer.text().then((text) => response.end(text)),
       (error) => response.writeHead(502).end(String(error)),
     );
+  } else if (path === '/waiting') {
+    http.get(`${base}/leaf`, (answer) => answer.resume());
   } else if (path === '/error') {
     response.writeHead(503).end();
   } else if (path === '/body') {
