@@ -76,6 +76,8 @@ const REPAIRS = { burst: 20, perSecond: 2 };
 /** Namespaces whose reports are written down for people. */
 const DIGESTS = { burst: 20, perSecond: 2 };
 const DIGEST_SETTLE = 5_000;
+/** Namespaces in which numbers that run are written again, each minute: however many there are, it costs no more. */
+const NUMBERS_A_MINUTE = 30;
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -242,15 +244,23 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       onError,
     },
   );
-  const digests = new DigestController(leading, view, { reports: (podUid) => store.of(podUid), now: Date.now });
-  const digestQueue = new WorkQueue((name, signal) => digests.reconcile(name, signal), {
+  const digests: DigestController = new DigestController(leading, view, {
+    reports: (podUid) => store.of(podUid),
+    now: Date.now,
+    onNews: (name) => digestQueue.add(name),
+  });
+  const digestQueue = new WorkQueue((name, signal) => digests.write(name, signal), {
     pace: DIGESTS,
     observer: queueMetrics('digest'),
     onError,
   });
+  const newsQueue = new WorkQueue((name) => Promise.resolve(digests.look(name)), {
+    observer: queueMetrics('digest-news'),
+    onError,
+  });
   store.onChange((name) => {
     summaryQueue.addAfter(name, SETTLE);
-    digestQueue.addAfter(name, DIGEST_SETTLE);
+    newsQueue.addAfter(name, DIGEST_SETTLE);
   });
   // Silence changes what is known as well: every namespace with traced pods is summed up again now and then.
   const resummarize = () => {
@@ -259,8 +269,10 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       const pods = view.injectedPods(metadata.name);
       for (const pod of pods) alive.add(pod.metadata.uid);
       if (pods.length > 0) summaryQueue.add(metadata.name);
-      if (pods.length > 0 && digests.isDue(metadata.name)) digestQueue.add(metadata.name);
+      if (pods.length > 0) newsQueue.add(metadata.name);
     }
+    for (const name of digests.known()) newsQueue.add(name);
+    for (const name of digests.due(NUMBERS_A_MINUTE)) digestQueue.add(name);
     store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
     forgetSpans((name) => view.namespace(name) !== undefined);
   };
@@ -294,6 +306,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     replacementQueue,
     workloadQueue,
     digestQueue,
+    newsQueue,
   ];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
