@@ -91,6 +91,17 @@ describe('injectManifest', () => {
     expect(lines(pod.replace('namespace: a', 'namespace: kube-system'))[0]).toMatch(/kube-system are never looked at/);
   });
 
+  it('has the present agent, and says which new one the webhook gives to some', () => {
+    const canary = (percent: number) =>
+      `apiVersion: tracing.acme/v1alpha1\nkind: ClusterTracingPolicy\nmetadata: {name: c}\nspec: {agent: {image: agent:1, canary: {image: agent:2, percent: ${percent}}}}\n---\n`;
+    const deployment = workload('apps/v1', 'Deployment');
+    expect(lines(canary(5) + deployment)[1]).toMatch(
+      /injected: app \(asked by annotation; ClusterTracingPolicy c\); without the new agent agent:2, which ClusterTracingPolicy c gives to 5 % of the pods that the webhook injects$/,
+    );
+    expect(inject(canary(5) + deployment).text.split('---\n')[1]).toContain('image: agent:1');
+    expect(lines(canary(0) + deployment)[1]).toMatch(/\(asked by annotation; ClusterTracingPolicy c\)$/);
+  });
+
   it('says of one that asks and is left alone why', () => {
     const pod =
       'kind: Pod\nmetadata: {name: p, annotations: {tracing.acme/inject: "yes"}}\nspec: {containers: [{name: a}]}';

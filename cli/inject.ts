@@ -2,7 +2,7 @@ import type { Decision } from '../injector/decision.ts';
 import type { InjectOptions } from '../injector/inject.ts';
 import { INJECT } from '../injector/names.ts';
 import { describePolicy } from '../injector/resolve.ts';
-import type { DefaultPolicy } from '../injector/resolve.ts';
+import type { DefaultPolicy, Resolution } from '../injector/resolve.ts';
 import { EXCLUDED } from './chart.ts';
 import { InputError } from './input-error.ts';
 import { apply, edit } from './manifest/edit.ts';
@@ -115,8 +115,21 @@ function verdict(item: Item, namespace: string, outcome: Outcome | false | undef
   const policy = resolution.policy
     ? describePolicy(resolution.policy)
     : (resolution.document?.source ?? 'no policy yet');
-  const what = [`injected: ${injected.join(', ')} (asked by ${by}; ${policy})`, ...others].join('; ');
+  const what = [
+    `injected: ${injected.join(', ')} (asked by ${by}; ${policy})`,
+    ...newAgentOf(resolution),
+    ...others,
+  ].join('; ');
   return { subject, what, asked: true, changed, refused: false };
+}
+
+/** A file has one agent; a new one is dealt to pods as they are made. */
+function newAgentOf({ canary }: Resolution): string[] {
+  if (!canary || canary.percent === 0) return [];
+  const { agent, percent, policy } = canary;
+  return [
+    `without the new agent ${agent.image}, which ${describePolicy(policy)} gives to ${percent} % of the pods that the webhook injects`,
+  ];
 }
 
 export function describe({ container, reason, message }: Decision): string {
