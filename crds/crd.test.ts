@@ -14,6 +14,20 @@ describe('the committed CRD', () => {
     const file = new URL('../charts/tracing-operator/values.schema.json', import.meta.url);
     expect(readFileSync(file, 'utf8')).toBe(valuesSchema());
   });
+
+  it("and the chart's values.schema.json refuses nothing by a regular expression without words beside it", () => {
+    const wordless: string[] = [];
+    const visit = (node: unknown, path: string): void => {
+      if (typeof node !== 'object' || node === null) return;
+      const { else: otherwise } = node as { else?: { const?: string } };
+      for (const [key, child] of Object.entries(node)) {
+        if ((key === 'pattern' && typeof child === 'string') || key === 'oneOf') wordless.push(path);
+        if (key !== 'if' || !/, e\.g\. |, as /.test(otherwise?.const ?? '')) visit(child, `${path}/${key}`);
+      }
+    };
+    visit(JSON.parse(valuesSchema()), '');
+    expect(wordless).toEqual([]);
+  });
 });
 
 describe('docs/reference/tracingpolicy.md', () => {

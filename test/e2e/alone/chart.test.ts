@@ -43,7 +43,7 @@ describe('the chart', () => {
   it.each([
     ['replicas=0', /\/replicas.*minimum: got 0, want 1/],
     ['replica=2', /additional properties 'replica' not allowed/],
-    ['agent.image.digest=sha256:1', /\/agent\/image\/digest.*does not match pattern/],
+    ['agent.image.digest=sha256:1', /\/agent\/image\/digest.*a digest is sha256: and 64 hexadecimal digits/],
     ['logLevel=loud', /\/logLevel.*value must be one of/],
     ['defaultPolicy.sampling.ratio=2', /\/defaultPolicy\/sampling\/ratio.*maximum: got 2, want 1/],
     ['defaultPolicy.sampling.rate=1', /\/defaultPolicy\/sampling.*additional properties 'rate' not allowed/],
