@@ -83,10 +83,14 @@ describe('how far it has come', () => {
     const at = (pods: PodMeta[], counts: object) =>
       progress(facts({ pods, namespaced: [policy('default'), policy('switch-off', OFF, counts)] }), true);
     const halfway = at([pod('a', told), pod('b')], { current: 1, outdated: 1 });
-    expect(halfway).toEqual({ pods: 2, told: 1, current: 1, silent: 0 });
+    expect(halfway).toEqual({ pods: 2, told: 1, current: 1, silent: 0, awaited: 0 });
     expect(isDone(halfway)).toBe(false);
     expect(isDone(at([pod('a', told), pod('b', told)], { current: 1, outdated: 1 }))).toBe(false);
     expect(isDone(at([pod('a', told), pod('b', told)], { current: 1, noAgentReport: 1 }))).toBe(true);
+    // A pod of a moment ago will speak up; one that does not is not waited for as long as one that says it is behind.
+    const young = at([pod('a', told), pod('b', told)], { current: 1, unknown: 1 });
+    expect(isDone(young)).toBe(false);
+    expect(isDone(young, true)).toBe(true);
   });
 
   it('does not count a status that is about the policy as it was before', () => {

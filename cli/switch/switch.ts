@@ -133,6 +133,8 @@ export interface Progress {
   current: number;
   /** Of which nothing is heard. */
   silent: number;
+  /** Of those, which may yet say something: they are new, or have reported before. */
+  awaited: number;
 }
 
 /**
@@ -161,11 +163,13 @@ export function progress(facts: SwitchFacts, only: boolean): Progress {
     // No status counts pods without a policy: they have been told, and that is all that is known.
     current: sum('current') + untold,
     silent: sum('noAgentReport') + sum('unknown') + sum('failed'),
+    awaited: sum('unknown'),
   };
 }
 
-export function isDone({ pods, told, current, silent }: Progress): boolean {
-  return told === pods && current + silent >= pods;
+/** @param isLate whether what is awaited has had its time. */
+export function isDone({ pods, told, current, silent, awaited }: Progress, isLate = false): boolean {
+  return told === pods && current + silent - (isLate ? 0 : awaited) >= pods;
 }
 
 function isTold({ metadata }: PodMeta, policy: Policy | undefined): boolean {

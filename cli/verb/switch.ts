@@ -18,6 +18,8 @@ interface SwitchFlags {
 
 /** Milliseconds. A pod that misses a change is told again for a minute. */
 const PATIENCE = 90_000;
+/** Of a pod that has said nothing so far it is not known whether it ever will. */
+const PATIENCE_WITH_SILENCE = 30_000;
 const PAUSE = 1_000;
 
 const WAITS = `It waits until the agents report that they follow, for ${PATIENCE / 1000} seconds at most. Done twice, it does the same as once.`;
@@ -116,17 +118,18 @@ async function switchOn(flags: SwitchFlags): Promise<ExitCode> {
 
 /** Waits until pods follow, and says how far that went. @returns whether all do, of which anything is heard. */
 async function follow(client: KubeClient, namespace: string | undefined, only: boolean): Promise<boolean> {
-  const end = Date.now() + PATIENCE;
+  const began = Date.now();
   say('waiting until their agents report that they follow');
   for (;;) {
     await sleep(PAUSE);
     const now = progress(await gatherSwitch(client, namespace), only);
-    if (!isDone(now) && Date.now() < end) continue;
+    const isLate = Date.now() > began + PATIENCE_WITH_SILENCE;
+    if (!isDone(now, isLate) && Date.now() < began + PATIENCE) continue;
     const { pods, told, current, silent } = now;
     say(
       `${Math.min(current, pods)} of ${count(pods, 'pod')} follow${pods === 1 ? 's' : ''}${told < pods ? `, ${pods - told} have not been told` : ''}${silent > 0 ? `, of ${silent} nothing is heard` : ''}`,
     );
-    if (isDone(now)) return true;
+    if (isDone(now, isLate)) return true;
     say(
       `after ${PATIENCE / 1000} s not all do. Which: kubectl tracing status ${namespace === undefined ? '-A' : `-n ${namespace}`}`,
     );

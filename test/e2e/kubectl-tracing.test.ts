@@ -176,6 +176,7 @@ describe('kubectl tracing', () => {
   }, 180_000);
 
   it('switches tracing off in running pods of the namespace, says when they follow, and switches it on again', async () => {
+    await becomes(['deployment/late'], /(\d+) injected, \1 reporting, \1 current/);
     const before = await tracing(['off', '-n', namespace, '--dry-run']);
     expect(before).toMatch(/would make[^]*priority: 1000[^]*which reaches (\d+) pods\nexit code 0\n$/);
     const reached = Number(/reaches (\d+)/.exec(before)![1]);
