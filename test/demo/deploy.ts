@@ -74,7 +74,12 @@ export async function applyPolicy(cluster: Cluster): Promise<void> {
 
 /** Changes the ratio of the shop's TracingPolicy. */
 export async function patchRatio(cluster: Cluster, ratio: number): Promise<void> {
-  const patch = JSON.stringify({ spec: { sampling: { ratio } } });
+  await patchPolicy(cluster, { sampling: { ratio } });
+}
+
+/** Merges something into the spec of the shop's TracingPolicy; null takes a field away. */
+export async function patchPolicy(cluster: Cluster, spec: object): Promise<void> {
+  const patch = JSON.stringify({ spec });
   const args = ['--namespace', SHOP_NAMESPACE, 'patch', 'tracingpolicy', 'shop', '--type', 'merge', '--patch', patch];
   await cluster.run('kubectl', args);
 }

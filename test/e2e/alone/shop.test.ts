@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../../cluster/cluster.ts';
+import { until } from '../../cluster/progress.ts';
 import {
   annotateShop,
   applyPolicy,
   DECLINED,
   PAID,
+  patchPolicy,
   patchRatio,
   SHOP_NAMESPACE,
   SHOP_SERVICES,
@@ -108,6 +110,24 @@ describe('the shop', () => {
     await patchRatio(cluster, 1);
     await withRoute(cluster, (route) => secondsUntil(firstOfAll, route, new Date()));
   }, 180_000);
+
+  it('sends no texts of statements to databases while the policy says so', async () => {
+    await withRoute(cluster, async ({ orderUrl, jaeger }) => {
+      /** Orders are placed until the whole trace of one has as many texts as it should. */
+      const untilStatements = (what: string, isRight: (texts: number) => boolean) =>
+        until(what, 60_000, async () => {
+          const placed = await placeMarked(orderUrl, SAMPLE_ORDERS.good);
+          const spans = await waitForTrace(jaeger, placed, (found) => shopTraceProblems(found, PAID));
+          return isRight(spans.filter(({ attributes }) => 'db.query.text' in attributes).length);
+        });
+      await untilStatements('spans have no texts of statements', (texts) => texts > 1);
+      const instrumentations = ['pg', 'mongodb', 'ioredis'].map((name) => ({ name, queryText: 'Off' }));
+      await patchPolicy(cluster, { instrumentations });
+      await untilStatements('spans have texts of statements still', (texts) => texts === 0);
+      await patchPolicy(cluster, { instrumentations: null });
+      await untilStatements('texts of statements do not come back', (texts) => texts > 1);
+    });
+  }, 240_000);
 
   it('goes on under the policy it has when a wrong one is refused', async () => {
     await expect(patchRatio(cluster, 1.5)).rejects.toThrow(/less than or equal to 1/);
