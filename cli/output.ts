@@ -15,7 +15,12 @@ export function render(format: Format, data: unknown, table: (paint: Paint, widt
   if (format === 'json') return `${JSON.stringify(data, null, 2)}\n`;
   if (format === 'yaml') return dump(data, { lineWidth: -1, noRefs: true });
   const { isTTY, columns } = process.stdout;
-  return table(isTTY && !process.env['NO_COLOR'] ? inColor : plain, isTTY ? Math.max(columns, 40) : 80);
+  return table(mayColor(process.stdout, process.env) ? inColor : plain, isTTY ? Math.max(columns, 40) : 80);
+}
+
+/** Whether what is written to this stream may be in color: a terminal, and nobody said https://no-color.org. */
+export function mayColor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  return stream.isTTY === true && !env['NO_COLOR'];
 }
 
 const inColor: Paint = (color, text) => styleText(color, text);

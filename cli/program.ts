@@ -7,10 +7,22 @@ import { lintVerb } from './verb/lint.ts';
 import { migrateVerb } from './verb/migrate.ts';
 import { statusVerb } from './verb/status.ts';
 import { planVerb } from './verb/plan.ts';
+import { runVerb } from './verb/run.ts';
 import { offVerb, onVerb } from './verb/switch.ts';
 import type { End } from './verb/verb.ts';
 
-const VERBS = [statusVerb, explainVerb, lintVerb, planVerb, injectVerb, migrateVerb, offVerb, onVerb, completionVerb];
+const VERBS = [
+  statusVerb,
+  explainVerb,
+  lintVerb,
+  planVerb,
+  injectVerb,
+  runVerb,
+  migrateVerb,
+  offVerb,
+  onVerb,
+  completionVerb,
+];
 
 /** All verbs. What is wrong with the arguments is an InputError, and help is written to standard output. */
 export function program(end: End): Command {

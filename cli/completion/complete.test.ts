@@ -41,6 +41,8 @@ describe('what may come next', () => {
   it('is a file where an option takes one, and a namespace where it takes that', async () => {
     expect(await lines('inject', '-f', 'we')).toEqual([':0', '']);
     expect(await lines('inject', '--policy', '')).toEqual([':0', '']);
+    expect(await lines('run', '--agent', '')).toEqual([':0', '']);
+    expect(await lines('run', '--', 'node', '-')).toEqual([':0', '']);
     expect(await lines('explain', '-n', 's')).toEqual(['shop', 'store', ':4', '']);
   });
 

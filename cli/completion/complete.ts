@@ -32,11 +32,13 @@ export async function complete(root: Command, words: readonly string[], names: N
 
   const typed = rest.at(-1)!;
   const before = rest.slice(0, -1);
+  // What follows is a command of somebody else's.
+  if (before.includes('--')) return answer([], 'files');
   const open = optionOf(verb, before.at(-1));
   if (open && takesValue(open)) {
     if (open.argChoices) return answer(open.argChoices.map((each) => [each, '']));
     if (open.long === '--namespace') return answer((await names.namespaces()).map((each) => [each, '']));
-    return answer([], /file/.test(open.flags) ? 'files' : 'nothing');
+    return answer([], /file|directory/.test(open.flags) ? 'files' : 'nothing');
   }
   if (typed.startsWith('-')) {
     const unused = verb.options.filter(

@@ -13,28 +13,27 @@ export interface VerbText {
   description: string;
   /** Whole commands, each with what it does where that is not plain. */
   examples: string[];
-  /** What the exit codes 0 and 1 mean here; left out where there is no 1. */
-  codes: [well: string, problem?: string];
+  /** What the exit codes 0 and 1 mean here; left out where there is no 1. Or that they are those of a command. */
+  codes: [well: string, problem?: string] | { ofCommand: string };
 }
 
-/** Takes how a verb has ended. */
-export type End = (code: ExitCode) => void;
+/** Takes how a verb has ended: an ExitCode, or that of a command that it ran. */
+export type End = (code: number) => void;
 
 /** A verb without its options, with a help that says all there is to know. */
 export function verb({ usage, summary, description, examples, codes }: VerbText): Command {
-  const [well, problem] = codes;
-  const ends = [
-    `  0   ${well}`,
-    ...(problem === undefined ? [] : [`  1   ${problem}`]),
-    '  2   wrong usage or bad input',
-  ];
+  const ends = [...(Array.isArray(codes) ? ownEnds(codes) : [codes.ofCommand]), '2   wrong usage or bad input'];
   return new Command(usage)
     .summary(summary)
     .description(description)
     .addHelpText(
       'after',
-      `\nExamples:\n${examples.map((each) => `  ${each}`).join('\n')}\n\nExit codes:\n${ends.join('\n')}`,
+      `\nExamples:\n${examples.map((each) => `  ${each}`).join('\n')}\n\nExit codes:\n${ends.map((each) => `  ${each}`).join('\n')}`,
     );
+}
+
+function ownEnds([well, problem]: [well: string, problem?: string]): string[] {
+  return [`0   ${well}`, ...(problem === undefined ? [] : [`1   ${problem}`])];
 }
 
 /** An option that is given once at most, as `-f FILE`: of two the first would be passed over in silence. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
-import { readSpans, type OtlpTraces } from '../demo/otlp-json.ts';
+import { readSpans, type OtlpTraces } from '../../cli/trace/otlp.ts';
 import { decodeTraces } from './otlp.ts';
 
 /** What a receiver does with one request. */

@@ -26,9 +26,10 @@ import { withRoute } from './route.ts';
 import type { Route } from './route.ts';
 import { shopTraceProblems } from './shop-trace.ts';
 import type { Expected } from './shop-trace.ts';
-import type { Span } from './span.ts';
+import type { Span } from '../../cli/trace/span.ts';
 import { bold, say, stage, StageError } from './stages.ts';
-import { mayColor, waterfall } from './waterfall.ts';
+import { mayColor } from '../../cli/output.ts';
+import { waterfall } from '../../cli/trace/waterfall.ts';
 
 const STAGES = 7;
 const NEW_RATIO = 0.1;

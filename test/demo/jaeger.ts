@@ -1,5 +1,5 @@
-import { readSpans, type OtlpTraces } from './otlp-json.ts';
-import type { Span } from './span.ts';
+import { readSpans, type OtlpTraces } from '../../cli/trace/otlp.ts';
+import type { Span } from '../../cli/trace/span.ts';
 
 /** Queries Jaeger's API v3, which answers in OTLP's JSON: https://github.com/jaegertracing/jaeger-idl/blob/main/proto/api_v3/query_service.proto */
 export class Jaeger {

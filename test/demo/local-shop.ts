@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Destination } from '../../cli/run/local-policy.ts';
+import { Receiver } from '../../cli/trace/receiver.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import { Sink } from '../agent/sink.ts';
 import { startBackends } from '../servers/backends.ts';
 import { startTracedShop, type TracedShop } from '../servers/traced-shop.ts';
-import type { Endpoints } from './policy-document.ts';
 import { say } from './stages.ts';
 
 const AGENT = resolve(import.meta.dirname, '../../dist/agent');
 
 /** The shop with all that it needs, as processes of this machine, and who receives its spans. */
 export interface LocalShop {
-  sink: Sink;
+  receiver: Receiver;
   shop: TracedShop;
   stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export interface LocalShop {
  * @param env for the services.
  */
 export async function openLocalShop(
-  policy: (endpoints: Endpoints) => PolicyDocument,
+  policy: (destination: Destination) => PolicyDocument,
   signal: AbortSignal,
   env: Record<string, string> = {},
 ): Promise<LocalShop> {
@@ -32,9 +32,9 @@ export async function openLocalShop(
     for (const each of stops.splice(0).reverse()) await each();
   };
   try {
-    const sink = await Sink.start();
-    stops.push(() => sink.stop());
-    const document = policy({ http: sink.url, grpc: sink.grpcUrl });
+    const receiver = await Receiver.start();
+    stops.push(() => receiver.stop());
+    const document = policy({ protocol: 'http/json', endpoint: receiver.url });
     say('Postgres, Redis, Memcached, FerretDB (for MongoDB) and Kafka (usually 15 s; some minutes the first time)');
     const backends = await startBackends();
     stops.push(() => backends.stop());
@@ -43,7 +43,7 @@ export async function openLocalShop(
     const shop = await startTracedShop({ agent: AGENT, document, env: { ...backends.env, ...env } });
     stops.push(() => shop.stop());
     signal.throwIfAborted();
-    return { sink, shop, stop };
+    return { receiver, shop, stop };
   } catch (error) {
     await stop();
     throw error;

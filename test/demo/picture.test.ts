@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { picture } from './picture.ts';
-import type { Span } from './span.ts';
+import type { Span } from '../../cli/trace/span.ts';
 
 const span = (spanId: string, rest: Partial<Span>): Span => ({
   traceId: 'a1',

@@ -1,6 +1,6 @@
-import { spanTree } from './span.ts';
-import type { Span, SpanNode } from './span.ts';
-import { detailText, formatDuration } from './waterfall.ts';
+import { spanTree } from '../../cli/trace/span.ts';
+import type { Span, SpanNode } from '../../cli/trace/span.ts';
+import { detailText, formatDuration } from '../../cli/trace/waterfall.ts';
 
 const WIDTH = 1180;
 const ROW = 19;

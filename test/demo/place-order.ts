@@ -1,13 +1,14 @@
 // node test/demo/place-order.ts [good|declined|outOfStock]: places orders until one is traced, and draws its trace. Run it in
 // `make demo-shell`.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { mayColor } from '../../cli/output.ts';
+import { waterfall } from '../../cli/trace/waterfall.ts';
 import { openCluster } from '../cluster/cluster.ts';
 import { SAMPLE_ORDERS } from './orders.ts';
 import { withRoute } from './route.ts';
 import { placeMarked, tracesOf, waitForTrace } from './sampling.ts';
 import type { MarkedOrder } from './sampling.ts';
-import { traceProblems } from './span.ts';
-import { mayColor, waterfall } from './waterfall.ts';
+import { traceProblems } from './trace-problems.ts';
 
 /** At a ratio of 0.1 one in a hundred tries finds none among so many. */
 const MOST = 44;

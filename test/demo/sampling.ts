@@ -4,7 +4,7 @@ import type { Jaeger } from './jaeger.ts';
 import { placeOrder, SAMPLE_ORDERS } from './orders.ts';
 import type { OrderAnswer, OrderRequest } from './orders.ts';
 import type { Route } from './route.ts';
-import type { Span } from './span.ts';
+import type { Span } from '../../cli/trace/span.ts';
 
 /** An order that was sent, and the mark by which its trace is found again. */
 export interface MarkedOrder {

@@ -1,5 +1,5 @@
-import { traceProblems } from './span.ts';
-import type { Span } from './span.ts';
+import type { Span } from '../../cli/trace/span.ts';
+import { traceProblems } from './trace-problems.ts';
 
 /** What is in the trace of an order: spans of which services, and of which systems by their names in the conventions. */
 export interface Expected {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import { formatDuration } from '../cluster/progress.ts';
-import { mayColor } from './waterfall.ts';
+import { mayColor } from '../../cli/output.ts';
 
 const HEARTBEAT_MS = 20_000;
 

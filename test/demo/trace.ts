@@ -1,7 +1,8 @@
 // node test/demo/trace.ts [TRACE_ID]: draws one trace, by default that of the last order. Run it in `make demo-shell`.
 import { openCluster } from '../cluster/cluster.ts';
 import { withRoute } from './route.ts';
-import { mayColor, waterfall } from './waterfall.ts';
+import { mayColor } from '../../cli/output.ts';
+import { waterfall } from '../../cli/trace/waterfall.ts';
 
 const [traceId] = process.argv.slice(2);
 try {

@@ -3,15 +3,9 @@ import { until } from '../cluster/progress.ts';
 import { provideServer } from '../cluster/servers.ts';
 import { waitForRollout } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
-import { readLogs, readMetrics, readSpans } from '../demo/otlp-json.ts';
-import type {
-  OtlpLogs,
-  OtlpMetrics,
-  OtlpReadLog,
-  OtlpReadMetric,
-  OtlpReadSpan,
-  OtlpTraces,
-} from '../demo/otlp-json.ts';
+import { readSpans, type OtlpReadSpan, type OtlpTraces } from '../../cli/trace/otlp.ts';
+import { readLogs, readMetrics } from '../demo/otlp-signals.ts';
+import type { OtlpLogs, OtlpMetrics, OtlpReadLog, OtlpReadMetric } from '../demo/otlp-signals.ts';
 import { nodePod } from './node-pod.ts';
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
-import type { OtlpReadSpan } from '../demo/otlp-json.ts';
+import type { OtlpReadSpan } from '../../cli/trace/otlp.ts';
 import type { Images } from '../demo/prepare.ts';
 import { Collector } from './collector.ts';
 import { untilUsable, withOperator } from './installation.ts';

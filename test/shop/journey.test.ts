@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { localDocument } from '../../cli/run/local-policy.ts';
 import type { ReportBody } from '../../injector/agent/report-body.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { Operator } from '../agent/operator.ts';
@@ -11,7 +12,6 @@ import { countOf, treeOf } from '../agent/systems/tree.ts';
 import { until } from '../cluster/progress.ts';
 import { POLICY_FILE } from '../demo/deploy.ts';
 import { placeOrder, placeOrders, SAMPLE_ORDERS } from '../demo/orders.ts';
-import { documentOf } from '../demo/policy-document.ts';
 import { startBackends, type Backends } from '../servers/backends.ts';
 import { startTracedShop, TRACED, type TracedShop } from '../servers/traced-shop.ts';
 
@@ -37,8 +37,7 @@ let shop: TracedShop;
 
 const policyText = readFileSync(join(ROOT, POLICY_FILE), 'utf8');
 const policy = (ratio: number, revision: string): PolicyDocument => {
-  const endpoints = { http: sink.url, grpc: sink.grpcUrl };
-  const document = documentOf(policyText, POLICY_FILE, endpoints);
+  const document = localDocument(policyText, POLICY_FILE, { protocol: 'http/protobuf', endpoint: sink.url });
   return { ...document, revision, spec: { ...document.spec, sampling: { ...document.spec.sampling, ratio } } };
 };
 

@@ -31,7 +31,7 @@ export function waterfall(spans: readonly Span[], { width, color }: WaterfallOpt
   const nameWidth = Math.min(longest(lines.map((line) => line.label)), WIDEST_NAME);
   const times = lines.map(({ span }) => formatDuration(span.durationUs));
   const timeWidth = longest(times);
-  const tails = lines.map(({ span }) => (span.error === undefined ? detailText(span) : `✗ ${errorText(span)}`));
+  const tails = lines.map(({ span }) => (span.error === undefined ? plainText(span) : `✗ ${errorText(span)}`));
   // Bar and message share what is left of the line; a long message may take more than its share from no bar.
   const room = width - serviceWidth - nameWidth - timeWidth - 4;
   const barWidth = Math.max(SMALLEST_BAR, Math.min(room - Math.min(longest(tails), SMALLEST_MESSAGE), WIDEST_BAR));
@@ -62,11 +62,6 @@ export function waterfall(spans: readonly Span[], { width, color }: WaterfallOpt
     return color ? text : text.trimEnd();
   });
   return `${[header, ...body].join('\n')}\n`;
-}
-
-/** Whether what is written to this stream may be in color: a terminal, and nobody said https://no-color.org. */
-export function mayColor(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
-  return stream.isTTY === true && !env['NO_COLOR'];
 }
 
 /** Microseconds in the unit a person would choose. */
@@ -123,6 +118,14 @@ export function detailText(span: Span): string {
   const [name, prefix] = found;
   const value = span.attributes[name];
   return `${prefix}${name === 'rpc.grpc.status_code' && value === 0 ? 'OK' : String(value)}`;
+}
+
+/** What its name leaves open: of a request that has no route, its path. */
+function plainText(span: Span): string {
+  const { 'url.path': path, 'url.full': url } = span.attributes;
+  const asked =
+    typeof path === 'string' ? path : typeof url === 'string' && URL.canParse(url) ? new URL(url).pathname : undefined;
+  return [detailText(span), /^[A-Z]+$/.test(span.name) ? asked : undefined].filter(Boolean).join(' ');
 }
 
 function shorten(text: string, width: number): string {

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import type { Span } from './span.ts';
-import { formatDuration, mayColor, waterfall } from './waterfall.ts';
+import { formatDuration, waterfall } from './waterfall.ts';
 
 const START = 1_764_000_000_000_000;
 
@@ -140,6 +140,21 @@ describe('waterfall', () => {
     expect(drawn).toContain('1.00 ms ✗ 9 FAILED_PRECONDITION: no\n');
   });
 
+  it('shows the path of a request whose name has none', () => {
+    const request = (spanId: string, rest: Partial<Span>) =>
+      span(spanId, undefined, { from: 0, durationUs: 1_000, name: 'GET', ...rest });
+    const status = { 'http.response.status_code': 200 };
+    const drawn = waterfall(
+      [
+        request('a', { kind: 'server', attributes: { ...status, 'url.path': '/in' } }),
+        request('b', { kind: 'client', attributes: { ...status, 'url.full': 'http://127.0.0.1:1/out?x=1' } }),
+        request('c', { kind: 'server', name: 'GET /route', attributes: { ...status, 'url.path': '/route' } }),
+      ],
+      { width: 100, color: false },
+    );
+    expect(drawn.match(/HTTP 200.*/g)).toEqual(['HTTP 200 /in', 'HTTP 200 /out', 'HTTP 200']);
+  });
+
   it('says so when there is nothing to draw', () => {
     expect(waterfall([], { width: 80, color: false })).toBe('no spans\n');
   });
@@ -155,16 +170,5 @@ describe('formatDuration', () => {
     [1_500_000, '1.50 s'],
   ])('%d µs is %s', (us, text) => {
     expect(formatDuration(us)).toBe(text);
-  });
-});
-
-describe('mayColor', () => {
-  it.each([
-    [true, {}, true],
-    [false, {}, false],
-    [true, { NO_COLOR: '1' }, false],
-    [true, { NO_COLOR: '' }, true],
-  ])('terminal %s, environment %j: %s', (isTTY, env, expected) => {
-    expect(mayColor({ isTTY }, env)).toBe(expected);
   });
 });
