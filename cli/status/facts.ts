@@ -1,7 +1,5 @@
 import type { ObjectMeta } from '../../injector/pod.ts';
 import * as names from '../../injector/names.ts';
-import type { Outage } from '../../operator/breaker/outage.ts';
-import { isOpen, readOutages } from '../../operator/breaker/outage.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
@@ -34,8 +32,6 @@ export interface StatusFacts extends StoredPolicies {
   namespaceLabels: Map<string, Record<string, string>>;
   /** What agents report, by namespace. */
   digests: Map<string, Digest[]>;
-  /** Agents that new pods are not given for now, by namespace. */
-  outages: Map<string, Outage[]>;
   /** `absent`: it can be seen that there is none. Undefined: it cannot be seen. */
   installation?: Installation | 'absent';
   leader?: Leader;
@@ -56,20 +52,13 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
   const core = namespace === undefined ? '/api/v1' : `/api/v1/namespaces/${namespace}`;
   const named = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
   const labels = 'labels of namespaces: they may ask for tracing, and select policies';
-  const [policies, pods, namespaces, reports, delivered, installation] = await Promise.all([
+  const [policies, pods, namespaces, reports, installation] = await Promise.all([
     readPolicies(read, namespace),
     readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA_LIST),
     namespace === undefined
       ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
       : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
     readAll<ConfigMap>(read, `${core}/configmaps`, 'what agents report', named(names.REPORTS_CONFIG_MAP)),
-    readAll<ConfigMap>(
-      read,
-      `${core}/configmaps`,
-      'whether an agent cannot be had',
-      named(names.POLICY_CONFIG_MAP),
-      METADATA_LIST,
-    ),
     findInstallation(read),
   ]);
   const lease =
@@ -89,12 +78,6 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
       reports?.map(({ metadata, data = {} }) => [
         metadata.namespace,
         Object.values(data).flatMap((text) => readDigest(text) ?? []),
-      ]),
-    ),
-    outages: new Map(
-      delivered?.map(({ metadata }) => [
-        metadata.namespace,
-        readOutages(metadata.annotations?.[names.AGENT_OUTAGES]).filter(isOpen),
       ]),
     ),
     ...(installation && { installation }),

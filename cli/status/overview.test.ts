@@ -50,7 +50,6 @@ function facts(more: Partial<StatusFacts>): StatusFacts {
     pods: [],
     namespaceLabels: new Map([['shop', {}]]),
     digests: new Map(),
-    outages: new Map(),
     closed: [],
     now: NOW,
     ...more,
