@@ -1,4 +1,4 @@
-import { SpanStatusCode, context, trace } from '@opentelemetry/api';
+import { SpanStatusCode, context, trace, type Tracer } from '@opentelemetry/api';
 import { GrpcInstrumentation as Stock } from '@opentelemetry/instrumentation-grpc';
 
 type AnyFunction = (this: unknown, ...values: unknown[]) => unknown;
@@ -7,12 +7,25 @@ interface Call {
 }
 type Handler = (this: unknown, call: Call, ...rest: unknown[]) => unknown;
 /** What is used of the stock class, which its types call private. */
-type Parts = new (config?: object) => { _patchServer(): (register: AnyFunction) => AnyFunction };
+type Parts = new (config?: object) => {
+  get tracer(): Tracer;
+  _patchServer(): (register: AnyFunction) => AnyFunction;
+};
 
 const [CANCELLED, UNKNOWN] = [1, 2];
 
-/** The stock instrumentation of gRPC, which never ends a server's span when the call is cancelled or its handler throws. */
+/**
+ * The stock instrumentation of gRPC, which never ends a server's span when the call is cancelled or its handler throws, and puts
+ * `grpc.` before the method that is the span's name in the semantic conventions.
+ * https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#span-name
+ */
 export class GrpcInstrumentation extends (Stock as unknown as Parts) {
+  override get tracer(): Tracer {
+    const tracer = super.tracer;
+    const startSpan: Tracer['startSpan'] = (name, ...rest) => tracer.startSpan(name.replace(/^grpc\./, ''), ...rest);
+    return { startSpan, startActiveSpan: tracer.startActiveSpan.bind(tracer) };
+  }
+
   override _patchServer(): (register: AnyFunction) => AnyFunction {
     const patch = super._patchServer();
     return (original) => {

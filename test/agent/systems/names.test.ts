@@ -13,8 +13,8 @@ import { Scene } from './scene.ts';
 const NAMES = [
   'server GET /items/:id',
   'client find items',
-  'client grpc.shop.Payment/Charge',
-  'server grpc.shop.Payment/Charge',
+  'client shop.Payment/Charge',
+  'server shop.Payment/Charge',
   'client GET',
 ];
 /** How many spans it has at least. */
