@@ -64,6 +64,8 @@ async function run(command: string[], flags: RunFlags): Promise<number> {
   if (flags.policy === '-')
     throw new InputError("--policy cannot be standard input, which is the command's, e.g. --policy policy.yaml");
   const agent = agentDirectory(flags.agent, process.argv[1]!);
+  // Nobody reads traces any more: the command goes on.
+  process.stderr.on('error', () => undefined);
   const receiver = await Receiver.start();
   const ending = new AbortController();
   let directory: PolicyDirectory | undefined;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { nodeBinary } from '../../injector/agent/runtimes/index.ts';
 import { until } from '../cluster/progress.ts';
@@ -78,6 +79,18 @@ describe('kubectl tracing run', () => {
     expect(await ended).toEqual({ code: 3, signal: null });
     expect(seen.stdout).toBe('ONE LINE\n');
     expect(seen.stderr).toMatch(/follows chart default: ratio 1, rules: 1\nkubectl tracing: no trace came\n$/);
+  });
+
+  it('lets the command go on where nobody reads its traces any more', async () => {
+    const { child, seen, ended } = start(['--', process.execPath, SERVER]);
+    child.stderr.destroy();
+    const url = await listening({ child, seen, ended });
+    await (await fetch(`${url}/http`)).text();
+    // Longer than a trace takes to be drawn.
+    await sleep(2_000);
+    expect(await (await fetch(`${url}/leaf`)).text()).toBe('leaf');
+    child.kill('SIGTERM');
+    expect(await ended).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
   it('passes a signal on to a command that handles it', async () => {
