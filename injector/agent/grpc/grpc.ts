@@ -5,7 +5,8 @@ type AnyFunction = (this: unknown, ...values: unknown[]) => unknown;
 interface Call {
   on(event: 'cancelled', listener: () => void): void;
 }
-type Handler = (this: unknown, call: Call, ...rest: unknown[]) => unknown;
+type Callback = (error: Partial<Error & { code: unknown }> | null, ...rest: unknown[]) => unknown;
+type Handler = (this: unknown, call: Call, callback?: Callback, ...rest: unknown[]) => unknown;
 /** What is used of the stock class, which its types call private. */
 type Parts = new (config?: object) => {
   get tracer(): Tracer;
@@ -15,8 +16,9 @@ type Parts = new (config?: object) => {
 const [CANCELLED, UNKNOWN] = [1, 2];
 
 /**
- * The stock instrumentation of gRPC, which never ends a server's span when the call is cancelled or its handler throws, and puts
- * `grpc.` before the method that is the span's name in the semantic conventions.
+ * The stock instrumentation of gRPC, which never ends a server's span when the call is cancelled or its handler throws, takes a
+ * handler's error for one of gRPC's whatever its code is, and puts `grpc.` before the method that is the span's name in the
+ * semantic conventions.
  * https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/#span-name
  */
 export class GrpcInstrumentation extends (Stock as unknown as Parts) {
@@ -39,21 +41,31 @@ export class GrpcInstrumentation extends (Stock as unknown as Parts) {
 
 /** The handler, which is called in the context of the span. */
 function watched(handler: Handler): Handler {
-  return function (call, ...rest) {
+  return function (call, callback, ...rest) {
     const span = trace.getSpan(context.active());
-    if (!span?.isRecording()) return handler.call(this, call, ...rest);
+    if (!span?.isRecording()) return handler.call(this, call, callback, ...rest);
     const end = (code: number, message: string): void => {
       if (!span.isRecording()) return;
       span.setAttribute('rpc.grpc.status_code', code);
       span.setStatus({ code: SpanStatusCode.ERROR, message });
       span.end();
     };
-    call.on('cancelled', () => end(CANCELLED, 'cancelled by the client, or too late for it'));
-    try {
-      return handler.call(this, call, ...rest);
-    } catch (error) {
+    const fail = (error: unknown): void => {
       span.recordException(error as Error);
       end(UNKNOWN, String((error as Partial<Error> | undefined)?.message));
+    };
+    call.on('cancelled', () => end(CANCELLED, 'cancelled by the client, or too late for it'));
+    const done: Callback | undefined =
+      callback &&
+      ((error, ...values) => {
+        // gRPC knows no other codes than numbers, and says UNKNOWN to the client.
+        if (error && !Number.isInteger(error.code)) fail(error);
+        return callback(error, ...values);
+      });
+    try {
+      return handler.call(this, call, done, ...rest);
+    } catch (error) {
+      fail(error);
       throw error;
     }
   };

@@ -24,6 +24,7 @@ describe('gRPC', () => {
       'both stream': ['a?', 'b?'],
       refused: 'FAILED_PRECONDITION',
       thrown: 'UNKNOWN',
+      'of another code': 'UNKNOWN',
       'not implemented': 'UNIMPLEMENTED',
       unavailable: 'UNAVAILABLE',
       deadline: 'DEADLINE_EXCEEDED',

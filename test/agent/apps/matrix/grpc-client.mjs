@@ -38,6 +38,7 @@ const CALLS = {
   },
   refused: () => unary('refuse'),
   thrown: () => unary('fail'),
+  'of another code': () => unary('break'),
   'not implemented': () => unary('missing'),
   unavailable: () => unary('audit', {}, nobody),
   deadline: () => unary('wait', { deadline: Date.now() + 500 }),

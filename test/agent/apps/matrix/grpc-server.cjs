@@ -12,6 +12,7 @@ server.addService(service, {
   fail: () => {
     throw new Error('a handler that throws');
   },
+  break: (call, done) => done(Object.assign(new Error('no database'), { code: 'ECONNREFUSED' })),
   wait: () => undefined,
   watch: (call) => {
     call.write('one');

@@ -17,6 +17,7 @@ module.exports = {
   audit: method('Audit', false, false),
   refuse: method('Refuse', false, false),
   fail: method('Fail', false, false),
+  break: method('Break', false, false),
   wait: method('Wait', false, false),
   missing: method('Missing', false, false),
   watch: method('Watch', false, true),
