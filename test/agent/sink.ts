@@ -23,6 +23,7 @@ export class Sink {
   status = 200;
   private http: Server | undefined;
   private grpc: Http2Server | undefined;
+  private ports = { http: 0, grpc: 0 };
   private scheme = 'http';
 
   /** With a certificate both speak TLS. */
@@ -58,18 +59,18 @@ export class Sink {
         stream.end(Buffer.alloc(5));
       });
     });
-    await Promise.all([listen(sink.http), listen(sink.grpc)]);
+    await sink.up();
     return sink;
   }
 
   /** Base URL for http/protobuf. */
   get url(): string {
-    return `${this.scheme}://127.0.0.1:${(this.http?.address() as AddressInfo).port}`;
+    return `${this.scheme}://127.0.0.1:${this.ports.http}`;
   }
 
   /** URL for gRPC. */
   get grpcUrl(): string {
-    return `${this.scheme}://127.0.0.1:${(this.grpc?.address() as AddressInfo).port}`;
+    return `${this.scheme}://127.0.0.1:${this.ports.grpc}`;
   }
 
   /** Waits until the spans satisfy a condition; fails with what did arrive. */
@@ -120,6 +121,13 @@ export class Sink {
     }
   }
 
+  /** Listens, again at the same ports when it was stopped. */
+  async up(): Promise<void> {
+    const [http, grpc] = await Promise.all([listen(this.http, this.ports.http), listen(this.grpc, this.ports.grpc)]);
+    this.ports = { http, grpc };
+  }
+
+  /** Nobody listens any more. */
   async stop(): Promise<void> {
     this.http?.closeAllConnections();
     await Promise.all([
@@ -136,6 +144,9 @@ export class Sink {
   }
 }
 
-function listen(server: Server | Http2Server): Promise<void> {
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+/** Resolves to the port; 0 asks for a free one. */
+function listen(server: Server | Http2Server | undefined, port: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server?.once('error', reject).listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+  );
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
 import { freePort } from './free-port.ts';
@@ -19,6 +20,8 @@ export interface Service {
   pid: number;
   /** What it wrote, both streams; of a lot the last part. */
   log(): string;
+  /** Lines of the agent in it: all of them. */
+  agentLines: readonly string[];
   /** Sends SIGTERM; resolves to the exit code, null when it had to be killed. */
   stop(): Promise<number | null>;
 }
@@ -29,7 +32,10 @@ export type ServiceName = keyof typeof PROGRAMS;
 export interface Shop {
   orderUrl: string;
   inventoryUrl: string;
+  ports: Record<ServiceName, number>;
   services: Record<ServiceName, Service>;
+  /** Starts one that has ended again, at the same address. */
+  restart(name: ServiceName): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -74,7 +80,10 @@ export async function startShop(env: (service: ServiceName) => Record<string, st
       start('order'),
     ]);
     const services = { bank, payment, inventory, order };
-    return { orderUrl: url('order'), inventoryUrl: url('inventory'), services, stop };
+    const restart = async (name: ServiceName) => {
+      services[name] = await start(name);
+    };
+    return { orderUrl: url('order'), inventoryUrl: url('inventory'), ports, services, restart, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -113,10 +122,15 @@ export function startService(name: ServiceName, env: Record<string, string>): Se
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-64_000)));
   }
+  const agentLines: string[] = [];
+  createInterface(child.stderr).on('line', (line) => {
+    if (line.startsWith('tracing-operator:')) agentLines.push(line);
+  });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   return {
     pid: child.pid ?? 0,
     log: () => log,
+    agentLines,
     stop: async () => {
       child.kill('SIGTERM');
       const tooLong = setTimeout(() => child.kill('SIGKILL'), 15_000);

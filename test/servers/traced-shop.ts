@@ -35,7 +35,7 @@ export async function startTracedShop({
     writeMounted(directory, { ...files, 'pod/key': key, [key]: JSON.stringify({ key, ...rest }) });
   follow(document);
   const injected = (name: ServiceName): Record<string, string> => ({
-    NODE_OPTIONS: `--require ${join(agent, 'register.cjs')}`,
+    NODE_OPTIONS: `${env['NODE_OPTIONS'] ?? ''} --require ${join(agent, 'register.cjs')}`.trim(),
     TRACING_ACME_POLICY_DIR: directory,
     TRACING_ACME_RESOURCE: `service.name=${name},service.namespace=shop,k8s.container.name=${name}`,
   });
