@@ -32,7 +32,7 @@ Options:
 Examples:
   node test/run.ts
   node test/run.ts --only integration,e2e --keep
-  node test/run.ts --only e2e --files e2e/policies --keep
+  node test/run.ts --only e2e --files alone/policies --keep
 `;
 
 const CHECKOUT = resolve(import.meta.dirname, '..');
