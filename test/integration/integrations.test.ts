@@ -93,9 +93,16 @@ describe('meshes and gateways', () => {
       metadata: { name: 'istio', namespace: istiod },
       data: { mesh },
     });
+  /** Waits until it is gone: what is applied while it goes would go with it. */
   const removeIstio = () =>
-    client.request('DELETE', `${CRDS}/${TELEMETRY.metadata.name}`).catch((error: unknown) => {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    until('the CRD of Telemetry does not go', 60_000, async () => {
+      try {
+        await client.request('DELETE', `${CRDS}/${TELEMETRY.metadata.name}`);
+        return false;
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) return true;
+        throw error;
+      }
     });
   const WITH_PROVIDER = `extensionProviders:
 - name: otel
