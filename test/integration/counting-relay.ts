@@ -10,6 +10,8 @@ export interface Passed {
   method: string;
   path: string;
   query: URLSearchParams;
+  /** Whether the server has answered. */
+  isAnswered: boolean;
 }
 
 /**
@@ -47,7 +49,7 @@ export class CountingRelay {
   async #pass(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://relay');
     const { method = 'GET' } = request;
-    const passed = { at: performance.now(), method, path: url.pathname, query: url.searchParams };
+    const passed = { at: performance.now(), method, path: url.pathname, query: url.searchParams, isAnswered: false };
     this.requests.push(passed);
     await this.before(passed);
     const secured: https.RequestOptions = {};
@@ -55,9 +57,13 @@ export class CountingRelay {
     const { host: _host, connection: _connection, ...headers } = request.headers;
     const target = new URL(url.pathname + url.search, this.#config.getCurrentCluster()!.server);
     const far = https.request(target, { ...secured, agent: this.#agent, method, headers });
-    response.on('close', () => far.destroy());
+    // A write that has arrived whole is done, also when its client is killed the moment after.
+    response.on('close', () => {
+      if (method === 'GET' || !request.complete) far.destroy();
+    });
     far.on('error', () => response.destroy());
     far.on('response', (answer) => {
+      passed.isAnswered = true;
       answer.on('error', () => response.destroy());
       response.writeHead(answer.statusCode!, answer.headers);
       response.flushHeaders();
