@@ -96,7 +96,7 @@ export async function installShop(): Promise<void> {
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
     await run('npm', ['ci', '--omit=dev', '--ignore-scripts', ...quiet], { cwd: SHOP });
   }
-  const sources = globSync('{payment/src/*.ts,payment/tsconfig.json,common/*.d.ts}', { cwd: SHOP });
+  const sources = globSync('{payment/src/*.ts,payment/tsconfig.json,{backends,process}/*.d.ts}', { cwd: SHOP });
   if (!isNewer('payment/dist/main.js', ['package-lock.json', ...sources])) {
     // This project's own compiler, so that none goes into the shop's image.
     await run(process.execPath, [join(CHECKOUT, 'node_modules/typescript/bin/tsc'), '-p', 'payment'], { cwd: SHOP });

@@ -3,9 +3,9 @@
 const { createServer } = require('node:http');
 const { json } = require('node:stream/consumers');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { createLog } = require('../common/log.js');
-const { listen, runService } = require('../common/service.js');
-const { listenAddress } = require('../common/settings.js');
+const { createLog } = require('../process/log.js');
+const { listen, runService } = require('../process/service.js');
+const { listenAddress } = require('../process/settings.js');
 
 // Card numbers for trying things out, as payment providers have them.
 const DECLINED = '0002';

@@ -1,10 +1,10 @@
-import { openDatabase } from '../common/database.js';
-import { openKafka } from '../common/kafka.js';
-import { createLog } from '../common/log.js';
-import { openMemcached } from '../common/memcached.js';
-import { openRedis } from '../common/redis.js';
-import { runService } from '../common/service.js';
-import { listenAddress } from '../common/settings.js';
+import { openDatabase } from '../backends/database.js';
+import { openKafka } from '../backends/kafka.js';
+import { createLog } from '../process/log.js';
+import { openMemcached } from '../backends/memcached.js';
+import { openRedis } from '../backends/redis.js';
+import { runService } from '../process/service.js';
+import { listenAddress } from '../process/settings.js';
 import { createApp } from './app.mjs';
 import { Caches } from './caches.mjs';
 import { shipOrders } from './shipping.mjs';

@@ -1,4 +1,4 @@
-import { openOrders } from '../common/kafka.js';
+import { openOrders } from '../backends/kafka.js';
 
 /** Marks paid orders as shipped, many at a time. */
 export async function shipOrders(kafka, { stock, caches, log }) {

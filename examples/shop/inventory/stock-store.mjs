@@ -1,4 +1,4 @@
-import { transaction } from '../common/database.js';
+import { transaction } from '../backends/database.js';
 
 export const SCHEMA = `
   CREATE TABLE IF NOT EXISTS stock (

@@ -1,13 +1,13 @@
 'use strict';
 
 const { createServer } = require('node:http');
-const { openDatabase } = require('../common/database.js');
-const { openKafka, openProducer } = require('../common/kafka.js');
-const { createLog } = require('../common/log.js');
-const { openMemcached } = require('../common/memcached.js');
-const { openRedis } = require('../common/redis.js');
-const { listen, runService } = require('../common/service.js');
-const { listenAddress, required } = require('../common/settings.js');
+const { openDatabase } = require('../backends/database.js');
+const { openKafka, openProducer } = require('../backends/kafka.js');
+const { createLog } = require('../process/log.js');
+const { openMemcached } = require('../backends/memcached.js');
+const { openRedis } = require('../backends/redis.js');
+const { listen, runService } = require('../process/service.js');
+const { listenAddress, required } = require('../process/settings.js');
 const { createApp } = require('./app.js');
 const { Catalog } = require('./catalog.js');
 const { Events } = require('./events.js');

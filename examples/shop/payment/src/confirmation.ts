@@ -1,5 +1,5 @@
 import type { Kafka, Producer } from 'kafkajs';
-import { openOrders } from '../../common/kafka.js';
+import { openOrders } from '../../backends/kafka.js';
 import type { Payments } from './payments.js';
 
 interface OrderPaid {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Kafka, logLevel, Partitioners } = require('kafkajs');
-const { required } = require('./settings.js');
+const { required } = require('../process/settings.js');
 const { waitFor } = require('./waiting.js');
 
 const TOPICS = ['orders', 'receipts'];

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Redis } = require('ioredis');
-const { required } = require('./settings.js');
+const { required } = require('../process/settings.js');
 const { waitFor } = require('./waiting.js');
 
 /**

@@ -1,7 +1,7 @@
 'use strict';
 
 const memjs = require('memjs');
-const { required } = require('./settings.js');
+const { required } = require('../process/settings.js');
 const { waitFor } = require('./waiting.js');
 
 /** Connects to the Memcached of MEMCACHED_ADDRESS; waits for one that is still starting. */

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Pool } = require('pg');
-const { required } = require('./settings.js');
+const { required } = require('../process/settings.js');
 const { waitFor } = require('./waiting.js');
 
 // Any number will do, as long as every service of the shop takes the same one.
