@@ -15,6 +15,7 @@ interface PackagedServer {
   isNeeded(name: string): boolean;
   /** Does the rest, in the folder that becomes the image's root. */
   finish(root: string): void;
+  /** With a PATH of its own in `Env`, or without. */
   config: ImageConfig;
 }
 
@@ -32,7 +33,9 @@ export async function packagedServerArchive(ref: string, server: PackagedServer)
       await addShell(root);
       await unpackDebian(server.package, root, { isNeeded: (name) => server.isNeeded(name), log });
       server.finish(root);
-      const Env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'LANG=C.UTF-8', ...(server.config.Env ?? [])];
+      const { Env: own = [] } = server.config;
+      const path = own.some((entry) => entry.startsWith('PATH=')) ? [] : ['PATH=/usr/local/bin:/usr/bin:/bin'];
+      const Env = [...path, 'LANG=C.UTF-8', ...own];
       await writeImageArchive(join(dir, 'image.tar'), ref, root, { ...server.config, Env });
       rmSync(root, { recursive: true });
     },

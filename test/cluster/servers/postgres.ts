@@ -1,10 +1,8 @@
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { addShell, addUser } from '../bases.ts';
-import { cached } from '../cache.ts';
-import { isLibrary, unpackDebian } from '../debian.ts';
-import { writeImageArchive } from '../image-archive.ts';
-import { ensurePackages, IMAGE_NEEDS } from '../packages.ts';
+import { addUser } from '../bases.ts';
+import { isLibrary } from '../debian.ts';
+import { packagedServerArchive } from './packaged.ts';
 
 const MAJOR = '15';
 const USER_ID = 999;
@@ -13,27 +11,21 @@ const BIN = `/usr/lib/postgresql/${MAJOR}/bin`;
 const ENTRYPOINT = join(import.meta.dirname, 'postgres-entrypoint.sh');
 
 /** An image of Debian's Postgres 15 that is configured by the same variables as the official one. */
-export async function postgresArchive(ref: string): Promise<string> {
-  const folder = await cached({
-    name: `server-postgres-${MAJOR}`,
-    recipe: [process.arch, ref, readFileSync(ENTRYPOINT), readFileSync(import.meta.filename)],
-    title: `making the image ${ref} from Debian's packages`,
-    usually: '10 to 30 s',
-    make: async (dir, log) => {
-      await ensurePackages(IMAGE_NEEDS);
-      const root = join(dir, 'root');
-      mkdirSync(root, { mode: 0o755 });
-      await addShell(root);
-      await unpackDebian(`postgresql-${MAJOR}`, root, { isNeeded, log });
-      finish(root);
-      const Env = [`PATH=${BIN}:/usr/local/bin:/usr/bin:/bin`, `PGDATA=${DATA}`, 'LANG=C.UTF-8', `PG_MAJOR=${MAJOR}`];
-      const start = { Entrypoint: ['docker-entrypoint.sh'], Cmd: ['postgres'], StopSignal: 'SIGINT' };
-      const outside = { ExposedPorts: { '5432/tcp': {} }, Volumes: { [DATA]: {} } };
-      await writeImageArchive(join(dir, 'image.tar'), ref, root, { Env, ...start, ...outside });
-      rmSync(root, { recursive: true });
+export function postgresArchive(ref: string): Promise<string> {
+  return packagedServerArchive(ref, {
+    package: `postgresql-${MAJOR}`,
+    recipe: Buffer.concat([readFileSync(ENTRYPOINT), readFileSync(import.meta.filename)]),
+    isNeeded,
+    finish,
+    config: {
+      Env: [`PATH=${BIN}:/usr/local/bin:/usr/bin:/bin`, `PGDATA=${DATA}`, `PG_MAJOR=${MAJOR}`],
+      Entrypoint: ['docker-entrypoint.sh'],
+      Cmd: ['postgres'],
+      StopSignal: 'SIGINT',
+      ExposedPorts: { '5432/tcp': {} },
+      Volumes: { [DATA]: {} },
     },
   });
-  return join(folder, 'image.tar');
 }
 
 /** Of the packages that an empty system would get: the server, its client, the time zones, libraries but no tools. */
