@@ -13,7 +13,7 @@ import { isOpen } from './breaker/outage.ts';
 import { Replacements } from './breaker/replacements.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
-import { DigestController } from './digest/controller.ts';
+import { digests } from './digest/parts.ts';
 import { EventRecorder } from './events/recorder.ts';
 import { integrations } from './integration/parts.ts';
 import { KubeClient } from './kube/client.ts';
@@ -73,11 +73,6 @@ const NUDGES = { burst: 200, perSecond: 100 };
 const REPLACEMENTS = { burst: 20, perSecond: 5 };
 /** Workloads set right because the webhook was away: each is a rollout. */
 const REPAIRS = { burst: 20, perSecond: 2 };
-/** Namespaces whose reports are written down for people. */
-const DIGESTS = { burst: 20, perSecond: 2 };
-const DIGEST_SETTLE = 5_000;
-/** Namespaces in which numbers that run are written again, each minute: however many there are, it costs no more. */
-const NUMBERS_A_MINUTE = 30;
 /** Changes of many policies or namespaces at once become one write of the webhook configuration. */
 const SETTLE = 200;
 /** A rollout of many pods makes few writes of status. */
@@ -244,23 +239,13 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       onError,
     },
   );
-  const digests: DigestController = new DigestController(leading, view, {
+  const digest = digests(leading, view, {
     reports: (podUid) => store.of(podUid),
-    now: Date.now,
-    onNews: (name) => digestQueue.add(name),
-  });
-  const digestQueue = new WorkQueue((name, signal) => digests.write(name, signal), {
-    pace: DIGESTS,
-    observer: queueMetrics('digest'),
-    onError,
-  });
-  const newsQueue = new WorkQueue((name) => Promise.resolve(digests.look(name)), {
-    observer: queueMetrics('digest-news'),
-    onError,
+    queue: (name) => ({ observer: queueMetrics(name), onError }),
   });
   store.onChange((name) => {
     summaryQueue.addAfter(name, SETTLE);
-    newsQueue.addAfter(name, DIGEST_SETTLE);
+    digest.changed(name);
   });
   // Silence changes what is known as well: every namespace with traced pods is summed up again now and then.
   const resummarize = () => {
@@ -269,10 +254,9 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       const pods = view.injectedPods(metadata.name);
       for (const pod of pods) alive.add(pod.metadata.uid);
       if (pods.length > 0) summaryQueue.add(metadata.name);
-      if (pods.length > 0) newsQueue.add(metadata.name);
+      if (pods.length > 0) digest.look(metadata.name);
     }
-    for (const name of digests.known()) newsQueue.add(name);
-    for (const name of digests.due(NUMBERS_A_MINUTE)) digestQueue.add(name);
+    digest.everyMinute();
     store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
     forgetSpans((name) => view.namespace(name) !== undefined);
   };
@@ -305,8 +289,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     meshes.queue,
     replacementQueue,
     workloadQueue,
-    digestQueue,
-    newsQueue,
+    ...digest.queues,
   ];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
