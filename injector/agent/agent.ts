@@ -40,7 +40,7 @@ import type { DocumentKeep } from '../policy-document.ts';
 import type { SamplingRule } from '../../crds/sampling.ts';
 import { unknownField } from './sampling-rules.ts';
 import { LiveSampler } from './sampler.ts';
-import { resolveSettings, type PolicyState, type Settings } from './settings.ts';
+import { carriesSame, describesSame, resolveSettings, type PolicyState, type Settings } from './settings.ts';
 import type { RecordingSpan, SpanLimits, SpanSink } from './span.ts';
 import { LiveTracerProvider, type TracingState } from './tracer.ts';
 import type { Uncaught } from './uncaught.ts';
@@ -240,8 +240,8 @@ export class Agent implements SpanSink {
     this.state.sampler.set(settings);
     this.setKeep(settings.on ? settings.keep : undefined);
     this.checkRules(settings.rules, before?.rules);
-    if (before === undefined || !same(carrying(before), carrying(settings))) this.setPropagators(settings);
-    if (before !== undefined && !same(describing(before), describing(settings))) this.resourceFacts = undefined;
+    if (before === undefined || !carriesSame(before, settings)) this.setPropagators(settings);
+    if (before !== undefined && !describesSame(before, settings)) this.resourceFacts = undefined;
     this.servicePrefix = undefined;
     for (const queues of [this.queues, this.metrics.queues, this.logs.queues]) queues.setBatch(settings.batch);
     this.queues.set(settings.exporters);
@@ -446,18 +446,4 @@ export function start(host: Host): Agent {
   const agent = new Agent(host, process.env);
   agent.start();
   return agent;
-}
-
-/** What of the settings goes with requests. */
-function carrying({ propagators, baggage }: Settings): unknown {
-  return { propagators, baggage };
-}
-
-/** What of the settings is in the resource. */
-function describing({ resource, useLabels }: Settings): unknown {
-  return { resource, useLabels };
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

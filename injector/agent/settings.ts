@@ -240,3 +240,17 @@ function ownPropagators(env: Environment): string[] | undefined {
   const names = list(text(env, 'OTEL_PROPAGATORS'));
   return names.length > 0 ? names : undefined;
 }
+
+/** Whether the same goes with requests by both. */
+export function carriesSame(before: Settings, now: Settings): boolean {
+  return same([before.propagators, before.baggage], [now.propagators, now.baggage]);
+}
+
+/** Whether the resource is the same by both. */
+export function describesSame(before: Settings, now: Settings): boolean {
+  return same([before.resource, before.useLabels], [now.resource, now.useLabels]);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
