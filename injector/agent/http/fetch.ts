@@ -41,10 +41,15 @@ export class UndiciInstrumentation extends (Stock as unknown as Parts) {
 }
 
 function plain({ origin, path, method }: Request): Attributes {
-  const { href, search } = new URL(path, origin);
   return {
-    'url.full': redactQuery(href),
-    'url.query': redactQuery(search.slice(1)) || undefined,
+    ...withoutSecrets(origin, path),
     'http.request.method_original': /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/.test(method) ? undefined : method,
   };
+}
+
+function withoutSecrets(origin: string, path: string): Attributes {
+  // The stock class has taken the URL apart already: most have nothing that would be worth doing it again.
+  if (!/[?=]/.test(path)) return { 'url.query': undefined };
+  const { href, search } = new URL(path, origin);
+  return { 'url.full': redactQuery(href), 'url.query': redactQuery(search.slice(1)) || undefined };
 }
