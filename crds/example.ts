@@ -55,6 +55,7 @@ export const tracingPolicyExample: TracingPolicySpec = {
   ],
   spanNames: 'ServiceOperation',
   mesh: { istio: { mode: 'Auto', provider: 'otel' }, linkerd: { mode: 'Enabled', tracing: 'ControlPlane' } },
+  gateway: { trustIncoming: false, kong: { mode: 'Auto' }, nginx: { mode: 'Auto' } },
 };
 
 /** What only a ClusterTracingPolicy has. The rest is as above, and not said twice. */
@@ -67,5 +68,6 @@ export const clusterTracingPolicyExample: ClusterTracingPolicySpec = {
     imagePullPolicy: 'IfNotPresent',
     canary: { image: 'registry.example.com/tracing-acme/agent:0.2.0', percent: 10, haltOnRestarts: 3 },
   },
+  configureControllers: ['IngressNginx'],
   exporters: [{ name: 'default', endpoint: 'http://otel-collector.observability:4318' }],
 };

@@ -2,12 +2,13 @@ import * as z from 'zod';
 import { cel } from './rules.ts';
 
 /** Systems beside the app that make spans of the same requests, as status calls them. */
-export const SYSTEMS = ['Istio', 'Linkerd'] as const;
+export const SYSTEMS = ['Istio', 'Linkerd', 'Kong', 'IngressNginx'] as const;
 export type SystemName = (typeof SYSTEMS)[number];
 
 /**
  * How it stands with a system, the worst first. Conflict: somebody else has set it. Incomplete: something is missing there.
- * NotInForce: another policy decides. NotUsed: it is installed, and not in this namespace.
+ * NotInForce: another policy decides. NotUsed: it is installed, and not in this namespace. NotAllowed: whoever installed the
+ * operator gave it no right to it.
  */
 export const INTEGRATION_STATES = [
   'Conflict',
@@ -15,6 +16,7 @@ export const INTEGRATION_STATES = [
   'Configured',
   'NotInForce',
   'NotUsed',
+  'NotAllowed',
   'NotInstalled',
   'Disabled',
 ] as const;
@@ -72,3 +74,35 @@ export const mesh = z
   .describe(
     "Tracing of service meshes, so that proxies go by the policy's sampling and their spans join the apps'. It counts for a namespace as a whole, and is taken from the policy that applies to pods without labels.",
   );
+
+/** Systems in front of the apps. What is said here counts for a whole namespace, and is nothing that the agent is told. */
+export const gateway = z
+  .object({
+    trustIncoming: z
+      .boolean()
+      .describe(
+        'Whether a request that comes to the edge with the context of a trace goes on with it. false: the edge ignores it and begins a trace of its own, by the ratio of the policy, so that nobody outside decides what is recorded. Left out: true.',
+      )
+      .optional(),
+    kong: z
+      .object({ mode: mode('Kong') })
+      .describe('Kong, by its ingress controller.')
+      .optional(),
+    nginx: z
+      .object({ mode: mode('ingress-nginx') })
+      .describe('The ingress controller ingress-nginx.')
+      .optional(),
+  })
+  .describe(
+    "Tracing of gateways and ingress controllers, so that one decision holds from the edge on. Each has to be allowed in the chart's values. It counts for a namespace as a whole, and is taken from the policy that applies to pods without labels.",
+  );
+
+/** Controllers of which one serves many namespaces, so that no namespace may set what counts for all of them. */
+export const configureControllers = z
+  .array(z.enum(['IngressNginx']))
+  .max(8)
+  .meta({
+    description:
+      'Controllers whose own settings the policy writes too, where it counts for their namespace as a whole. IngressNginx: collector, sampler and operation name in the ConfigMap that the chart value ingressNginx.configMap names; they count for all Ingresses of the controller. Left out: none.',
+    'x-kubernetes-list-type': 'set',
+  });

@@ -3,7 +3,14 @@ import { agent } from './agent.ts';
 import { batch } from './batch.ts';
 import { exporter } from './exporter.ts';
 import { instrumentations } from './instrumentation.ts';
-import { INTEGRATION_MESSAGE, INTEGRATION_STATES, mesh, SYSTEMS } from './integration.ts';
+import {
+  configureControllers,
+  gateway,
+  INTEGRATION_MESSAGE,
+  INTEGRATION_STATES,
+  mesh,
+  SYSTEMS,
+} from './integration.ts';
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
 import { resource } from './resource.ts';
@@ -153,6 +160,7 @@ const shared = {
     )
     .optional(),
   mesh: mesh.optional(),
+  gateway: gateway.optional(),
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */
@@ -194,6 +202,7 @@ export const clusterTracingPolicySpec = z
       })
       .optional(),
     agent: agent.optional(),
+    configureControllers: configureControllers.optional(),
     ...shared,
   })
   .describe('How pods of the selected namespaces are traced, unless a policy of their own says otherwise.')
@@ -272,7 +281,7 @@ export const policyStatus = z
           state: z
             .enum(INTEGRATION_STATES)
             .describe(
-              'Configured: it goes by the policy. Conflict: somebody else has set it. Incomplete: something is missing there. NotInForce: another policy decides. NotUsed: nothing in the namespace uses it. NotInstalled: the cluster does not have it. Disabled: by the policy. Of several namespaces the worst.',
+              'Configured: it goes by the policy. Conflict: somebody else has set it. Incomplete: something is missing there. NotInForce: another policy decides. NotUsed: nothing in the namespace uses it. NotAllowed: the chart gives the operator no right to it. NotInstalled: the cluster does not have it. Disabled: by the policy. Of several namespaces the worst.',
             ),
           message: z.string().max(INTEGRATION_MESSAGE).describe('What was set, or why not and what to do.'),
         }),

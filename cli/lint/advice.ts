@@ -2,6 +2,7 @@ import { millisOf } from '../../crds/duration.ts';
 import type { Exporter } from '../../crds/exporter.ts';
 import { isSecretHeader } from '../../crds/secret-header.ts';
 import type { ClusterTracingPolicySpec, TracingPolicySpec } from '../../crds/tracing-policy.ts';
+import { adviceOnGateways } from './gateways.ts';
 import { covers, impossible } from './rules.ts';
 
 /** Something that the API server takes and that is most often not what was meant. */
@@ -38,6 +39,7 @@ export function adviceOn(spec: Spec): Advice[] {
     ...onExporters(spec),
     ...onContext(spec),
     ...onReach(spec),
+    ...adviceOnGateways(spec),
   ];
 }
 

@@ -152,6 +152,19 @@ describe('advice', () => {
       { signals: { metrics: true }, exporters: [{ ...COLLECTOR, signals: ['metrics'] }] },
       ['NoTraces spec.exporters'],
     ],
+    [
+      'a gateway for some pods',
+      { selector: { matchLabels: { app: 'order' } }, gateway: { trustIncoming: false }, mesh: {} },
+      ['ForWholeNamespace spec.mesh', 'ForWholeNamespace spec.gateway'],
+    ],
+    [
+      'gRPC from Kong',
+      {
+        exporters: [{ ...COLLECTOR, endpoint: 'http://collector:4317', protocol: 'grpc' }],
+        gateway: { kong: { mode: 'Enabled' } },
+      },
+      ['KongNeedsHttp spec.gateway.kong.mode'],
+    ],
     ['baggage alone', { propagators: ['baggage'] }, ['TracesBreak spec.propagators']],
     [
       'a list for no baggage',

@@ -9,6 +9,8 @@ export type Integration = NonNullable<PolicyStatus['integrations']>[number];
 const MODES: Record<SystemName, (spec: Policy['spec']) => IntegrationMode | undefined> = {
   Istio: ({ mesh }) => mesh?.istio?.mode,
   Linkerd: ({ mesh }) => mesh?.linkerd?.mode,
+  Kong: ({ gateway }) => gateway?.kong?.mode,
+  IngressNginx: ({ gateway }) => gateway?.nginx?.mode,
 };
 
 /** What a policy asks of a system. */
@@ -17,7 +19,7 @@ export function modeOf(name: SystemName, { spec }: Policy): IntegrationMode {
 }
 
 /** States in which what a policy insists on is not so. */
-const FAILED = new Set<Integration['state']>(['Conflict', 'Incomplete', 'NotInstalled']);
+const FAILED = new Set<Integration['state']>(['Conflict', 'Incomplete', 'NotAllowed', 'NotInstalled']);
 
 /** One line for each system: of several namespaces the worst state, with what is said in each state. */
 export function integrationsOf(all: readonly NamespaceIntegration[]): Integration[] {

@@ -39,7 +39,7 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
 };
 
 /** What is no news of a policy that is new. */
-const QUIET = new Set<Integration['state']>(['NotInForce', 'NotUsed', 'NotInstalled', 'Disabled']);
+const QUIET = new Set<Integration['state']>(['NotInForce', 'NotUsed', 'NotAllowed', 'NotInstalled', 'Disabled']);
 
 type Condition = NonNullable<PolicyStatus['conditions']>[number];
 
