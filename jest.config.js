@@ -10,9 +10,10 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/examples/.*/node_modules/'],
 };
 
-// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, the webhook under bad
-// requests. The others need a cluster and run inside its network namespace (`node test/run.ts --only integration,e2e`):
-// integration talks to the API server, e2e runs pods, alone (of the stage e2e) does so and disturbs the operator.
+// unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, services behind real
+// proxies, the webhook under bad requests. The others need a cluster and run inside its network namespace
+// (`node test/run.ts --only integration,e2e`): integration talks to the API server, e2e runs pods, alone (of the stage e2e) does
+// so and disturbs the operator.
 export default {
   // No test is about speed: on a busy machine five seconds are soon over.
   testTimeout: 60_000,
@@ -26,6 +27,7 @@ export default {
       testPathIgnorePatterns: [
         '/node_modules/',
         '<rootDir>/test/agent/',
+        '<rootDir>/test/edge/',
         '<rootDir>/test/shop/',
         '<rootDir>/test/webhook/',
         '<rootDir>/test/integration/',
@@ -41,7 +43,7 @@ export default {
     {
       ...base,
       displayName: 'services',
-      testMatch: ['<rootDir>/test/{shop,webhook}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{edge,shop,webhook}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { InputError } from './input-error.ts';
 import { completionVerb } from './verb/completion.ts';
 import { explainVerb } from './verb/explain.ts';
+import { gatewayVerb } from './verb/gateway.ts';
 import { injectVerb } from './verb/inject.ts';
 import { lintVerb } from './verb/lint.ts';
 import { migrateVerb } from './verb/migrate.ts';
@@ -18,6 +19,7 @@ const VERBS = [
   planVerb,
   injectVerb,
   runVerb,
+  gatewayVerb,
   migrateVerb,
   offVerb,
   onVerb,

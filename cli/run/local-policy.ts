@@ -1,16 +1,11 @@
-import { POLICY } from '../../injector/names.ts';
 import type { DocumentExporter, PolicyDocument } from '../../injector/policy-document.ts';
-import { resolve } from '../../injector/resolve.ts';
+import type { DefaultPolicy } from '../../injector/resolve.ts';
+import { defaultDocument } from '../../injector/resolve.ts';
 import { CHART } from '../chart.ts';
-import { InputError } from '../input-error.ts';
-import { parseManifest } from '../manifest/manifest.ts';
-import type { WrittenPolicies } from '../policy-file.ts';
-import { policiesOf } from '../policy-file.ts';
+import { policyOfFile } from '../policy-of-file.ts';
 
 /** Where spans go instead of where a policy says. */
 export type Destination = Pick<DocumentExporter, 'protocol' | 'endpoint'>;
-
-const NONE: WrittenPolicies = { namespaced: [], cluster: [] };
 
 /**
  * What a local process is told by the policies in a file, as in a pod; but its spans go to one destination, unless the policy
@@ -24,19 +19,12 @@ export function localDocument(
   destination: Destination,
   namespace?: string,
 ): PolicyDocument {
-  const written = policiesOf(parseManifest(text, file), namespace ?? 'default', true);
-  const place = namespace ?? namespaceOf(written, file);
-  const { policy, document } = resolved(written, place, destination);
-  if (!policy || !document)
-    throw new InputError(
-      `${file}: no policy in it applies in the namespace ${place} to a pod without labels. A TracingPolicy of that namespace is expected, or a ClusterTracingPolicy without selectors`,
-    );
-  return document;
+  return sentTo(destination, policyOfFile(text, file, defaults(destination), namespace).document);
 }
 
 /** What a local process is told without any policy: all is traced, but for what the chart's default leaves out. */
 export function defaultLocalDocument(destination: Destination): PolicyDocument {
-  return resolved(NONE, 'default', destination).document!;
+  return sentTo(destination, defaultDocument(defaults(destination))!);
 }
 
 /** A policy in words, for whoever watches. */
@@ -46,29 +34,13 @@ export function describeDocument({ source, spec: { exporters, sampling, signals 
   return `${source}: ratio ${sampling.ratio}${rules.length > 0 ? `, rules: ${rules.length}` : ''}`;
 }
 
-function namespaceOf({ namespaced }: WrittenPolicies, file: string): string {
-  const [first, ...others] = new Set(namespaced.map(({ metadata }) => metadata.namespace));
-  if (others.length > 0)
-    throw new InputError(
-      `${file}: there are policies of the namespaces ${[first, ...others].join(', ')}. Which is meant? e.g. -n ${first}`,
-    );
-  return first ?? 'default';
+/** A policy without exporters has one all the same. */
+function defaults({ endpoint }: Destination): DefaultPolicy {
+  return { ...CHART.defaultPolicy, exporters: [{ name: 'local', endpoint }] };
 }
 
-function resolved(written: WrittenPolicies, namespace: string, destination: Destination) {
+function sentTo(destination: Destination, document: PolicyDocument): PolicyDocument {
   const exporter: DocumentExporter = { name: 'local', ...destination, headers: [], signals: ['traces'] };
-  const { name, endpoint } = exporter;
-  // The only policy of a file is meant, whatever its selector says.
-  const [only, ...others] = written.namespaced;
-  const { policy, document } = resolve(
-    { ...written, defaults: { ...CHART.defaultPolicy, exporters: [{ name, endpoint }] } },
-    {
-      namespace,
-      namespaceLabels: { 'kubernetes.io/metadata.name': namespace },
-      ...(only && others.length === 0 && { annotations: { [POLICY]: only.metadata.name } }),
-    },
-  );
-  if (!document) return { policy, document };
   const exporters = document.spec.exporters.length > 0 ? [exporter] : [];
-  return { policy, document: { ...document, spec: { ...document.spec, exporters } } };
+  return { ...document, spec: { ...document.spec, exporters } };
 }

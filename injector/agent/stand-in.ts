@@ -22,7 +22,11 @@ export class StandIn implements Span {
   }
 
   recordException(exception: Exception, time?: TimeInput): void {
-    if (typeof exception !== 'object' || this.root.isNews(exception)) this.above.addException(exception, time);
+    if (typeof exception === 'object') {
+      if (told.has(exception)) return;
+      told.add(exception);
+    }
+    this.above.recordException(exception, time);
   }
 
   isRecording(): boolean {
@@ -59,3 +63,5 @@ export class StandIn implements Span {
     return this;
   }
 }
+
+const told = new WeakSet<object>();

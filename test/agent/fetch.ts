@@ -5,7 +5,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeBinary, NODE_LINES } from '../../injector/agent/runtimes/index.ts';
 import { step } from '../cluster/progress.ts';
+import { envoyFolder } from '../cluster/servers/envoy.ts';
 import { ferretdbFolder } from '../cluster/servers/ferretdb.ts';
+import { nginxFolder } from '../cluster/servers/nginx.ts';
 import { installedKafka } from '../servers/kafka.ts';
 import { installMemcached } from '../servers/memcached.ts';
 import { installPostgres } from '../servers/postgres.ts';
@@ -23,6 +25,8 @@ const THINGS: readonly [string, () => unknown][] = [
   ['Memcached', installMemcached],
   ['Kafka', installedKafka],
   ['FerretDB', ferretdbFolder],
+  ['NGINX', nginxFolder],
+  ['Envoy', envoyFolder],
   ...readdirSync(APPS).map((app): [string, () => unknown] => [
     `packages of ${app}`,
     () => installedApp(join(APPS, app)),
