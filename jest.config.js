@@ -11,8 +11,8 @@ const base = {
 };
 
 // unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, services behind real
-// proxies, the webhook under bad requests. The others need a cluster and run inside its network namespace
-// (`node test/run.ts --only integration,e2e`): integration talks to the API server, e2e runs pods, alone (of the stage e2e) does
+// proxies, the coverage page in a browser, the webhook under bad requests. The others need a cluster and run inside its network
+// namespace (`node test/run.ts --only integration,e2e`): integration talks to the API server, e2e runs pods, alone (of the stage e2e) does
 // so and disturbs the operator.
 export default {
   // No test is about speed: on a busy machine five seconds are soon over.
@@ -28,6 +28,7 @@ export default {
         '/node_modules/',
         '<rootDir>/test/agent/',
         '<rootDir>/test/edge/',
+        '<rootDir>/test/page/',
         '<rootDir>/test/shop/',
         '<rootDir>/test/webhook/',
         '<rootDir>/test/integration/',
@@ -43,7 +44,7 @@ export default {
     {
       ...base,
       displayName: 'services',
-      testMatch: ['<rootDir>/test/{edge,shop,webhook}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{edge,page,shop,webhook}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

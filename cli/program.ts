@@ -10,11 +10,13 @@ import { statusVerb } from './verb/status.ts';
 import { planVerb } from './verb/plan.ts';
 import { runVerb } from './verb/run.ts';
 import { offVerb, onVerb } from './verb/switch.ts';
+import { uiVerb } from './verb/ui.ts';
 import type { End } from './verb/verb.ts';
 
 const VERBS = [
   statusVerb,
   explainVerb,
+  uiVerb,
   lintVerb,
   planVerb,
   injectVerb,

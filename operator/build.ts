@@ -1,5 +1,6 @@
 import * as esbuild from 'esbuild';
 import { lean } from './kube/lean.ts';
+import { buildPage } from './page/build.ts';
 
 // Operator and webhook become one file: unbundled, client-node alone adds some 90 MB of resident memory, because it loads
 // every model of the API. Functions are not made to keep their names: that costs whenever a closure is made, a fifteenth of
@@ -20,3 +21,4 @@ await esbuild.build({
   logLevel: 'warning',
   plugins: [lean],
 });
+await buildPage('dist/operator/page');

@@ -41,6 +41,8 @@ const schema = z.strictObject({
     /** Our own ServiceAccount. */
     serviceAccount: z.string().min(1),
   }),
+  /** The coverage page; left out, there is none. */
+  page: z.strictObject({ port: z.int().default(9445) }).optional(),
   /** Where other systems keep what is read of them. */
   integrations: z
     .strictObject({

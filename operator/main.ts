@@ -36,6 +36,7 @@ import {
   queueMetrics,
   registry,
 } from './metrics.ts';
+import { coveragePage } from './page/parts.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
@@ -229,15 +230,14 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('status'),
     onError,
   });
+  const page = coveragePage(config, client, view, { reports: (podUid) => store.of(podUid), logger });
   const summaryQueue = new WorkQueue(
     (name) => {
       status.summarizeNamespace(name);
+      page?.changed(name);
       return Promise.resolve(undefined);
     },
-    {
-      observer: queueMetrics('summary'),
-      onError,
-    },
+    { observer: queueMetrics('summary'), onError },
   );
   const digest = digests(leading, view, {
     reports: (podUid) => store.of(podUid),
@@ -368,6 +368,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
             port: reports.port,
             certificate,
           }),
+          ...(page ? [await page.serve(certificate)] : []),
         ]);
       },
       waitingFor: () => serving.problem,
@@ -375,6 +376,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       stop: () => serving.stop(GRACE),
     },
     meshes.part,
+    ...(page ? [page.part] : []),
     // Writes nothing. A follower that has summed up already does not begin to lead with counts that are not yet whole.
     {
       name: 'summaries',

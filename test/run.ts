@@ -37,7 +37,7 @@ Examples:
 
 const CHECKOUT = resolve(import.meta.dirname, '..');
 const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
-const PLAIN = { types: ['tsc', '--noEmit'], lint: ['npm', 'run', '--silent', 'lint'] };
+const PLAIN = { types: ['npm', 'run', '--silent', 'types'], lint: ['npm', 'run', '--silent', 'lint'] };
 const LOCAL = ['unit', 'agent', 'services'];
 const CLUSTER = ['integration', 'e2e'];
 const FETCHING = ['agent', 'services'];

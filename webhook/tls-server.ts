@@ -26,6 +26,11 @@ export interface ServeOptions {
   port: number;
   host?: string;
   certificate: Certificate;
+  /**
+   * PEM of the authorities whose certificates clients may show; asked again with each certificate of our own. Where there are
+   * none no client is asked for one.
+   */
+  clientAuthorities?: () => string | undefined;
   /** Milliseconds that a client has for each step; shorter in tests. */
   timeouts?: { handshake: number; headers: number; request: number };
   /** Connections at a time. */
@@ -57,13 +62,16 @@ export async function serve(
   options: ServeOptions,
 ): Promise<TlsServer> {
   const { timeouts = TIMEOUTS, maxConnections = MAX_CONNECTIONS } = options;
-  const tls = ({ certificate, privateKey }: Certificate) => ({
-    cert: certificate,
-    key: privateKey,
-    minVersion: 'TLSv1.2' as const,
-  });
+  const tls = ({ certificate, privateKey }: Certificate) => {
+    const ca = options.clientAuthorities?.();
+    return { cert: certificate, key: privateKey, minVersion: 'TLSv1.2' as const, ...(ca !== undefined && { ca }) };
+  };
+  const first = tls(options.certificate);
   const server = https.createServer({
-    ...tls(options.certificate),
+    ...first,
+    // Without authorities of ours Node would take everybody's that a browser knows.
+    requestCert: 'ca' in first,
+    rejectUnauthorized: false,
     handshakeTimeout: timeouts.handshake,
     headersTimeout: timeouts.headers,
     requestTimeout: timeouts.request,

@@ -46,11 +46,28 @@ export type Digest = z.infer<typeof digest>;
 /** Of a namespace, so that all together stay far below the mebibyte that an object may have, also in letters of several bytes. */
 export const LIMITS = { workloads: 100, characters: 250_000, libraries: 64, texts: 8 } as const;
 
-/** One for each workload of a namespace that has agents which report, by key of the ConfigMap. Pure. */
+/** One for each workload of a namespace that has agents which report, by key of the ConfigMap, as many as fit there. Pure. */
 export function digestsOf(
   pods: readonly PodMeta[],
   reports: (podUid: string) => KeptReport[],
   now: number,
+): Map<string, Digest> {
+  const digests = new Map<string, Digest>();
+  let characters = 0;
+  for (const [key, made] of workloadDigests(pods, reports, now, LIMITS.workloads)) {
+    characters += JSON.stringify(made).length;
+    if (characters > LIMITS.characters) break;
+    digests.set(key, made);
+  }
+  return digests;
+}
+
+/** The same of all workloads, or of so many at most. Pure. */
+export function workloadDigests(
+  pods: readonly PodMeta[],
+  reports: (podUid: string) => KeptReport[],
+  now: number,
+  most = Infinity,
 ): Map<string, Digest> {
   const workloads = new Map<string, { kind: string; name: string; pods: number; reports: KeptReport[] }>();
   for (const pod of pods) {
@@ -64,16 +81,15 @@ export function digestsOf(
     workload.reports.push(...said);
   }
   const writtenAt = new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
-  const digests = new Map<string, Digest>();
-  let characters = 0;
-  for (const [key, workload] of [...workloads].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, LIMITS.workloads)) {
-    const { kind, name, pods, reports } = workload;
-    const made = { kind, name, writtenAt, facts: factsOf(pods, reports), numbers: numbersOf(reports) };
-    characters += JSON.stringify(made).length;
-    if (characters > LIMITS.characters) break;
-    digests.set(key, made);
-  }
-  return digests;
+  return new Map(
+    [...workloads]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, most)
+      .map(([key, { kind, name, pods, reports }]): [string, Digest] => [
+        key,
+        { kind, name, writtenAt, facts: factsOf(pods, reports), numbers: numbersOf(reports) },
+      ]),
+  );
 }
 
 /** `deployment.web`: what a key of a ConfigMap may be, as names of workloads are DNS names. */

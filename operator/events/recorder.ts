@@ -78,7 +78,8 @@ interface Series {
   failures: number;
 }
 
-const CONTROLLER = 'tracing.acme/operator';
+/** As events name who tells them. */
+export const CONTROLLER = 'tracing.acme/operator';
 /** The same event after as much silence is another series, as in client-go. */
 const WINDOW = 6 * 60_000;
 /** A series is written when it begins, at its second event, and then no oftener than this. */

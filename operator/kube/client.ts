@@ -28,6 +28,11 @@ export interface RequestOptions {
   timeout?: number;
 }
 
+/** What a user has to show. Several may be there; none, where a proxy shows it. */
+export interface ClientCredential extends Pick<https.RequestOptions, 'cert' | 'key'> {
+  token?: string;
+}
+
 /** Field manager and force for server-side apply. */
 export const APPLY = 'application/apply-patch+yaml';
 export const MERGE_PATCH = 'application/merge-patch+json';
@@ -84,6 +89,19 @@ export class KubeClient {
   /** Has each request counted, also those of its guarded clients; the code is 0 where no answer came. */
   observe(onRequest: (method: string, code: number) => void): void {
     this.#onRequest = onRequest;
+  }
+
+  /**
+   * How this client shows the API server who it is: a token, or a certificate with its key. Whoever is given it can do what
+   * this client can. @throws where a plug-in of the kubeconfig fails
+   */
+  async credential(): Promise<ClientCredential> {
+    const secured: https.RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(secured);
+    const { Authorization: authorization = '' } = (secured.headers ?? {}) as Record<string, string>;
+    const [, token] = /^Bearer (.+)$/.exec(authorization) ?? [];
+    const { cert, key } = secured;
+    return { ...(token !== undefined && { token }), ...(cert && key && { cert, key }) };
   }
 
   close(): void {

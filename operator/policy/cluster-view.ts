@@ -310,8 +310,11 @@ function prunePod({ metadata, status, spec }: WholePod): PodMeta {
   const { labels, deletionTimestamp, annotations = {}, ownerReferences } = metadata;
   const owner = ownerReferences?.find(({ controller }) => controller);
   const credentials = mountedCredentials(spec);
-  const kept = KEPT_ANNOTATIONS.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
-  const start = labels?.[names.INJECTED_LABEL] === 'true' ? agentStart(status) : undefined;
+  const injected = labels?.[names.INJECTED_LABEL] === 'true';
+  // Why one was left alone is for people; of the others it says nothing that the label does not.
+  const keys = injected ? KEPT_ANNOTATIONS : [...KEPT_ANNOTATIONS, names.STATUS];
+  const kept = keys.filter((key) => annotations[key] !== undefined).map((key) => [key, annotations[key]!]);
+  const start = injected ? agentStart(status) : undefined;
   const restarts = status?.containerStatuses?.reduce((sum, { restartCount = 0 }) => sum + restartCount, 0) ?? 0;
   return {
     metadata: {

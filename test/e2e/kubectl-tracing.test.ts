@@ -7,6 +7,9 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
+import { OpenPage } from '../page/open-page.ts';
+import { tracingUi } from '../page/tracing-ui.ts';
+import type { WorkloadDetails } from '../../operator/page/state.ts';
 import { withOperator } from './installation.ts';
 import { nodePod } from './node-pod.ts';
 
@@ -174,6 +177,37 @@ describe('kubectl tracing', () => {
     expect(Date.parse(seen.operator.authorityUntil)).toBeGreaterThan(Date.now());
     expect(seen.workloads).toContainEqual(expect.objectContaining({ name: 'late', traced: 1, state: 'Traced' }));
   }, 180_000);
+
+  it('shows the coverage page as the user, with what the agents report', async () => {
+    const ui = await tracingUi(join(CHECKOUT, 'dist/kubectl-tracing'), cluster.environment());
+    try {
+      const get = (path: string) => fetch(ui.origin + path, { headers: { authorization: ui.authorization } });
+      const page = await fetch(`${ui.origin}/`);
+      expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+      expect(await page.text()).toContain('<h1>Tracing coverage</h1>');
+      expect((await fetch(`${ui.origin}/api/stream`)).status).toBe(401);
+      const open = await new OpenPage((await get('/api/stream')).body!).complete();
+      // Whoever looks is the administrator of the tests' cluster, by a certificate.
+      expect(open.viewer).toMatchObject({ all: true });
+      const traced = () => open.namespaces.get(namespace)?.workloads.find(({ name }) => name === 'traced');
+      expect(traced()).toMatchObject({ kind: 'Deployment', traced: 1, reporting: 1, state: 'Traced', ratio: 0.5 });
+      const query = `namespace=${namespace}&kind=Deployment&name=traced`;
+      const details = (await (await get(`/api/workload?${query}`)).json()) as WorkloadDetails;
+      expect(details.reports[0]).toMatch(/^as of \d+ s ago: 1 process in 1 pod, agent \S+, Node\.js v\d/);
+
+      await kubectl(
+        'patch',
+        'tracingpolicy',
+        'default',
+        '--type=merge',
+        '--patch={"spec":{"sampling":{"ratio":0.75}}}',
+      );
+      await until('the page does not follow', 30_000, () => Promise.resolve(traced()?.ratio === 0.75));
+      await kubectl('patch', 'tracingpolicy', 'default', '--type=merge', '--patch={"spec":{"sampling":{"ratio":0.5}}}');
+    } finally {
+      await ui.end();
+    }
+  }, 120_000);
 
   it('switches tracing off in running pods of the namespace, says when they follow, and switches it on again', async () => {
     await becomes(['deployment/late'], /(\d+) injected, \1 reporting, \1 current/);

@@ -26,6 +26,8 @@ export interface Installation {
   token: string;
   /** Where meshes are, as the operator's configuration says it; left out, as by default. */
   integrations?: object;
+  /** Whether it serves the coverage page. */
+  page?: boolean;
   remove: () => Promise<void>;
 }
 
@@ -84,6 +86,8 @@ export class OperatorProcess {
   readonly #certificateDirectory: string | undefined;
   /** Where it answers reviews, in TLS. */
   webhookPort = 0;
+  /** Where it serves the coverage page, in TLS, if it does. */
+  pagePort = 0;
   readonly #folder = mkdtempSync(join(tmpdir(), 'operator-'));
   #process: ChildProcess | undefined;
   #probes = '';
@@ -112,8 +116,9 @@ export class OperatorProcess {
     );
     const [probePort, webhookPort, reportsPort] = [await freePort(), await freePort(), await freePort()];
     this.webhookPort = webhookPort;
+    this.pagePort = await freePort();
     const config = join(this.#folder, 'config.json');
-    const { namespace, manifest, token, integrations } = this.#installation;
+    const { namespace, manifest, token, integrations, page } = this.#installation;
     writeFileSync(join(this.#folder, 'token'), token);
     writeFileSync(
       config,
@@ -137,6 +142,7 @@ export class OperatorProcess {
         },
         probePort,
         ...(integrations && { integrations }),
+        ...(page && { page: { port: this.pagePort } }),
       }),
     );
     this.#reports = reportsPort;
