@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { sampleSpan } from './sample-span.ts';
 import type { Span } from './span.ts';
 import { formatDuration, waterfall } from './waterfall.ts';
 
@@ -7,19 +8,13 @@ const START = 1_764_000_000_000_000;
 
 const span = (spanId: string, parentSpanId: string | undefined, rest: Partial<Span> & { from: number }): Span => {
   const { from, ...fields } = rest;
-  return {
+  return sampleSpan(spanId, {
     traceId: '0af7651916cd43dd8448eb211c80319c',
-    spanId,
-    ...(parentSpanId === undefined ? {} : { parentSpanId }),
-    service: 'order',
-    name: spanId,
-    kind: 'internal',
+    ...(parentSpanId !== undefined && { parentSpanId }),
     startUs: START + from,
     durationUs: 0,
-    attributes: {},
-    resource: {},
     ...fields,
-  };
+  });
 };
 
 // An order with a declined card, out of order as a backend may give it.

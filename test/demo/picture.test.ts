@@ -1,19 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { picture } from './picture.ts';
+import { sampleSpan } from '../../cli/trace/sample-span.ts';
 import type { Span } from '../../cli/trace/span.ts';
 
-const span = (spanId: string, rest: Partial<Span>): Span => ({
-  traceId: 'a1',
-  spanId,
-  service: 'order',
-  name: spanId,
-  kind: 'internal',
-  startUs: 1_000,
-  durationUs: 1_000,
-  attributes: {},
-  resource: {},
-  ...rest,
-});
+const span = (spanId: string, rest: Partial<Span>) =>
+  sampleSpan(spanId, { startUs: 1_000, durationUs: 1_000, ...rest });
 const ROOT = span('POST /orders', { durationUs: 10_000, attributes: { 'http.response.status_code': 201 } });
 const CHILD = span('SELECT "a" < 1', { parentSpanId: 'POST /orders', service: 'stock', startUs: 6_000 });
 

@@ -1,30 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { shopTraceProblems } from './shop-trace.ts';
-import type { Span } from '../../cli/trace/span.ts';
+import { childSpan, sampleSpan } from '../../cli/trace/sample-span.ts';
 
-const span = (
-  spanId: string,
-  parentSpanId: string | undefined,
-  service: string,
-  attributes: Span['attributes'] = {},
-): Span => ({
-  traceId: 'a1',
-  spanId,
-  ...(parentSpanId === undefined ? {} : { parentSpanId }),
-  service,
-  name: spanId,
-  kind: 'internal',
-  startUs: 0,
-  durationUs: 1,
-  attributes,
-  resource: {},
-});
-
-const ROOT = span('a', undefined, 'order');
-const QUERY = span('b', 'a', 'order', { 'db.system.name': 'postgresql' });
+const ROOT = sampleSpan('a');
+const QUERY = childSpan('b', 'a', { attributes: { 'db.system.name': 'postgresql' } });
 
 const ALL = { services: ['order', 'payment'], systems: ['postgresql', 'kafka'] };
-const HEARD = { ...span('d', 'a', 'payment', { 'messaging.system': 'kafka' }), kind: 'consumer' as const };
+const HEARD = childSpan('d', 'a', {
+  service: 'payment',
+  kind: 'consumer',
+  attributes: { 'messaging.system': 'kafka' },
+});
 
 describe('shopTraceProblems', () => {
   it('finds none in a whole trace', () => {

@@ -1,26 +1,19 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { localDocument } from '../../cli/run/local-policy.ts';
 import type { ReportBody } from '../../injector/agent/report-body.ts';
-import type { PolicyDocument } from '../../injector/policy-document.ts';
-import { Operator } from '../agent/operator.ts';
 import type { ReceivedSpan } from '../agent/otlp.ts';
-import { agentDirectory, ROOT } from '../agent/process.ts';
-import { Sink } from '../agent/sink.ts';
+import { ROOT } from '../agent/process.ts';
 import { until } from '../cluster/progress.ts';
-import { POLICY_FILE } from '../demo/deploy.ts';
-import { placeOrder, SAMPLE_ORDERS } from '../demo/orders.ts';
-import { startBackends, type Backends } from '../servers/backends.ts';
 import type { ServiceName } from '../servers/shop.ts';
-import { startTracedShop, TRACED, type TracedShop } from '../servers/traced-shop.ts';
+import { TRACED } from '../servers/traced-shop.ts';
+import { startVisits, visit, VISITOR_SPAN, type Visit } from './visits.ts';
+import { openBareShop, openWatchedShop, type Change, type ShopOnServers, type WatchedShop } from './watched-shop.ts';
 
 /** How long the collector is away; `make soak` takes five minutes. */
 const GONE_SECONDS = Number(process.env['COLLECTOR_GONE_SECONDS'] ?? 20);
-const VISITS_PER_SECOND = 6;
 /** So many visitors have met an outage before it ends. */
 const VISITORS = 6;
 /** Seconds of a collector's absence fill it, and it gives up batches meanwhile. */
@@ -32,8 +25,6 @@ const MOST_LINES = 5;
 const MOST_GROWTH = 16;
 /** Visits whose spans the queue surely holds, of about 13 each in order; and those of one batch, which may be under way. */
 const [IN_QUEUE, IN_BATCH] = [20, 16];
-/** The visitor's own span, which nobody receives. */
-const VISITOR_SPAN = '00000000000000aa';
 /** Who speaks with whom in a visit on a good day. */
 const PARTS = [
   ...['order server http', 'order client http', 'order client postgresql', 'order client memcached'],
@@ -42,84 +33,28 @@ const PARTS = [
   ...['inventory server http', 'inventory client postgresql', 'inventory client memcached', 'inventory client redis'],
 ];
 
-/** Somebody who orders, and asks what others buy: one trace. */
-interface Visit {
-  traceId: string;
-  began: number;
-  /** When both were answered. */
-  ended?: number;
-  /** 0: there was no answer. */
-  order: number;
-  bestsellers: number;
-}
-
-let backends: Backends;
-let sink: Sink;
-let operator: Operator;
-let shop: TracedShop;
+let watched: WatchedShop;
+/** Another without the agent, whose servers go down and come back at the same time. */
+let bare: ShopOnServers;
 const heldDirectory = mkdtempSync(join(tmpdir(), 'tracing-held-'));
 
-const policyText = readFileSync(join(ROOT, POLICY_FILE), 'utf8');
-const policy = (revision: string): PolicyDocument => {
-  const document = localDocument(policyText, POLICY_FILE, { protocol: 'http/protobuf', endpoint: sink.url });
-  const exporters = document.spec.exporters.map((exporter) => ({ ...exporter, retry: RETRY }));
-  return { ...document, revision, spec: { ...document.spec, exporters, batch: BATCH } };
-};
-
 beforeAll(async () => {
-  backends = await startBackends();
-  sink = await Sink.start();
-  operator = await Operator.start();
-  shop = await startTracedShop({
-    agent: agentDirectory(),
-    document: policy('first'),
-    env: {
-      ...backends.env,
-      BANK_FAILURE_RATE: '0',
-      NODE_OPTIONS: `--require ${join(ROOT, 'test/servers/held.cjs')}`,
-      HELD_DIRECTORY: heldDirectory,
-    },
-    files: operator.files,
-  });
+  const env = { NODE_OPTIONS: `--require ${join(ROOT, 'test/servers/held.cjs')}`, HELD_DIRECTORY: heldDirectory };
+  watched = await openWatchedShop(impatient, env);
+  bare = await openBareShop();
 }, 600_000);
 
 afterAll(async () => {
-  await shop?.stop();
-  await operator?.stop();
-  await sink?.stop();
-  await backends?.stop();
+  await Promise.all([watched?.stop(), bare?.stop()]);
   rmSync(heldDirectory, { recursive: true, force: true });
 }, 60_000);
 
-async function visit(placed: Visit[] = []): Promise<Visit> {
-  const traceId = randomBytes(16).toString('hex');
-  const headers = { traceparent: `00-${traceId}-${VISITOR_SPAN}-01` };
-  const visit: Visit = { traceId, began: performance.now(), order: 0, bestsellers: 0 };
-  placed.push(visit);
-  const [order, bestsellers] = await Promise.allSettled([
-    placeOrder(shop.orderUrl, SAMPLE_ORDERS.good, headers),
-    fetch(new URL('/bestsellers', shop.inventoryUrl), { headers, signal: AbortSignal.timeout(15_000) }),
-  ]);
-  if (order.status === 'fulfilled') visit.order = order.value.status;
-  if (bestsellers.status === 'fulfilled') {
-    visit.bestsellers = bestsellers.value.status;
-    await bestsellers.value.arrayBuffer();
-  }
-  visit.ended = performance.now();
-  return visit;
-}
-
-/** Visitors at an even rate. */
-function startVisits(): { visits: Visit[]; stop(): Promise<void> } {
-  const visits: Visit[] = [];
-  const all: Promise<Visit>[] = [];
-  const timer = setInterval(() => all.push(visit(visits)), 1000 / VISITS_PER_SECOND);
-  const stop = async (): Promise<void> => {
-    clearInterval(timer);
-    await Promise.all(all);
-  };
-  return { visits, stop };
-}
+/** Small queues and short tries. */
+const impatient: Change = (spec) => ({
+  ...spec,
+  exporters: spec.exporters.map((exporter) => ({ ...exporter, retry: RETRY })),
+  batch: BATCH,
+});
 
 function systemOf({ attributes }: ReceivedSpan): string {
   const system = attributes['db.system.name'] ?? attributes['messaging.system'] ?? attributes['rpc.system'];
@@ -131,7 +66,7 @@ const partOf = (span: ReceivedSpan): string =>
 
 /** Whether all of a visit has been received, and went well. */
 function isWhole({ traceId }: Visit): boolean {
-  const trace = sink.spans.filter((span) => span.traceId === traceId);
+  const trace = watched.sink.spans.filter((span) => span.traceId === traceId);
   const known = new Set([VISITOR_SPAN, ...trace.map(({ spanId }) => spanId)]);
   const parts = new Set(trace.map(partOf));
   return (
@@ -140,10 +75,12 @@ function isWhole({ traceId }: Visit): boolean {
   );
 }
 
+const isServed = ({ order, bestsellers }: Visit): boolean => order.status === 201 && bestsellers.status === 200;
+
 /** A visit, when it is whole soon. */
 async function wholeVisit(millis: number): Promise<Visit | undefined> {
-  const made = await visit();
-  if (made.order !== 201 || made.bestsellers !== 200) return undefined;
+  const made = await visit(watched.shop);
+  if (!isServed(made)) return undefined;
   for (const end = Date.now() + millis; Date.now() < end; await sleep(100)) if (isWhole(made)) return made;
   return undefined;
 }
@@ -159,7 +96,7 @@ interface Failure {
 /** A part of the shop, and what a visit is answered while it is down: what the shop needs, and what it can do without. */
 interface Outage {
   name: string;
-  part: () => { down(): Promise<unknown>; up(): Promise<void> };
+  part: (where: ShopOnServers) => { down(): Promise<unknown>; up(): Promise<void> };
   order: number;
   bestsellers: number;
   /** It is looked at later whether traces are whole again. */
@@ -169,7 +106,10 @@ interface Outage {
 }
 
 const portOf = (address: string): number => Number(/:(\d+)\/?\w*$/.exec(address)?.[1]);
-const service = (name: ServiceName) => ({ down: () => shop.services[name].stop(), up: () => shop.restart(name) });
+const service = ({ shop }: ShopOnServers, name: ServiceName) => ({
+  down: () => shop.services[name].stop(),
+  up: () => shop.restart(name),
+});
 const call = (port: number, attributes: Record<string, unknown>): Failure => ({
   kind: 'client',
   attributes: { 'server.address': '127.0.0.1', 'server.port': port, ...attributes },
@@ -178,55 +118,50 @@ const call = (port: number, attributes: Record<string, unknown>): Failure => ({
 const OUTAGES: Outage[] = [
   {
     name: 'Postgres',
-    part: () => backends.postgres,
+    part: ({ backends }) => backends.postgres,
     ...{ order: 500, bestsellers: 200 },
-    failure: () => call(portOf(backends.postgres.url), { 'db.system.name': 'postgresql' }),
+    failure: () => call(portOf(watched.backends.postgres.url), { 'db.system.name': 'postgresql' }),
   },
   {
     name: 'Redis',
-    part: () => backends.redis,
+    part: ({ backends }) => backends.redis,
     ...{ order: 201, bestsellers: 500 },
-    failure: () => call(portOf(backends.redis.url), { 'db.system.name': 'redis' }),
+    failure: () => call(portOf(watched.backends.redis.url), { 'db.system.name': 'redis' }),
   },
   {
     name: 'Memcached',
-    part: () => backends.memcached,
+    part: ({ backends }) => backends.memcached,
     ...{ order: 201, bestsellers: 200 },
-    failure: () => call(portOf(backends.memcached.address), { 'db.system.name': 'memcached' }),
+    failure: () => call(portOf(watched.backends.memcached.address), { 'db.system.name': 'memcached' }),
   },
   {
-    // Its driver finds no server to send a command to, so there is no span of one: its caller's error names it.
     name: 'MongoDB',
-    part: () => backends.mongodb,
+    part: ({ backends }) => backends.mongodb,
     ...{ order: 500, bestsellers: 200 },
-    failure: () => ({
-      kind: 'server',
-      attributes: { 'rpc.method': 'Charge', 'rpc.grpc.status_code': 2 },
-      message: `connect ECONNREFUSED 127.0.0.1:${portOf(backends.mongodb.url)}`,
-    }),
+    failure: () => call(portOf(watched.backends.mongodb.url), { 'db.system.name': 'mongodb' }),
   },
   {
     name: 'the bank',
-    part: () => service('bank'),
+    part: (where) => service(where, 'bank'),
     ...{ order: 500, bestsellers: 200 },
-    failure: () => call(shop.ports.bank, { 'http.request.method': 'POST', 'error.type': 'ECONNREFUSED' }),
+    failure: () => call(watched.shop.ports.bank, { 'http.request.method': 'POST', 'error.type': 'ECONNREFUSED' }),
   },
   {
     name: 'payment',
-    part: () => service('payment'),
+    part: (where) => service(where, 'payment'),
     ...{ order: 500, bestsellers: 200 },
-    failure: () => call(shop.ports.payment, { 'rpc.method': 'Charge', 'rpc.grpc.status_code': 14 }),
+    failure: () => call(watched.shop.ports.payment, { 'rpc.method': 'Charge', 'rpc.grpc.status_code': 14 }),
   },
   {
     name: 'Kafka',
-    part: () => backends.kafka,
+    part: ({ backends }) => backends.kafka,
     // It waits half a minute for the consumers that were there before.
     isSlow: true,
     ...{ order: 201, bestsellers: 200 },
     failure: () => ({
       kind: 'producer',
       attributes: { 'messaging.system': 'kafka', 'messaging.destination.name': 'orders' },
-      message: `Connection error: connect ECONNREFUSED ${backends.kafka.broker}`,
+      message: `Connection error: connect ECONNREFUSED ${watched.backends.kafka.broker}`,
     }),
   },
 ];
@@ -241,30 +176,50 @@ function says(span: ReceivedSpan, { kind, attributes, message }: Failure): boole
 }
 
 const agentLines = (): Record<string, readonly string[]> =>
-  Object.fromEntries(TRACED.map((name) => [name, shop.services[name].agentLines]));
+  Object.fromEntries(TRACED.map((name) => [name, watched.shop.services[name].agentLines]));
 
 const untilWhole = (): Promise<void> =>
   until('no visit is one whole trace', 180_000, async () => (await wholeVisit(3_000)) !== undefined);
 
+/** What those were answered who met an outage from its beginning to their end. */
+interface Met {
+  visits: Visit[];
+  /** Each way once. */
+  answers: string[];
+}
+
+/** Has visitors meet an outage. Who came before it, or is still there when it is over, may have either answer. */
+async function outage(where: ShopOnServers, part: Outage['part']): Promise<Met> {
+  const load = startVisits(where.shop);
+  try {
+    await part(where).down();
+    const down = performance.now();
+    const met = () => load.visits.filter(({ began, ended }) => began > down && ended !== undefined);
+    await until('visitors are not answered', 60_000, () => Promise.resolve(met().length >= VISITORS));
+    const visits = met();
+    await part(where).up();
+    return {
+      visits,
+      answers: [...new Set(visits.map(({ order, bestsellers }) => JSON.stringify([order, bestsellers])))],
+    };
+  } finally {
+    await load.stop();
+  }
+}
+
 describe('a part of the shop that goes down and comes back', () => {
   it.each(OUTAGES)(
-    '$name: orders $order, bestsellers $bestsellers, spans that say why, then whole traces',
+    '$name: orders $order, bestsellers $bestsellers, as without the agent, spans that say why, then whole traces',
     async ({ part, order, bestsellers, isSlow, failure }) => {
-      await untilWhole();
-      const load = startVisits();
-      try {
-        await part().down();
-        const down = performance.now();
-        // Who came before it, or is still there when it is over, may have either answer.
-        const met = () => load.visits.filter(({ began, ended }) => began > down && ended !== undefined);
-        await until('visitors are not answered', 60_000, () => Promise.resolve(met().length >= VISITORS));
-        for (const visit of met()) expect(visit).toMatchObject({ order, bestsellers });
-        await part().up();
-      } finally {
-        await load.stop();
-      }
-      const traces = new Set(load.visits.map(({ traceId }) => traceId));
-      await sink.until((spans) => spans.some((span) => traces.has(span.traceId) && says(span, failure())));
+      const untilServed = () =>
+        until('nobody is served without the agent', 180_000, async () => isServed(await visit(bare.shop)));
+      await Promise.all([untilWhole(), untilServed()]);
+      const [traced, untraced] = await Promise.all([outage(watched, part), outage(bare, part)]);
+      for (const visit of traced.visits)
+        expect(visit).toMatchObject({ order: { status: order }, bestsellers: { status: bestsellers } });
+      expect(traced.answers).toEqual(untraced.answers);
+      const traces = new Set(traced.visits.map(({ traceId }) => traceId));
+      await watched.sink.until((spans) => spans.some((span) => traces.has(span.traceId) && says(span, failure())));
       if (!isSlow) await untilWhole();
       expect(agentLines()).toEqual({ order: [], payment: [], inventory: [] });
     },
@@ -274,7 +229,7 @@ describe('a part of the shop that goes down and comes back', () => {
 
 /** Megabytes that a process holds after a garbage collection. */
 async function held(name: ServiceName): Promise<number> {
-  const { pid } = shop.services[name];
+  const { pid } = watched.shop.services[name];
   const file = join(heldDirectory, String(pid));
   rmSync(file, { force: true });
   process.kill(pid, 'SIGUSR2');
@@ -285,8 +240,9 @@ async function held(name: ServiceName): Promise<number> {
 
 /** What order's agent reports once nothing arrives any more. */
 async function reportOfOrder(): Promise<ReportBody> {
+  const { sink, operator, shop } = watched;
   for (let seen = -1; seen !== sink.spans.length; await sleep(2_500)) seen = sink.spans.length;
-  shop.follow(policy('counted'));
+  shop.follow(watched.policy('counted', impatient));
   const find = () =>
     operator.reports.find(({ container, revision }) => container === 'order' && revision === 'counted');
   await until('order does not report', 60_000, () => Promise.resolve(find() !== undefined));
@@ -301,9 +257,9 @@ describe('a collector that goes away and comes back', () => {
 
   beforeAll(
     async () => {
-      const load = startVisits();
+      const load = startVisits(watched.shop);
       try {
-        await sink.stop();
+        await watched.sink.stop();
         const gone = performance.now();
         // By then the queue is full.
         await sleep(GONE_SECONDS * 400);
@@ -314,7 +270,7 @@ describe('a collector that goes away and comes back', () => {
         unseen = load.visits
           .filter(({ began, ended }) => began > gone && ended !== undefined)
           .sort((a, b) => a.ended! - b.ended!);
-        await sink.up();
+        await watched.sink.up();
       } finally {
         await load.stop();
       }
@@ -324,7 +280,7 @@ describe('a collector that goes away and comes back', () => {
   );
 
   it('is nothing that orders notice', () => {
-    for (const visit of visits) expect(visit).toMatchObject({ order: 201, bestsellers: 200 });
+    expect(visits.filter((visit) => !isServed(visit))).toEqual([]);
   });
 
   it('takes no memory', () => {
@@ -333,7 +289,7 @@ describe('a collector that goes away and comes back', () => {
 
   it('misses the oldest spans, all of which are counted', async () => {
     const { counters } = await reportOfOrder();
-    const ofOrder = sink.spans.filter(({ resource }) => resource['service.name'] === 'order');
+    const ofOrder = watched.sink.spans.filter(({ resource }) => resource['service.name'] === 'order');
     const arrived = new Set(ofOrder.filter(({ kind }) => kind === 'server').map(({ traceId }) => traceId));
     const isHere = ({ traceId }: Visit): boolean => arrived.has(traceId);
     const newestLost = unseen.findLastIndex((visit) => !isHere(visit));
@@ -352,8 +308,8 @@ describe('a collector that goes away and comes back', () => {
   }, 120_000);
 
   it('is said in a few lines', () => {
-    const lines = shop.services.order.agentLines;
-    expect(lines[0]).toMatch(`tracing-operator: spans do not arrive at ${sink.url}/v1/traces: `);
+    const lines = watched.shop.services.order.agentLines;
+    expect(lines[0]).toMatch(`tracing-operator: spans do not arrive at ${watched.sink.url}/v1/traces: `);
     for (const [name, all] of Object.entries(agentLines()))
       expect([name, all, all.length <= MOST_LINES]).toContain(true);
   });

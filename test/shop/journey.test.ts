@@ -1,19 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { localDocument } from '../../cli/run/local-policy.ts';
 import type { ReportBody } from '../../injector/agent/report-body.ts';
-import type { PolicyDocument } from '../../injector/policy-document.ts';
-import { Operator } from '../agent/operator.ts';
 import type { ReceivedSpan } from '../agent/otlp.ts';
-import { agentDirectory, ROOT } from '../agent/process.ts';
-import { Sink } from '../agent/sink.ts';
 import { countOf, treeOf } from '../agent/systems/tree.ts';
 import { until } from '../cluster/progress.ts';
-import { POLICY_FILE } from '../demo/deploy.ts';
 import { placeOrder, placeOrders, SAMPLE_ORDERS } from '../demo/orders.ts';
-import { startBackends, type Backends } from '../servers/backends.ts';
-import { startTracedShop, TRACED, type TracedShop } from '../servers/traced-shop.ts';
+import { TRACED } from '../servers/traced-shop.ts';
+import { openWatchedShop, type Change, type WatchedShop } from './watched-shop.ts';
 
 const GOLDEN = join(import.meta.dirname, 'journey.txt');
 /** Nothing more comes once nothing has come for so long: longer than a batch waits, in the agents and in Kafka. */
@@ -30,52 +24,34 @@ const PARTS = [
   ...['payment server', 'payment client', 'payment consumer', 'payment producer'],
 ];
 
-let backends: Backends | undefined;
-let sink: Sink;
-let operator: Operator;
-let shop: TracedShop;
+let watched: WatchedShop;
 
-const policyText = readFileSync(join(ROOT, POLICY_FILE), 'utf8');
-const policy = (ratio: number, revision: string): PolicyDocument => {
-  const document = localDocument(policyText, POLICY_FILE, { protocol: 'http/protobuf', endpoint: sink.url });
-  return { ...document, revision, spec: { ...document.spec, sampling: { ...document.spec.sampling, ratio } } };
-};
+const sampled =
+  (ratio: number): Change =>
+  (spec) => ({ ...spec, sampling: { ...spec.sampling, ratio } });
 
 beforeAll(async () => {
-  backends = await startBackends();
-  sink = await Sink.start();
-  operator = await Operator.start();
-  shop = await startTracedShop({
-    agent: agentDirectory(),
-    document: policy(1, 'all'),
-    env: { ...backends.env, BANK_FAILURE_RATE: '0' },
-    files: operator.files,
-  });
+  watched = await openWatchedShop(sampled(1));
 }, 600_000);
 
-afterAll(async () => {
-  await shop?.stop();
-  await operator?.stop();
-  await sink?.stop();
-  await backends?.stop();
-}, 60_000);
+afterAll(() => watched?.stop(), 60_000);
 
 /** Waits until no span arrives any more; resolves to those that came after the first `from`. */
 async function quiet(from = 0): Promise<ReceivedSpan[]> {
   let seen = -1;
   let since = performance.now();
   await until('spans arrive without end', 300_000, () => {
-    if (sink.spans.length !== seen) since = performance.now();
-    seen = sink.spans.length;
+    if (watched.sink.spans.length !== seen) since = performance.now();
+    seen = watched.sink.spans.length;
     return Promise.resolve(performance.now() - since > QUIET_MS);
   });
-  return sink.spans.slice(from);
+  return watched.sink.spans.slice(from);
 }
 
 /** What each service's agent reports once it follows a policy. */
 async function reportsOf(revision: string): Promise<ReportBody[]> {
   const reports = () =>
-    TRACED.map((name) => operator.reports.findLast((r) => r.container === name && r.revision === revision));
+    TRACED.map((name) => watched.operator.reports.findLast((r) => r.container === name && r.revision === revision));
   await until(`not all agents follow ${revision}`, 60_000, () => Promise.resolve(!reports().includes(undefined)));
   return reports() as ReportBody[];
 }
@@ -100,7 +76,10 @@ function orphansOf(spans: readonly ReceivedSpan[]): string[] {
 describe('an order, through every system of the shop', () => {
   it('is one trace, and one of the batch that it is shipped with', async () => {
     const before = (await quiet()).length;
-    const { status, body } = await placeOrder(shop.orderUrl, { ...SAMPLE_ORDERS.good, card: '4000000000000119' });
+    const { status, body } = await placeOrder(watched.shop.orderUrl, {
+      ...SAMPLE_ORDERS.good,
+      card: '4000000000000119',
+    });
     expect({ status, body }).toMatchObject({ status: 201, body: { status: 'paid' } });
     const spans = await quiet(before);
     expect(orphansOf(spans)).toEqual([]);
@@ -109,12 +88,16 @@ describe('an order, through every system of the shop', () => {
     expect(tree).toBe(readFileSync(GOLDEN, 'utf8'));
     const [journey = ''] = tree.split('\n\n');
     expect(countOf(journey)).toBeGreaterThanOrEqual(25);
-    for (const service of Object.values(shop.services)) expect(service.log()).not.toContain('tracing-operator:');
+    for (const service of Object.values(watched.shop.services))
+      expect(service.log()).not.toContain('tracing-operator:');
   }, 120_000);
 
   it(`leaves no orphan and loses no span: ${ORDERS} orders, ${IN_FLIGHT} at a time`, async () => {
     const before = (await quiet()).length;
-    const answers = await placeOrders(shop.orderUrl, SAMPLE_ORDERS.good, { count: ORDERS, inFlight: IN_FLIGHT });
+    const answers = await placeOrders(watched.shop.orderUrl, SAMPLE_ORDERS.good, {
+      count: ORDERS,
+      inFlight: IN_FLIGHT,
+    });
     expect(answers.filter(({ status }) => status !== 201)).toEqual([]);
     const spans = await quiet(before);
     expect(orphansOf(spans)).toEqual([]);
@@ -124,7 +107,7 @@ describe('an order, through every system of the shop', () => {
     const linked = spans.flatMap(({ links }) => links).filter(({ traceId }) => orders.has(traceId));
     expect(new Set(linked.map(({ traceId }) => traceId)).size).toBe(ORDERS);
 
-    shop.follow(policy(1, 'counted'));
+    watched.shop.follow(watched.policy('counted', sampled(1)));
     const reports = await reportsOf('counted');
     const sum = (count: (report: ReportBody) => number) => reports.reduce((total, report) => total + count(report), 0);
     const { length: received } = await quiet();
@@ -134,11 +117,11 @@ describe('an order, through every system of the shop', () => {
   }, 900_000);
 
   it('at a ratio of 0.1 is in whole traces, or none', async () => {
-    shop.follow(policy(0.1, 'tenth'));
+    watched.shop.follow(watched.policy('tenth', sampled(0.1)));
     await reportsOf('tenth');
     const before = (await quiet()).length;
     const orders = { count: SAMPLED_ORDERS, inFlight: IN_FLIGHT };
-    const answers = await placeOrders(shop.orderUrl, SAMPLE_ORDERS.good, orders);
+    const answers = await placeOrders(watched.shop.orderUrl, SAMPLE_ORDERS.good, orders);
     expect(answers.filter(({ status }) => status !== 201)).toEqual([]);
     const spans = await quiet(before);
     expect(orphansOf(spans)).toEqual([]);
