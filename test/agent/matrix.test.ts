@@ -89,51 +89,46 @@ afterEach(async () => {
 describe('spans of a request through', () => {
   it.each(
     pairwise().map((each) => [`Node ${each.line}, ${each.mode}, ${each.framework}, ${each.client}`, each] as const),
-  )(
-    '%s',
-    async (_name, { line, framework, client, mode }) => {
-      const program = mode === 'esm' ? 'server.mjs' : 'server.cjs';
-      server = await startServer({
-        line,
-        args: [join(app, program), framework, client, mode === 'esm' || mode === 'cjs' ? 'main' : mode],
-        cwd: app,
-        env: {
-          ...ports,
-          OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
-          OTEL_SERVICE_NAME: 'matrix',
-          OTEL_BSP_SCHEDULE_DELAY: '20',
-        },
-      });
-      const answer = await fetch(`${server.url}/items/7?a=1`);
-      expect([answer.status, await answer.text()]).toEqual([200, expect.not.stringMatching(/^$/)]);
-      expect(server.output()).not.toContain('tracing-operator:');
-      if (mode === 'worker') {
-        // Threads of the app are left alone; their requests must work all the same.
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        expect(sink.spans).toEqual([]);
-        return;
-      }
-      const isEntry = (span: (typeof sink.spans)[number]): boolean =>
-        span.kind === 'server' && span.attributes['url.path'] === '/items/7';
-      const expected = CALLS[client];
-      const isCall = (span: (typeof sink.spans)[number]): boolean =>
-        span.kind === expected?.kind &&
-        Object.entries(expected.attributes).every(([key, value]) => span.attributes[key] === value);
-      await sink.until((spans) => spans.some(isEntry) && (!expected || spans.some(isCall)), 3000);
-      const entry = sink.spans.find(isEntry);
-      expect(entry?.attributes['http.response.status_code']).toBe(200);
-      if (!WITHOUT_ROUTE.has(framework))
-        expect(entry).toMatchObject({ name: 'GET /items/:id', attributes: { 'http.route': '/items/:id' } });
-      if (expected) {
-        const call = sink.spans.find((span) => isCall(span) && span.traceId === entry?.traceId);
-        expect(call).toBeDefined();
-        expect(JSON.stringify(call?.attributes)).not.toContain('secret');
-        const parents = new Set(
-          sink.spans.filter((span) => span.traceId === entry?.traceId).map((span) => span.spanId),
-        );
-        expect(parents).toContain(call?.parentSpanId);
-      }
-    },
-    20_000,
-  );
+  )('%s', async (_name, { line, framework, client, mode }) => {
+    const program = mode === 'esm' ? 'server.mjs' : 'server.cjs';
+    server = await startServer({
+      line,
+      args: [join(app, program), framework, client, mode === 'esm' || mode === 'cjs' ? 'main' : mode],
+      cwd: app,
+      timeoutMillis: 50_000,
+      env: {
+        ...ports,
+        OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+        OTEL_SERVICE_NAME: 'matrix',
+        OTEL_BSP_SCHEDULE_DELAY: '20',
+      },
+    });
+    const answer = await fetch(`${server.url}/items/7?a=1`);
+    expect([answer.status, await answer.text()]).toEqual([200, expect.not.stringMatching(/^$/)]);
+    expect(server.output()).not.toContain('tracing-operator:');
+    if (mode === 'worker') {
+      // Threads of the app are left alone; their requests must work all the same.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(sink.spans).toEqual([]);
+      return;
+    }
+    const isEntry = (span: (typeof sink.spans)[number]): boolean =>
+      span.kind === 'server' && span.attributes['url.path'] === '/items/7';
+    const expected = CALLS[client];
+    const isCall = (span: (typeof sink.spans)[number]): boolean =>
+      span.kind === expected?.kind &&
+      Object.entries(expected.attributes).every(([key, value]) => span.attributes[key] === value);
+    await sink.until((spans) => spans.some(isEntry) && (!expected || spans.some(isCall)), 20_000);
+    const entry = sink.spans.find(isEntry);
+    expect(entry?.attributes['http.response.status_code']).toBe(200);
+    if (!WITHOUT_ROUTE.has(framework))
+      expect(entry).toMatchObject({ name: 'GET /items/:id', attributes: { 'http.route': '/items/:id' } });
+    if (expected) {
+      const call = sink.spans.find((span) => isCall(span) && span.traceId === entry?.traceId);
+      expect(call).toBeDefined();
+      expect(JSON.stringify(call?.attributes)).not.toContain('secret');
+      const parents = new Set(sink.spans.filter((span) => span.traceId === entry?.traceId).map((span) => span.spanId));
+      expect(parents).toContain(call?.parentSpanId);
+    }
+  });
 });
