@@ -54,7 +54,10 @@ export const tracingPolicyExample: TracingPolicySpec = {
     { name: 'pg', queryText: 'Off' },
   ],
   spanNames: 'ServiceOperation',
-  mesh: { istio: { mode: 'Auto', provider: 'otel' }, linkerd: { mode: 'Enabled', tracing: 'ControlPlane' } },
+  mesh: {
+    istio: { mode: 'Auto', provider: 'otel' },
+    linkerd: { mode: 'Enabled', tracing: 'ControlPlane', collectorServiceAccount: 'otel-collector' },
+  },
   gateway: { trustIncoming: false, kong: { mode: 'Auto' }, nginx: { mode: 'Auto' } },
 };
 

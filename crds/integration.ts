@@ -55,6 +55,9 @@ const istio = z
   })
   .describe('Sidecars and gateways of Istio.');
 
+const accountPattern = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
+const accountMessage = 'a ServiceAccount is named without its namespace, e.g. otel-collector';
+
 const linkerd = z
   .object({
     mode: mode('Linkerd'),
@@ -64,6 +67,16 @@ const linkerd = z
         'How proxies are told of tracing. ControlPlane: by values of the control plane, from Linkerd 2.19 on. LinkerdJaeger: by annotations of pods, which the extension linkerd-jaeger reads, up to 2.18. Left out: by what the ConfigMap linkerd-config says.',
       )
       .meta({ live: false })
+      .optional(),
+    collectorServiceAccount: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(accountPattern, accountMessage)
+      .describe(
+        "Name of the ServiceAccount under which the first exporter's collector runs: proxies know a collector in the mesh by it. Left out: for LinkerdJaeger that of linkerd-jaeger's own values, for ControlPlane it is not compared.",
+      )
+      .meta({ live: false, ...cel({ rule: `self.matches(r'''${accountPattern.source}''')`, message: accountMessage }) })
       .optional(),
   })
   .describe('Proxies of Linkerd.');

@@ -3,7 +3,7 @@ import { credentialsVolume } from './credentials.ts';
 import type { Decision, Reason } from './decision.ts';
 import { statusOf } from './decision.ts';
 import type { LinkerdTracing } from './linkerd.ts';
-import { linkerdAnnotations } from './linkerd.ts';
+import { linkerdAnnotations, nameProxies } from './linkerd.ts';
 import * as names from './names.ts';
 import { withFlag } from './node-options.ts';
 import { otherTracer } from './other-tracers.ts';
@@ -125,12 +125,14 @@ export function injectPod(
   const secrets = missingPullSecrets(pod, options);
   if (secrets.length > 0) spec.imagePullSecrets = [...(spec.imagePullSecrets ?? []), ...secrets];
 
+  const ofLinkerd = linkerdAnnotations(pod, chosen[0]!, resolution, options.linkerd, namespace);
+  nameProxies(result, ofLinkerd);
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
-    ...linkerdAnnotations(pod, chosen[0]!, resolution.document, options.linkerd, namespace.annotations),
+    ...ofLinkerd,
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(statusOf(decisions)),

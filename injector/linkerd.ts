@@ -1,6 +1,7 @@
 import type { Container, Pod } from './pod.ts';
 import type { PolicyDocument } from './policy-document.ts';
-import { OTEL_SERVICE_ANNOTATION, serviceName } from './resource.ts';
+import type { Resolution } from './resolve.ts';
+import { OTEL_ANNOTATION, serviceName } from './resource.ts';
 
 /**
  * How a cluster's Linkerd is told of tracing. ControlPlane, from 2.19 on: by values of the control plane, and pods only say
@@ -14,41 +15,81 @@ export const LINKERD_JAEGER = {
   collector: 'config.linkerd.io/trace-collector',
   protocol: 'config.linkerd.io/trace-collector-protocol',
   name: 'config.linkerd.io/trace-collector-name',
+  serviceAccount: 'config.alpha.linkerd.io/trace-collector-service-account',
 } as const;
 /** OTLP over gRPC, which is all that Linkerd's proxies speak. */
 const OTLP_PORT = 4317;
+
+/** What can be the name of an annotation, behind the prefix. */
+const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 
 /**
  * What is to be added to a traced pod's annotations so that its Linkerd proxy and its app are one service, and send to one
  * place. Only where the proxy is in the pod already: Linkerd's injector comes before us by its name, and linkerd-jaeger's is
  * asked again after us. What the pod or its namespace says itself stays.
- *
- * @param said annotations of the namespace.
  */
 export function linkerdAnnotations(
   pod: Pod,
   traced: Container,
-  document: PolicyDocument | undefined,
+  { policy, document }: Pick<Resolution, 'policy' | 'document'>,
   tracing: LinkerdTracing | undefined,
-  said: Record<string, string> = {},
+  namespace: { name: string; annotations?: Record<string, string> | undefined },
 ): Record<string, string> {
-  const { containers, initContainers = [] } = pod.spec;
-  if (tracing === undefined || !document) return {};
-  if (![...containers, ...initContainers].some(({ name }) => name === PROXY)) return {};
+  if (tracing === undefined || !document || proxies(pod).length === 0) return {};
   const { annotations: own = {} } = pod.metadata ?? {};
   const name = serviceName(pod, traced, document.spec.resource.useLabels === true);
-  if (tracing === 'ControlPlane')
-    return own[OTEL_SERVICE_ANNOTATION] === undefined ? { [OTEL_SERVICE_ANNOTATION]: name } : {};
+  if (tracing === 'ControlPlane') {
+    const attributes = {
+      ...document.spec.resource.attributes,
+      'service.namespace': namespace.name,
+      'service.name': name,
+    };
+    const wanted = Object.entries(attributes).filter(
+      ([key, value]) => ANNOTATION_NAME.test(key) && !/[\r\n]/.test(value) && !(OTEL_ANNOTATION + key in own),
+    );
+    return Object.fromEntries(wanted.map(([key, value]): [string, string] => [OTEL_ANNOTATION + key, value]));
+  }
   const endpoint = linkerdEndpoint(document);
   if (endpoint === undefined) return {};
+  const account = policy?.spec.mesh?.linkerd?.collectorServiceAccount;
   const wanted = {
     [LINKERD_JAEGER.collector]: endpoint,
     [LINKERD_JAEGER.protocol]: 'opentelemetry',
     [LINKERD_JAEGER.name]: name,
+    ...(account !== undefined && { [LINKERD_JAEGER.serviceAccount]: account }),
   };
-  // Another collector has another protocol: half of each would be neither's.
+  const { annotations: said = {} } = namespace;
+  // Another collector has another protocol and account: half of each would be neither's.
   if (LINKERD_JAEGER.collector in own || LINKERD_JAEGER.collector in said) return {};
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => !(key in own) && !(key in said)));
+}
+
+/** Attributes of the proxy's spans, a line each; there where the control plane has tracing switched on. */
+const ATTRIBUTES = 'LINKERD2_PROXY_TRACE_EXTRA_ATTRIBUTES';
+
+/**
+ * Tells the proxy in a pod what annotations that were added say. Linkerd's injector turns annotations of a pod into a variable of
+ * its proxy, has done so by now, and is not asked again; of two lines with one name the proxy takes the last.
+ * https://github.com/linkerd/linkerd2/blob/b24cd4059841f8cee2fb7a9c2ac23a693c583579/pkg/inject/inject.go#L608-L625
+ * https://github.com/linkerd/linkerd2/blob/b24cd4059841f8cee2fb7a9c2ac23a693c583579/charts/partials/templates/_proxy.tpl#L170-L174
+ * https://github.com/linkerd/linkerd2-proxy/blob/29637b64f6cebedaf15bfbf516818d7a28a4d5a6/linkerd/app/src/env/trace.rs#L36-L76
+ */
+export function nameProxies(pod: Pod, added: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(added).flatMap(([key, value]) =>
+    // The kubelet would read a dollar sign as a reference.
+    key.startsWith(OTEL_ANNOTATION) ? [`${key.slice(OTEL_ANNOTATION.length)}=${value.replaceAll('$', '$$$$')}`] : [],
+  );
+  if (lines.length === 0) return;
+  for (const proxy of proxies(pod).filter(({ env }) => env))
+    proxy.env = proxy.env!.map((entry) =>
+      entry.name === ATTRIBUTES && entry.value !== undefined
+        ? { ...entry, value: `${entry.value.trimEnd()}\n${lines.join('\n')}\n` }
+        : entry,
+    );
+}
+
+function proxies({ spec: { containers, initContainers = [] } }: Pod): Container[] {
+  return [...initContainers, ...containers].filter(({ name }) => name === PROXY);
 }
 
 /** Where proxies of Linkerd are to send spans, `HOST:PORT`: to the host of the policy's first exporter, in plain text. */

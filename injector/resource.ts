@@ -7,8 +7,7 @@ const DOWNWARD: EnvVar[] = [
   { name: 'TRACING_ACME_NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
 ];
 
-const ANNOTATION = 'resource.opentelemetry.io/';
-export const OTEL_SERVICE_ANNOTATION = `${ANNOTATION}service.name`;
+export const OTEL_ANNOTATION = 'resource.opentelemetry.io/';
 
 /** What well-known labels say, where a policy wants them (`resource.useLabels`): the first that is there. */
 const LABELS: [attribute: string, labels: string[]][] = [
@@ -90,11 +89,11 @@ export function resourceEnv(pod: Pod, namespace: string, { name: container, imag
     if (attribute) attributes[attribute] = encode(each.name);
   }
   for (const [key, value] of Object.entries(annotations))
-    if (key.startsWith(ANNOTATION) && key !== ANNOTATION && value !== '')
-      attributes[key.slice(ANNOTATION.length)] = encode(value);
+    if (key.startsWith(OTEL_ANNOTATION) && key !== OTEL_ANNOTATION && value !== '')
+      attributes[key.slice(OTEL_ANNOTATION.length)] = encode(value);
   const byLabels = LABELS.flatMap(([attribute, names]): [string, string][] => {
     const value = names.map((name) => labels[name]).find(Boolean);
-    return value && !annotations[ANNOTATION + attribute] ? [[attribute, encode(value)]] : [];
+    return value && !annotations[OTEL_ANNOTATION + attribute] ? [[attribute, encode(value)]] : [];
   });
   return [
     ...DOWNWARD,
@@ -108,7 +107,7 @@ export function serviceName(pod: Pod, { name: container, env = [] }: Container, 
   const { annotations = {}, labels = {}, name } = pod.metadata ?? {};
   const own = env.findLast((entry) => entry.name === 'OTEL_SERVICE_NAME')?.value;
   const byLabel = useLabels ? LABELS[0]![1].map((label) => labels[label]).find(Boolean) : undefined;
-  return own || annotations[OTEL_SERVICE_ANNOTATION] || byLabel || (owner(pod)?.name ?? name ?? container);
+  return own || annotations[`${OTEL_ANNOTATION}service.name`] || byLabel || (owner(pod)?.name ?? name ?? container);
 }
 
 /**

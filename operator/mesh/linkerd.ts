@@ -26,7 +26,12 @@ const values = z.object({
       tracing: z
         .object({
           enabled: z.boolean().default(false),
-          collector: z.object({ endpoint: z.string().default('') }).prefault({}),
+          collector: z
+            .object({
+              endpoint: z.string().default(''),
+              meshIdentity: z.object({ serviceAccountName: z.string().default('') }).prefault({}),
+            })
+            .prefault({}),
         })
         .optional(),
     })
@@ -72,8 +77,13 @@ export function linkerd({ namespace: controlPlane }: LinkerdOptions): System {
           problem,
         );
       const tracing = known?.proxy.tracing;
-      if (!tracing?.enabled || host(tracing.collector.endpoint) !== host(endpoint))
-        return standing('Incomplete', `${difference(tracing, endpoint)}\n${toSet(endpoint)}`);
+      const account = policy.spec.mesh?.linkerd?.collectorServiceAccount;
+      const different = difference(tracing, endpoint, account);
+      if (tracing === undefined || different !== undefined)
+        return standing(
+          'Incomplete',
+          `${different}. Helm values to set for linkerd-control-plane:\n${toSet(endpoint, account)}`,
+        );
       return told(
         `proxies send spans of sampled requests to ${tracing.collector.endpoint}; new traced pods name their proxy's service as their own`,
         problem,
@@ -121,21 +131,29 @@ function propagation({ spec: { propagators } }: PolicyDocument): string | undefi
   return `its proxies read traceparent or X-B3 headers, and the policy writes ${propagators.join(', ')} alone: add tracecontext to spec.propagators`;
 }
 
-function difference(tracing: Values['proxy']['tracing'], endpoint: string): string {
-  const there = tracing?.enabled
-    ? `its proxies send spans to ${tracing.collector.endpoint}`
-    : 'its proxies send no spans';
-  return `${there}, and the policy's apps send to the host of ${endpoint}. Helm values to set for linkerd-control-plane:`;
+/** What the control plane says that is not the policy's; undefined where they agree. */
+function difference(
+  tracing: Values['proxy']['tracing'],
+  endpoint: string,
+  account: string | undefined,
+): string | undefined {
+  if (!tracing?.enabled) return `its proxies send no spans, and the policy's apps send to the host of ${endpoint}`;
+  const { endpoint: theirs, meshIdentity } = tracing.collector;
+  if (host(theirs) !== host(endpoint))
+    return `its proxies send spans to ${theirs}, and the policy's apps send to the host of ${endpoint}`;
+  if (account !== undefined && meshIdentity.serviceAccountName !== account)
+    return `its proxies take the collector for ServiceAccount ${meshIdentity.serviceAccountName || '(none)'}, and the policy says ${account}`;
+  return undefined;
 }
 
-function toSet(endpoint: string): string {
+function toSet(endpoint: string, account = 'default'): string {
   return [
     'proxy:',
     '  tracing:',
     '    enabled: true',
     '    collector:',
     `      endpoint: ${endpoint}`,
-    `      meshIdentity: {serviceAccountName: default, namespace: ${endpoint.split('.')[1]?.split(':')[0] ?? 'default'}}`,
+    `      meshIdentity: {serviceAccountName: ${account}, namespace: ${endpoint.split('.')[1]?.split(':')[0] ?? 'default'}}`,
   ].join('\n');
 }
 
