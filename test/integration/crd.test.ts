@@ -170,6 +170,11 @@ describe('the API server', () => {
       { instrumentations: [{ name: 'pg' }, { name: 'pg' }] },
       /spec\.instrumentations\[1\].* Duplicate value/,
     ],
+    [
+      'a ServiceAccount with its namespace',
+      { mesh: { linkerd: { collectorServiceAccount: 'observability/otel' } } },
+      /ServiceAccount is named without its namespace/,
+    ],
     ...['Authorization', 'cookie', 'x-csrf-token', 'X-Api-Key', 'x-auth'].map((header): [string, unknown, RegExp] => [
       `to record the header ${header}`,
       { instrumentations: [{ name: 'http', captureRequestHeaders: [header] }] },
