@@ -9,18 +9,22 @@ import { migrateVerb } from './verb/migrate.ts';
 import { statusVerb } from './verb/status.ts';
 import { planVerb } from './verb/plan.ts';
 import { runVerb } from './verb/run.ts';
+import { samplingVerb } from './verb/sampling.ts';
 import { offVerb, onVerb } from './verb/switch.ts';
 import { uiVerb } from './verb/ui.ts';
+import { verifyVerb } from './verb/verify.ts';
 import type { End } from './verb/verb.ts';
 
 const VERBS = [
   statusVerb,
   explainVerb,
   uiVerb,
+  verifyVerb,
   lintVerb,
   planVerb,
   injectVerb,
   runVerb,
+  samplingVerb,
   gatewayVerb,
   migrateVerb,
   offVerb,

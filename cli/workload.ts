@@ -115,12 +115,11 @@ export function decide(object: Record<string, unknown>, path: string[], around: 
   const changed =
     propagated && propagated.workload !== workload ? (propagated.workload as unknown as typeof object) : object;
   const pod = podOf(changed, path);
-  const { labels, annotations } = pod.metadata ?? {};
   const { namespace, namespaceLabels } = around;
-  const resolution = resolve(around.policies, { namespace, namespaceLabels, labels, annotations });
+  const resolution = resolve(around.policies, { ...pod.metadata, namespace, namespaceLabels });
   const result = injectPod(pod, { name: namespace, labels: namespaceLabels }, resolution, around.options);
   const decisions = [...(propagated?.decisions ?? []), ...result.decisions];
-  const asked = isAsked(annotations, namespaceLabels, resolution);
+  const asked = isAsked(pod.metadata?.annotations, namespaceLabels, resolution);
   if (result.pod === pod) return { object: changed, pod, asked, resolution, decisions };
   const { ownerReferences: _, ...meta } = result.pod.metadata ?? {};
   const injected =
@@ -129,7 +128,7 @@ export function decide(object: Record<string, unknown>, path: string[], around: 
 }
 
 /** The pod that an object is, or makes: as its owner the object itself, by whose name its spans are called. */
-function podOf(object: Record<string, unknown>, path: string[]): Pod {
+export function podOf(object: Record<string, unknown>, path: string[]): Pod {
   if (path.length === 0) return object as unknown as Pod;
   const made = at(object, path) as Pod;
   const {

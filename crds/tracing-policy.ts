@@ -240,7 +240,9 @@ export const policyStatus = z
           type: z
             .string()
             .max(64)
-            .describe('Ready, Degraded, Overlapping, or of a policy with agent.canary CanaryHalted.'),
+            .describe(
+              'Ready, Degraded, Overlapping, of a policy with agent.canary CanaryHalted, and of one with the annotation tracing.acme/override Overridden.',
+            ),
           status: z.enum(['True', 'False', 'Unknown']).describe('Whether the condition holds.'),
           observedGeneration: z.int().describe('Generation of the policy that this condition is about.').optional(),
           lastTransitionTime: z.iso.datetime().max(64).describe('When the status last changed.'),
@@ -342,6 +344,7 @@ interface Metadata {
   resourceVersion: string;
   generation?: number;
   creationTimestamp: string;
+  annotations?: Record<string, string>;
 }
 
 /** A TracingPolicy as the API server stores it; only the fields we read. */

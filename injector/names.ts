@@ -9,6 +9,8 @@ export const IMAGE_NODE_OPTIONS = 'tracing.acme/image-node-options';
 export const CONTAINERS = 'tracing.acme/containers';
 /** The TracingPolicy of the pod's own namespace that is to apply, by name. */
 export const POLICY = 'tracing.acme/policy';
+/** On a policy: what it says otherwise for some workloads, for a while, as JSON (crds/override.ts). */
+export const OVERRIDE = 'tracing.acme/override';
 
 export const INJECTED_LABEL = 'tracing.acme/injected';
 export const POLICY_KEY = 'tracing.acme/policy-key';

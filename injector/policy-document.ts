@@ -36,6 +36,8 @@ export interface PolicyDocumentSpec {
   instrumentations?: Instrumentation[];
   /** Absent: as the semantic conventions say. */
   spanNames?: 'ServiceOperation';
+  /** How often a process reports to the operator, while somebody watches; absent: as it does by itself. */
+  reportSeconds?: number;
 }
 
 /** Absent: `parentBased` is true, there are no rules, nothing is kept and no header is looked at. */

@@ -8,6 +8,9 @@ import type { CredentialPath } from './credentials.ts';
 import { credentialPaths, withPaths } from './credentials.ts';
 import { batchOptions, exportOptions } from './export-options.ts';
 import { NO_POLICY, POLICY } from './names.ts';
+import type { InForce } from './override.ts';
+import { overrideFor } from './override.ts';
+import type { ObjectMeta } from './pod.ts';
 import type { DocumentKeep, DocumentSampling, DocumentSignals } from './policy-document.ts';
 import type { PolicyDocument, PolicyDocumentSpec } from './policy-document.ts';
 import { selects } from './selector.ts';
@@ -22,6 +25,8 @@ export interface Policies {
   namespaced: readonly TracingPolicy[];
   cluster: readonly ClusterTracingPolicy[];
   defaults: DefaultPolicy;
+  /** Milliseconds since 1970, by which overrides begin and end. Left out: none counts. */
+  now?: number;
 }
 
 /** The pod that is asked about. */
@@ -30,6 +35,9 @@ export interface Subject {
   namespaceLabels?: Record<string, string> | undefined;
   labels?: Record<string, string> | undefined;
   annotations?: Record<string, string> | undefined;
+  /** With labels and owner it says which workload the pod is of. */
+  name?: string | undefined;
+  ownerReferences?: ObjectMeta['ownerReferences'] | undefined;
 }
 
 /** Why a policy stands where it does among the candidates: a closed list. */
@@ -87,15 +95,15 @@ export function resolve(policies: Policies, subject: Subject): Resolution {
 
 /** resolve() for many pods of one namespace: what does not depend on the pod is worked out once. */
 export function resolver(
-  { namespaced, cluster, defaults }: Policies,
+  { namespaced, cluster, defaults, now }: Policies,
   { namespace, namespaceLabels }: Pick<Subject, 'namespace' | 'namespaceLabels'>,
-): (pod: Pick<Subject, 'labels' | 'annotations'>) => Resolution {
+): (pod: Omit<Subject, 'namespace' | 'namespaceLabels'>) => Resolution {
   const here = {
     namespaced: namespaced.filter(({ metadata }) => metadata.namespace === namespace),
     cluster: cluster.filter((policy) => selectsNamespace(policy, namespaceLabels)),
     defaults,
   };
-  return ({ labels, annotations }) => {
+  return ({ labels, annotations, name, ownerReferences }) => {
     const named = annotations?.[POLICY];
     const candidates = [...matchCluster(here.cluster, labels), ...matchNamespaced(here.namespaced, labels, named)].sort(
       (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
@@ -108,9 +116,18 @@ export function resolver(
       named !== undefined && !candidates.some(({ rank }) => rank === 'NamedByPod')
         ? [`annotation ${POLICY} names ${named}, and namespace ${namespace} has no TracingPolicy of that name`]
         : [];
+    const override =
+      policy && now !== undefined
+        ? overrideFor(
+            policy,
+            { ...(name && { name }), ...(labels && { labels }), ...(ownerReferences && { ownerReferences }) },
+            namespace,
+            now,
+          )
+        : undefined;
     return {
       policy,
-      document,
+      document: document && override ? overridden(document, override) : document,
       candidates,
       ...chosenAgent(candidates),
       // Only for a pod that is made: not worked out for the thousands that run.
@@ -212,6 +229,8 @@ interface Made {
 /** Each review of a pod asks for the same few. A policy that changes comes as another object. */
 const made = new WeakMap<Policy, Made>();
 const madeOfDefaults = new WeakMap<DefaultPolicy, PolicyDocument>();
+/** By what they say. */
+const overriding = new WeakMap<PolicyDocument, Map<string, PolicyDocument>>();
 
 /** @param here the policies of the pod's namespace alone. */
 function documentOf(policy: Policy, here: Policies): Made {
@@ -267,6 +286,29 @@ function isAllowed(exporter: Exporter, cluster: readonly ClusterTracingPolicy[],
 
 function hostMatches(pattern: string, host: string): boolean {
   return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : host === pattern;
+}
+
+/** A document of its own, so that pods of other workloads under the policy are not told anything new. */
+function overridden(document: PolicyDocument, override: InForce): PolicyDocument {
+  const { workload, until, ratio, reportSeconds } = override;
+  let known = overriding.get(document);
+  if (!known) overriding.set(document, (known = new Map<string, PolicyDocument>()));
+  const id = JSON.stringify(override);
+  const made = known.get(id);
+  if (made) return made;
+  const [kind = '', name = ''] = workload.split('/');
+  const hash = createHash('sha256').update(`${document.key} ${workload}`).digest('hex').slice(0, 8);
+  const fresh = makeDocument(
+    `override.${kind}.${name.slice(0, 200)}.${hash}.json`,
+    `${document.source}, overridden for ${workload} until ${until}`,
+    {
+      ...document.spec,
+      sampling: { ...document.spec.sampling, ...(ratio !== undefined && { ratio }) },
+      ...(reportSeconds !== undefined && { reportSeconds }),
+    },
+  );
+  known.set(id, fresh);
+  return fresh;
 }
 
 function makeDocument(key: string, source: string, spec: PolicyDocumentSpec): PolicyDocument {

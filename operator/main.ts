@@ -36,6 +36,7 @@ import {
   queueMetrics,
   registry,
 } from './metrics.ts';
+import { OverrideController } from './override/controller.ts';
 import { coveragePage } from './page/parts.ts';
 import { ClusterView } from './policy/cluster-view.ts';
 import { InjectionScope } from './policy/injection-scope.ts';
@@ -225,11 +226,14 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     listeningSince: Date.now(),
     onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
   });
-  const statusQueue = new WorkQueue((id, signal) => status.reconcile(id, signal), {
-    workers: 2,
-    observer: queueMetrics('status'),
-    onError,
-  });
+  const overrides = new OverrideController(leading, view, { logger, now: Date.now });
+  const statusQueue = new WorkQueue(
+    async (id, signal) => {
+      await status.reconcile(id, signal);
+      return overrides.reconcile(id, signal);
+    },
+    { workers: 2, observer: queueMetrics('status'), onError },
+  );
   const page = coveragePage(config, client, view, { reports: (podUid) => store.of(podUid), logger });
   const summaryQueue = new WorkQueue(
     (name) => {

@@ -45,7 +45,7 @@ const FETCHING = ['agent', 'services'];
 const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alone: 1 };
 /** What pods of these tests run or talk to; it is made in this order. */
 const SERVERS_OF: Readonly<Record<string, readonly ServerName[]>> = {
-  e2e: ['collector'],
+  e2e: ['collector', 'old-node'],
   alone: [...SHOP_SERVERS, 'jaeger'],
 };
 

@@ -59,6 +59,8 @@ export function admit(
       namespaceLabels: labels,
       labels: pod.metadata?.labels,
       annotations: pod.metadata?.annotations,
+      name: pod.metadata?.name,
+      ownerReferences: pod.metadata?.ownerReferences,
     };
     const result = injected(pod, namespace, resolve(context.policies(name), subject), request.dryRun === true, context);
     if (entry !== 'take-over') return { reply: reply(sent, result.pod, result.decisions), decisions: result.decisions };

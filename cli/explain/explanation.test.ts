@@ -2,9 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { PolicyStatus, TracingPolicy, TracingPolicySpec } from '../../crds/tracing-policy.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { InputError } from '../input-error.ts';
+import { plain } from '../output.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
 import { parseWorkload } from './kinds.ts';
+import { layOut } from './layout.ts';
 
 const exporters = [{ name: 'default', endpoint: 'http://collector:4318' }];
 const policy = (name: string, spec: TracingPolicySpec, status?: PolicyStatus): TracingPolicy => ({
@@ -61,16 +63,21 @@ function facts(more: Partial<Facts> = {}, template: Record<string, string> = { '
     outages: [],
     pods: [],
     warnings: new Map(),
+    spoken: new Map(),
     closed: [],
     now: Date.parse('2026-01-01T12:00:00Z'),
     ...more,
   };
 }
-const problems = (given: Facts) => explain(given).problems.map(({ text, next }) => `${text} -> ${next}`);
+const explained = (given: Facts) => {
+  const made = explain(given);
+  return { ...made, text: layOut(made, plain) };
+};
+const problems = (given: Facts) => explained(given).problems.map(({ text, next }) => `${text} -> ${next}`);
 
 describe('explain', () => {
   it('finds nothing wrong where nothing is', () => {
-    const { text, problems } = explain(facts());
+    const { text, problems } = explained(facts());
     expect(problems).toEqual([]);
     expect(text).toContain('yes, by the annotation tracing.acme/inject: "true" on its pod template');
     expect(text).toMatch(/No problem found\.\n$/);
@@ -221,7 +228,7 @@ describe('explain', () => {
 
   it('says in short how a policy samples', () => {
     const line = (sampling: NonNullable<TracingPolicySpec['sampling']>) =>
-      /^Policy: +(.*), to /m.exec(explain(facts({ namespaced: [policy('p', { exporters, sampling })] })).text)?.[1];
+      /^Policy: +(.*), to /m.exec(explained(facts({ namespaced: [policy('p', { exporters, sampling })] })).text)?.[1];
     expect(line({ ratio: 0.1 })).toBe('TracingPolicy shop/p: ratio 0.1');
     expect(line({ parentBased: false, rules: [{ paths: ['/health'], drop: true }] })).toBe(
       'TracingPolicy shop/p: ratio 1, but for what a rule is about, whatever a caller decided',
@@ -230,11 +237,11 @@ describe('explain', () => {
 
   it('knows of namespaces that are taken over from opentelemetry-operator', () => {
     const theirs = { 'instrumentation.opentelemetry.io/inject-nodejs': 'true' };
-    const { text, problems } = explain(facts({ installation: { ...INSTALLATION, takenOver: ['shop'] } }, theirs));
+    const { text, problems } = explained(facts({ installation: { ...INSTALLATION, takenOver: ['shop'] } }, theirs));
     expect(problems).toEqual([]);
     expect(text).toContain('inject-nodejs asks for it, and the namespace is taken over');
     expect(text).toContain('app: gets the agent');
-    expect(explain(facts({}, theirs)).text).toContain('no: neither the workload nor its namespace nor a policy does');
+    expect(explained(facts({}, theirs)).text).toContain('no: neither the workload nor its namespace nor a policy does');
   });
 
   it('names a copy of the annotation that does not follow its workload', () => {
@@ -257,7 +264,7 @@ describe('explain', () => {
       annotations: { 'tracing.acme/policy-key': 'none', 'tracing.acme/policy-revision': 'none' },
       status: { phase: 'Pending', initContainerStatuses: [{ name: 'tracing-acme-agent', state: { waiting } }] },
     });
-    const { text, problems: found } = explain(facts({ pods: [pod('web-0'), stuck] }));
+    const { text, problems: found } = explained(facts({ pods: [pod('web-0'), stuck] }));
     expect(text).toContain('web-0: Running, 1 of 1 ready; no agent; new pods take its place');
     expect(found).toEqual([
       {
@@ -274,7 +281,7 @@ describe('explain', () => {
       status: { phase: 'Pending' },
     });
     const of = (warning: string) =>
-      explain(facts({ namespaced: [], pods: [stuck], warnings: new Map([['web-1', warning]]) })).problems.map(
+      explained(facts({ namespaced: [], pods: [stuck], warnings: new Map([['web-1', warning]]) })).problems.map(
         ({ text }) => text,
       );
     expect(
@@ -299,7 +306,7 @@ describe('explain', () => {
       return made;
     };
     const patch = `kubectl -n shop patch rollout/web --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"tracing.acme/inject":"true"}}}}}'`;
-    expect(explain(rollout({})).text).toContain(`To have it traced: ${patch}`);
+    expect(explained(rollout({})).text).toContain(`To have it traced: ${patch}`);
     expect(problems(rollout({}, { 'tracing.acme/inject': 'true' }))).toEqual([
       `the annotation of a Rollout does not count: write it on its pod template, or on what made it -> ${patch}`,
     ]);
@@ -323,11 +330,11 @@ describe('explain', () => {
       },
       numbers: { spans: { started: 2, sampled: 1, exported: 1 }, exporters: {}, signals: {} },
     };
-    expect(explain(facts({ digest })).text).toMatch(/^Reports: +as of 60 s ago: 1 process in 1 pod, agent 0\.1\.0/m);
-    expect(explain(facts({ digest: { ...digest, name: 'other' } })).text).toMatch(
+    expect(explained(facts({ digest })).text).toMatch(/^Reports: +as of 60 s ago: 1 process in 1 pod, agent 0\.1\.0/m);
+    expect(explained(facts({ digest: { ...digest, name: 'other' } })).text).toMatch(
       /^Reports: +of all pods of StatefulSet other$/m,
     );
-    expect(explain(facts()).text).not.toContain('Reports:');
+    expect(explained(facts()).text).not.toContain('Reports:');
   });
 
   it('says why each policy is in force or is not', () => {
@@ -341,7 +348,7 @@ describe('explain', () => {
     const wide = (name: string, spec: object) => ({ ...policy(name, {}), kind: 'ClusterTracingPolicy' as const, spec });
     const cluster = [wide('all', {}), wide('else', { namespaceSelector: { matchLabels: { team: 'x' } } })];
     const lines = (given: Facts) =>
-      explain(given)
+      explained(given)
         .text.split('\n')
         .map((line) => line.replace(/^Candidates:/, '').trim());
     const text = lines(facts({ namespaced, cluster }));
@@ -370,7 +377,7 @@ describe('explain', () => {
       injected: true,
       annotations: { 'tracing.acme/policy-key': 'a.json', 'tracing.acme/policy-revision': '1' },
     });
-    const { text, problems } = explain({ ...some, pods: [told] });
+    const { text, problems } = explained({ ...some, pods: [told] });
     expect(problems).toEqual([]);
     expect(text).toContain("nowhere, unless the chart's default says where");
     expect(text).toContain('You may not read:');

@@ -3,7 +3,8 @@ import type { WorkloadReason } from '../../crds/tracing-policy.ts';
 import { CANARY_HALTED, isCanaryHalted } from '../../injector/canary.ts';
 import type { Decision } from '../../injector/decision.ts';
 import { inject } from '../../injector/inject.ts';
-import { INJECT, INJECT_FROM_WORKLOAD, NAMESPACE_LABEL, POLICY_KEY } from '../../injector/names.ts';
+import { INJECT, INJECT_FROM_WORKLOAD, NAMESPACE_LABEL, OVERRIDE, POLICY_KEY } from '../../injector/names.ts';
+import { overrideProblem } from '../../injector/override.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import { takeOver } from '../../injector/take-over.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
@@ -19,15 +20,11 @@ import { at, decide, put, templatePath } from '../workload.ts';
 import { annotate, patchTemplate } from './commands.ts';
 import type { Facts } from './facts.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
+import type { Explanation } from './layout.ts';
 import type { Problem } from './problem.ts';
 import { reportLines } from './reports.ts';
 import { mistakes } from './mistakes.ts';
 import { standings } from './standing.ts';
-
-export interface Explanation {
-  text: string;
-  problems: Problem[];
-}
 
 /** Pods that are listed one by one. */
 const LISTED = 10;
@@ -50,7 +47,7 @@ export function explain(facts: Facts): Explanation {
   // Where something may not be read, what is resolved here need not be what the operator resolves.
   const sure = [facts.namespaced, facts.cluster, facts.namespaceLabels, installed?.defaults].every(Boolean);
   const { namespaceLabels = {}, namespaced = [], cluster = [] } = facts;
-  const policies = { namespaced, cluster, defaults: installed?.defaults ?? {} };
+  const policies = { namespaced, cluster, defaults: installed?.defaults ?? {}, now: facts.now };
   const taken = takenOver(facts, installed);
   const outcome = decide(taken ?? workload, templatePath(workload) ?? [], {
     namespace,
@@ -64,7 +61,7 @@ export function explain(facts: Facts): Explanation {
   const { resolution, pod } = outcome;
   const asked = outcome.asked.asked === true;
   const problems: Problem[] = [];
-  const sections: [string, string[]][] = [];
+  const sections: [title: string, lines: string[]][] = [];
 
   if (facts.namespaced === undefined && !facts.closed.some((text) => text.startsWith('TracingPolicies')))
     problems.push({ text: 'the cluster has no TracingPolicies: the operator is not installed', next: 'helm list -A' });
@@ -114,8 +111,7 @@ export function explain(facts: Facts): Explanation {
         next: `${kubectl} edit ${target} # ${decision.reason}: docs/reference/decisions.md`,
       });
 
-  const resolvedFor = ({ labels, annotations }: ObjectMeta) =>
-    resolve(policies, { namespace, namespaceLabels, labels, annotations });
+  const resolvedFor = (pod: ObjectMeta) => resolve(policies, { ...pod, namespace, namespaceLabels });
   const findings = facts.pods.map((each) => ({
     name: each.metadata.name,
     ...findingOf(each, facts, {
@@ -145,14 +141,12 @@ export function explain(facts: Facts): Explanation {
     sections.push(['Reports', [...whose, ...reportLines(facts.digest, facts.now)]]);
   }
   if (facts.closed.length > 0) sections.push(['You may not read', facts.closed]);
+  const hint = next(outcome, facts, kubectl, target);
   return {
-    text: layOut(
-      `${kind.kind} ${namespace}/${workload.metadata.name}`,
-      sections,
-      problems,
-      next(outcome, facts, kubectl, target),
-    ),
+    workload: `${kind.kind} ${namespace}/${workload.metadata.name}`,
+    sections: sections.map(([title, lines]) => ({ title, lines })),
     problems,
+    ...(hint !== undefined && { hint }),
   };
 }
 
@@ -273,6 +267,12 @@ function policyProblems(
     text: `${text}: the operator ignores it`,
     next: `${kubectl} get tracingpolicy -o yaml`,
   }));
+  const wrong = policy && overrideProblem(policy, facts.now);
+  if (wrong !== undefined)
+    found.push({
+      text: `the annotation ${OVERRIDE} of ${describePolicy(policy!)} counts for nothing: ${wrong}`,
+      next: `${policy!.kind === 'TracingPolicy' ? kubectl : 'kubectl'} annotate ${policy!.kind.toLowerCase()} ${policy!.metadata.name} ${OVERRIDE}-`,
+    });
   if (!asked) return found;
   const show = policy
     ? `${kubectl} describe ${policy.kind.toLowerCase()} ${policy.metadata.name}`
@@ -407,16 +407,4 @@ function askFor({ kind }: Facts['workload'], kubectl: string, target: string): s
   return WORKLOAD_KINDS.includes(kind) || kind === 'Pod'
     ? annotate(kubectl, target)
     : patchTemplate(kubectl, target, kind);
-}
-
-function layOut(title: string, sections: [string, string[]][], problems: Problem[], hint: string | undefined): string {
-  const width = Math.max(...sections.map(([name]) => name.length)) + 3;
-  const body = sections.flatMap(([name, lines]) =>
-    lines.map((line, i) => (i === 0 ? `${name}:` : '').padEnd(width) + line),
-  );
-  const found =
-    problems.length === 0
-      ? ['No problem found.']
-      : ['Problems:', ...problems.flatMap(({ text, next: command }, i) => [`  ${i + 1}. ${text}`, `     ${command}`])];
-  return [title, '', ...body, '', ...found, ...(hint ? [hint] : []), ''].join('\n');
 }

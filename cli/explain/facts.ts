@@ -17,6 +17,8 @@ import type { StoredPolicies } from '../stored-policies.ts';
 import { readPolicies } from '../stored-policies.ts';
 import { templatePath } from '../workload.ts';
 import type { Kind } from './kinds.ts';
+import { isInjected } from './pods.ts';
+import { spokenBy } from './spoken.ts';
 
 export interface ContainerStatus {
   name: string;
@@ -64,6 +66,8 @@ export interface Facts extends StoredPolicies {
   pods: LivePod[];
   /** The last warning about a pod, by its name. */
   warnings: Map<string, string>;
+  /** Why processes of a pod are not traced, as they say themselves, by its name. */
+  spoken: Map<string, string>;
   /** What could not be read, and what that leaves open. */
   closed: string[];
   /** Milliseconds since 1970. */
@@ -72,6 +76,8 @@ export interface Facts extends StoredPolicies {
 
 /** Pods of which a warning is looked for. */
 const WARNED = 5;
+/** Pods whose logs are looked at, where no agent reports. */
+const READ = 2;
 
 /**
  * Reads what there is to know about a workload, as far as whoever asks may read it.
@@ -122,6 +128,11 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
   const digest =
     readDigest(reports?.data?.[digestKey(kind.kind, name)]) ??
     readDigest(reports?.data?.[digestKey(maker.kind, maker.name)]);
+  const spoken = new Map<string, string>();
+  for (const pod of digest ? [] : pods.filter((each) => isInjected(each) && isWell(each)).slice(0, READ)) {
+    const line = await spokenBy(client, namespace, pod);
+    if (line !== undefined) spoken.set(pod.metadata.name, line);
+  }
   return {
     kind,
     workload,
@@ -138,6 +149,7 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     now: Date.now(),
     pods,
     warnings,
+    spoken,
     closed: reading.closed,
   };
 }

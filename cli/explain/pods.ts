@@ -74,6 +74,12 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
     if (late && !deletionTimestamp && !stuck)
       problems.push({ text: `pod ${name} was not told of the newest policy: ${late}`, next: operatorLogs(facts) });
   }
+  const line = facts.spoken.get(name);
+  if (line !== undefined)
+    problems.push({
+      text: `pod ${name} has the agent and is not traced: ${line}`,
+      next: `${kubectl} logs ${name} | grep tracing-operator:`,
+    });
   const warning = facts.warnings.get(name);
   const volume = /(?:volume|volumes=\[)\s*"?(tracing-acme-[a-z]+)/.exec(warning ?? '')?.[1];
   if (volume !== undefined && !isWell(pod) && problems.length === 0)

@@ -40,10 +40,13 @@ describe('the lines about what agents report', () => {
       sleptIn: 1,
       exceptions: 1,
     };
-    const exporters = { default: { exported: 8, dropped: 3, errors: 1, queued: 5, queueSize: 2048 } };
-    expect(reportLines(digest({}, { spans, exporters, memory: 8_300_000 }), NOW).slice(2)).toEqual([
+    const exporters = { default: { exported: 8, dropped: 3, errors: 1, queued: 5, queueSize: 2048, bytes: 4000 } };
+    const rates = { default: { spansPerSecond: 0.25, bytesPerSecond: 1250 } };
+    const traces = { default: '4bf92f3577b34da6a3ce929d0e0e4736' };
+    const numbers = { spans, exporters, rates, traces, memory: 8_300_000 };
+    expect(reportLines(digest({}, numbers), NOW).slice(2)).toEqual([
       'spans since the processes started: 100 started, 11 sampled, 1 kept, 8 exported; lost: 3 exportFailed, 1 sleptIn',
-      'exporter default: 8 exported, 3 dropped, 1 errors, 5 of 2048 places in its queue taken',
+      'exporter default: 8 exported, 3 dropped, 1 errors, 5 of 2048 places in its queue taken; about 0.25 spans/s, 1.3 kB/s of late; last trace 4bf92f3577b34da6a3ce929d0e0e4736',
       'instrumented: no library yet',
       "1 error of the agent's own, on standard error of the processes",
       'memory of the agent in a process: about 8.3 MB',

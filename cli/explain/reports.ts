@@ -1,9 +1,10 @@
+import { flowText } from '../plan/load.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 
 /** What became of spans, in the order in which one follows from the other; whatever else is counted comes after. */
 const FATES = ['started', 'sampled', 'kept', 'exported'];
 /** Of an exporter. */
-const QUEUE = ['queued', 'queueSize'];
+const OWN_WORDS = ['queued', 'queueSize', 'bytes'];
 
 /** What the agents of a workload say, a line for each thing. Pure. @param now milliseconds since 1970. */
 export function reportLines({ facts, numbers, writtenAt }: Digest, now: number): string[] {
@@ -12,8 +13,14 @@ export function reportLines({ facts, numbers, writtenAt }: Digest, now: number):
   const losses = Object.entries(spans).filter(([name, count]) => !FATES.includes(name) && count > 0);
   const exporters = Object.entries(numbers.exporters).map(([name, counted]) => {
     const { queued = 0, queueSize = 0 } = counted;
-    const others = Object.entries(counted).filter(([each]) => !QUEUE.includes(each));
-    return `exporter ${name}: ${others.map(([each, count]) => `${count} ${each}`).join(', ')}, ${queued} of ${queueSize} places in its queue taken`;
+    const others = Object.entries(counted).filter(([each]) => !OWN_WORDS.includes(each));
+    const rate = numbers.rates?.[name];
+    const trace = numbers.traces?.[name];
+    return [
+      `exporter ${name}: ${others.map(([each, count]) => `${count} ${each}`).join(', ')}, ${queued} of ${queueSize} places in its queue taken`,
+      ...(rate ? [`about ${flowText(rate)} of late`] : []),
+      ...(trace === undefined ? [] : [`last trace ${trace}`]),
+    ].join('; ');
   });
   const memory = numbers.memory;
   return [

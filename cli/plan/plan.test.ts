@@ -27,6 +27,7 @@ const facts = (written: TracingPolicy[], more: Partial<PlanFacts> = {}): PlanFac
   defaults: {},
   namespaceLabels: new Map(),
   pods: [pod('order'), pod('web')],
+  digests: new Map(),
   now: '2026-02-01T00:00:00Z',
   ...more,
 });

@@ -4,10 +4,13 @@ import { describeFile, documentFiles, mountedCredentials } from '../../injector/
 import { isAsked } from '../../injector/inject.ts';
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { PodSpec } from '../../injector/pod.ts';
-import { owner } from '../../injector/resource.ts';
+import { workloadOf } from '../../injector/override.ts';
 import type { DefaultPolicy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
+import type { Digest } from '../../operator/digest/digest.ts';
 import type { PodMeta } from '../status/facts.ts';
+import type { LoadedWorkload, LoadPlan } from './load.ts';
+import { loadOf } from './load.ts';
 
 /** A pod that runs or is still to; of those with the agent the whole. */
 export type PlannedPod = PodMeta & { spec?: PodSpec };
@@ -21,6 +24,8 @@ export interface PlanFacts {
   defaults: DefaultPolicy;
   namespaceLabels: Map<string, Record<string, string>>;
   pods: PlannedPod[];
+  /** What agents report, by namespace. */
+  digests: Map<string, Digest[]>;
   /** ISO 8601. */
   now: string;
 }
@@ -46,6 +51,8 @@ export interface Plan {
   unchanged: number;
   /** Policies of the file that are in force for no pod. */
   idle: string[];
+  /** What exporters get from the pods that are looked at, now and then. */
+  load: LoadPlan;
 }
 
 /** What would become of the pods that run if the policies of a file were applied. Pure: resolution is the operator's own. */
@@ -55,11 +62,13 @@ export function plan(facts: PlanFacts): Plan {
     namespaced: merged(facts.namespaced, written.namespaced, now),
     cluster: merged(facts.cluster, written.cluster, now),
     defaults,
+    now: Date.parse(now),
   };
-  const before = { namespaced: facts.namespaced, cluster: facts.cluster, defaults };
+  const before = { namespaced: facts.namespaced, cluster: facts.cluster, defaults, now: after.now };
   const resolvers = new Map<string, ReturnType<typeof resolver>[]>();
   const steps = new Map<string, Step>();
   const used = new Set<string>();
+  const loaded = new Map<string, LoadedWorkload>();
   let unchanged = 0;
   for (const pod of facts.pods) {
     const { namespace, deletionTimestamp, labels, annotations } = pod.metadata;
@@ -78,8 +87,7 @@ export function plan(facts: PlanFacts): Plan {
       const id = JSON.stringify(step);
       const known = steps.get(id) ?? { ...step, workloads: [] };
       steps.set(id, known);
-      const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
-      const workload = `${kind.toLowerCase()}/${name}`;
+      const workload = workloadOf(pod.metadata);
       const row = known.workloads.find((each) => each.namespace === namespace && each.workload === workload);
       if (row) row.pods++;
       else known.workloads.push({ namespace, workload, pods: 1 });
@@ -89,6 +97,14 @@ export function plan(facts: PlanFacts): Plan {
       if (asks(next) && !asks(old))
         add({ when: 'Restart', from, to, changes: [], why: 'they have no agent, and would be given it' });
       continue;
+    }
+    const workload = workloadOf(pod.metadata);
+    const id = `${namespace} ${workload}`;
+    if (!loaded.has(id)) {
+      const digest = facts.digests
+        .get(namespace)
+        ?.find((each) => `${each.kind.toLowerCase()}/${each.name}` === workload);
+      loaded.set(id, { id, before: old.document, after: next.document, rates: digest?.numbers.rates });
     }
     const changes = differences(old.document?.spec, next.document?.spec);
     if (changes.length === 0 && from === to) {
@@ -109,6 +125,7 @@ export function plan(facts: PlanFacts): Plan {
     steps: [...steps.values()].sort((a, b) => (a.when < b.when ? 1 : a.when > b.when ? -1 : a.to < b.to ? -1 : 1)),
     unchanged,
     idle: names.filter((name) => !used.has(name)),
+    load: loadOf([...loaded.values()]),
   };
 }
 
@@ -117,8 +134,10 @@ function merged<P extends TracingPolicy | ClusterTracingPolicy>(there: P[], writ
   const id = ({ metadata }: P) => `${'namespace' in metadata ? metadata.namespace : ''}/${metadata.name}`;
   const old = new Map(there.map((policy) => [id(policy), policy]));
   for (const policy of written) {
-    const creationTimestamp = old.get(id(policy))?.metadata.creationTimestamp ?? now;
-    old.set(id(policy), { ...policy, metadata: { ...policy.metadata, creationTimestamp } });
+    const { creationTimestamp = now, annotations } = old.get(id(policy))?.metadata ?? {};
+    // As kubectl apply does, annotations that the file does not name stay.
+    const kept = { ...annotations, ...policy.metadata.annotations };
+    old.set(id(policy), { ...policy, metadata: { ...policy.metadata, creationTimestamp, annotations: kept } });
   }
   return [...old.values()];
 }

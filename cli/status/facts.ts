@@ -5,6 +5,7 @@ import { readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import type { Installation } from '../installation.ts';
 import { findInstallation } from '../installation.ts';
+import type { Read } from '../reading.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
 import type { StoredPolicies } from '../stored-policies.ts';
 import { readPolicies } from '../stored-policies.ts';
@@ -50,15 +51,14 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
   const reading = new Reading(client);
   const { read } = reading;
   const core = namespace === undefined ? '/api/v1' : `/api/v1/namespaces/${namespace}`;
-  const named = (name: string) => ({ fieldSelector: `metadata.name=${name}` });
   const labels = 'labels of namespaces: they may ask for tracing, and select policies';
-  const [policies, pods, namespaces, reports, installation] = await Promise.all([
+  const [policies, pods, namespaces, digests, installation] = await Promise.all([
     readPolicies(read, namespace),
     readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA_LIST),
     namespace === undefined
       ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
       : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
-    readAll<ConfigMap>(read, `${core}/configmaps`, 'what agents report', named(names.REPORTS_CONFIG_MAP)),
+    readDigests(read, namespace),
     findInstallation(read),
   ]);
   const lease =
@@ -74,12 +74,7 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
     ...(namespace !== undefined && { namespace }),
     ...(pods && { pods }),
     namespaceLabels: new Map(namespaces?.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
-    digests: new Map(
-      reports?.map(({ metadata, data = {} }) => [
-        metadata.namespace,
-        Object.values(data).flatMap((text) => readDigest(text) ?? []),
-      ]),
-    ),
+    digests,
     ...(installation && { installation }),
     // An identity is a pod's name, and something behind an underscore that makes each process another.
     ...(holderIdentity &&
@@ -87,4 +82,17 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
     closed: reading.closed,
     now: Date.now(),
   };
+}
+
+/** What the agents of a namespace, or of all, report: by namespace, a digest for each workload. */
+export async function readDigests(read: Read, namespace: string | undefined): Promise<Map<string, Digest[]>> {
+  const path = namespace === undefined ? '/api/v1/configmaps' : `/api/v1/namespaces/${namespace}/configmaps`;
+  const named = { fieldSelector: `metadata.name=${names.REPORTS_CONFIG_MAP}` };
+  const found = await readAll<ConfigMap>(read, path, 'what agents report', named);
+  return new Map(
+    found?.map(({ metadata, data = {} }) => [
+      metadata.namespace,
+      Object.values(data).flatMap((text) => readDigest(text) ?? []),
+    ]),
+  );
 }

@@ -50,6 +50,8 @@ export interface PolicyRow {
   current: number;
   /** Reason of the condition `Degraded`, or of `Ready` where that does not hold; `Unknown` while nothing is said. */
   health: string;
+  /** What it says otherwise for some workloads, for a while; absent where nothing. */
+  overridden?: string;
   troubles: Trouble[];
 }
 
@@ -139,7 +141,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     if (!resolve) {
       const { namespaced = [], cluster = [] } = facts;
       const namespaceLabels = facts.namespaceLabels.get(namespace) ?? {};
-      resolve = resolver({ namespaced, cluster, defaults: {} }, { namespace, namespaceLabels });
+      resolve = resolver({ namespaced, cluster, defaults: {}, now: facts.now }, { namespace, namespaceLabels });
       resolvers.set(namespace, resolve);
     }
     const resolution = resolve(pod.metadata);
@@ -222,6 +224,8 @@ function isExcluded({ installation }: StatusFacts, namespace: string): boolean {
 function policyOf({ metadata }: PodMeta, { policy }: Resolution): string {
   const key = metadata.annotations?.[names.POLICY_KEY] ?? names.NO_POLICY;
   if (key === 'chart-default.json') return 'chart default';
+  // Which policy it is that says something else for a while, its key does not tell.
+  if (key.startsWith('override.') && policy) return describePolicy(policy);
   const name = key.replace(/^(cluster-)?policy\./, '').replace(/\.json$/, '');
   if (policy?.metadata.name === name) return describePolicy(policy);
   if (key.startsWith('cluster-policy.')) return `ClusterTracingPolicy ${name}`;
@@ -247,12 +251,13 @@ function policyRow(policy: Policy, namespace: string | undefined): PolicyRow {
   const { pods, conditions = [] } = policy.status ?? {};
   const troubles: Trouble[] = [];
   const of = (type: string) => conditions.find((each) => each.type === type);
-  const [ready, degraded, halted] = [of('Ready'), of('Degraded'), of('CanaryHalted')];
+  const [ready, degraded, halted, overridden] = ['Ready', 'Degraded', 'CanaryHalted', 'Overridden'].map(of);
   if (ready?.status === 'False') troubles.push(told(ready));
   // What a cluster policy's pods suffer from may be in another namespace: those of this one are among the workloads.
   const own = namespace === undefined || policy.kind === 'TracingPolicy';
   if (own && degraded?.status === 'True') troubles.push(told(degraded));
   if (halted?.status === 'True') troubles.push(told(halted));
+  if (overridden?.status === 'False') troubles.push(told(overridden));
   return {
     policy: describePolicy(policy),
     matched: pods?.matched ?? 0,
@@ -262,6 +267,7 @@ function policyRow(policy: Policy, namespace: string | undefined): PolicyRow {
       (ready?.reason === 'SwitchedOff' ? ready.reason : degraded?.reason) ??
       // The operator writes it within seconds.
       'Unknown',
+    ...(overridden?.status === 'True' && { overridden: overridden.message }),
     troubles,
   };
 }

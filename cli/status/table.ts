@@ -60,6 +60,10 @@ export function statusTable(seen: Overview, all: boolean, paint: Paint, width: n
         width,
       ),
     );
+  const overridden = policies.flatMap(({ policy, overridden: what }) =>
+    what === undefined ? [] : [`${policy}: ${paint('yellow', 'Overridden')}`, ...wrap(what, width, '  ')],
+  );
+  if (overridden.length > 0) sections.push([paint('bold', 'FOR A WHILE'), ...overridden]);
   const troubles = [
     ...operator.troubles.map((each) => troubleLines('operator', each, undefined)),
     ...workloads.flatMap((row) =>

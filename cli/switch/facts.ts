@@ -45,6 +45,7 @@ export async function gatherSwitch(
     cluster: policies.cluster ?? [],
     namespaceLabels: new Map(namespaces?.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
     pods,
+    now: Date.now(),
     closed: reading.closed,
   };
 }

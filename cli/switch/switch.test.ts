@@ -27,6 +27,7 @@ const facts = (more: Partial<SwitchFacts>): SwitchFacts => ({
   cluster: [],
   namespaceLabels: new Map(),
   pods: [pod('a'), pod('b')],
+  now: 0,
   ...more,
 });
 const OFF = switchPolicy('shop').spec as TracingPolicy['spec'];

@@ -39,6 +39,8 @@ export interface SwitchFacts {
   namespaceLabels: Map<string, Record<string, string>>;
   /** Those with the agent, that run or are still to. */
   pods: PodMeta[];
+  /** Milliseconds since 1970. */
+  now: number;
 }
 
 /**
@@ -148,7 +150,7 @@ export function progress(facts: SwitchFacts, only: boolean): Progress {
     const { policy } = resolution;
     if (only && !isSwitch(policy, facts.namespace)) continue;
     pods++;
-    if (isTold(pod, policy)) told++;
+    if (isTold(pod, resolution)) told++;
     if (policy) inForce.set(describePolicy(policy), policy);
     else untold++;
   }
@@ -172,13 +174,13 @@ export function isDone({ pods, told, current, silent, awaited }: Progress, isLat
   return told === pods && current + silent - (isLate ? 0 : awaited) >= pods;
 }
 
-function isTold({ metadata }: PodMeta, policy: Policy | undefined): boolean {
+function isTold({ metadata }: PodMeta, { policy, document }: Resolution): boolean {
   const key = metadata.annotations?.[POLICY_KEY] ?? NO_POLICY;
-  if (!policy) return key === NO_POLICY || key === 'chart-default.json';
-  return key === `${policy.kind === 'TracingPolicy' ? 'policy' : 'cluster-policy'}.${policy.metadata.name}.json`;
+  // What the chart says is not known here.
+  return policy ? key === document?.key : key === NO_POLICY || key === 'chart-default.json';
 }
 
-function* resolved({ namespaced, cluster, namespaceLabels, pods }: SwitchFacts) {
+function* resolved({ namespaced, cluster, namespaceLabels, pods, now }: SwitchFacts) {
   const resolvers = new Map<string, ReturnType<typeof resolver>>();
   for (const pod of pods) {
     const { namespace, deletionTimestamp, labels } = pod.metadata;
@@ -186,7 +188,7 @@ function* resolved({ namespaced, cluster, namespaceLabels, pods }: SwitchFacts) 
     let resolve = resolvers.get(namespace);
     if (!resolve) {
       const around = { namespace, namespaceLabels: namespaceLabels.get(namespace) };
-      resolvers.set(namespace, (resolve = resolver({ namespaced, cluster, defaults: {} }, around)));
+      resolvers.set(namespace, (resolve = resolver({ namespaced, cluster, defaults: {}, now }, around)));
     }
     yield { pod, resolution: resolve(pod.metadata) };
   }

@@ -2,8 +2,16 @@ import { withCluster } from '../cluster.ts';
 import { explain } from '../explain/explanation.ts';
 import { gather } from '../explain/facts.ts';
 import { parseWorkload } from '../explain/kinds.ts';
+import { layOut } from '../explain/layout.ts';
+import type { Format } from '../output.ts';
+import { outputOption, render } from '../output.ts';
 import type { End, ExitCode } from './verb.ts';
 import { namespaceOption, verb } from './verb.ts';
+
+interface ExplainFlags {
+  namespace?: string;
+  output: Format;
+}
 
 export const explainVerb = (end: End) =>
   verb({
@@ -12,19 +20,24 @@ export const explainVerb = (end: End) =>
     description: `Says of a workload whether it is traced: who asks for it, which policy is in force and why, what each container gets, how its pods are, what their agents report; and for each problem the command to type next.
 
 WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replicaset, cronjob, job, pod or Argo's rollout, or their short names. It only reads, with your own rights: the role view in the namespace is enough, and what you may not read is said.`,
-    examples: ['kubectl tracing explain deployment/web', 'kubectl tracing explain pod/web-6d4cf56db6-xk2bp -n shop'],
+    examples: [
+      'kubectl tracing explain deployment/web',
+      'kubectl tracing explain pod/web-6d4cf56db6-xk2bp -n shop',
+      "kubectl tracing explain deployment/web -o json | jq '.problems'",
+    ],
     codes: ['all is well, also where nobody asks for tracing', 'there is a problem'],
   })
     .argument('<workload...>', 'KIND/NAME, or KIND NAME')
     .addOption(namespaceOption())
-    .action(async (words: string[], flags: { namespace?: string }) => end(await explainWorkload(words, flags)));
+    .addOption(outputOption())
+    .action(async (words: string[], flags: ExplainFlags) => end(await explainWorkload(words, flags)));
 
-async function explainWorkload(words: string[], options: { namespace?: string }): Promise<ExitCode> {
+async function explainWorkload(words: string[], options: ExplainFlags): Promise<ExitCode> {
   const { kind, name } = parseWorkload(words);
   return withCluster(async (client) => {
     const facts = await gather(client, kind, name, options.namespace ?? client.namespace ?? 'default');
-    const { text, problems } = explain(facts);
-    process.stdout.write(text);
-    return problems.length > 0 ? 1 : 0;
+    const explanation = explain(facts);
+    process.stdout.write(render(options.output, explanation, (paint) => layOut(explanation, paint)));
+    return explanation.problems.length > 0 ? 1 : 0;
   });
 }

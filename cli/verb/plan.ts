@@ -9,9 +9,11 @@ import { parseManifest } from '../manifest/manifest.ts';
 import type { Format, Paint } from '../output.ts';
 import { outputOption, render, wrap } from '../output.ts';
 import type { Plan, PlanFacts, PlannedPod } from '../plan/plan.ts';
+import { flowText } from '../plan/load.ts';
 import { plan } from '../plan/plan.ts';
 import { policiesOf } from '../policy-file.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
+import { readDigests } from '../status/facts.ts';
 import { readPolicies } from '../stored-policies.ts';
 import type { End, ExitCode } from './verb.ts';
 import { namespaceOption, once, verb } from './verb.ts';
@@ -28,7 +30,7 @@ export const planVerb = (end: End) =>
     summary: 'what a file of policies would change in the pods that run, before it is applied',
     description: `Says which running pods would be told something else if the policies of a file were applied: what of that they follow live, and for what they would have to be made anew. It only reads; resolution is the operator's own.
 
-Looked at are the pods of the namespaces that the file's TracingPolicies are for, or of all where it has a ClusterTracingPolicy. What a policy no longer says because it was taken out of the file is not known here: a file adds and changes, as kubectl apply does.`,
+Looked at are the pods of the namespaces that the file's TracingPolicies are for, or of all where it has a ClusterTracingPolicy. From what the agents have counted it says how many spans and bytes a second each exporter would get. What a policy no longer says because it was taken out of the file is not known here: a file adds and changes, as kubectl apply does.`,
     examples: ['kubectl tracing plan -f policy.yaml', 'kubectl tracing plan -f policies.yaml -n shop -o json'],
     codes: ['the plan could be made, whatever it says'],
   })
@@ -65,7 +67,7 @@ async function gatherPlan(
   const parts = await Promise.all(
     wanted.map(async (namespace) => {
       const core = namespace === undefined ? '/api/v1' : `/api/v1/namespaces/${namespace}`;
-      const [policies, injected, others, namespaces] = await Promise.all([
+      const [policies, injected, others, namespaces, digests] = await Promise.all([
         readPolicies(read, namespace),
         readAll<PlannedPod>(read, `${core}/pods`, 'pods', {
           labelSelector: `${INJECTED_LABEL}=true`,
@@ -81,12 +83,13 @@ async function gatherPlan(
         namespace === undefined
           ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
           : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+        readDigests(read, namespace),
       ]);
       const where = namespace === undefined ? 'all namespaces' : `namespace ${namespace}`;
       if (!policies.namespaced)
         throw new InputError(`you may not read the TracingPolicies of ${where}, or there are none`);
       if (!injected || !others) throw new InputError(`you may not list the pods of ${where}`);
-      return { policies, pods: [...injected, ...others], namespaces: namespaces ?? [] };
+      return { policies, pods: [...injected, ...others], namespaces: namespaces ?? [], digests };
     }),
   );
   const installation = await findInstallation(read);
@@ -102,12 +105,13 @@ async function gatherPlan(
     pods: parts
       .flatMap(({ pods }) => pods)
       .filter(({ metadata }) => metadata.namespace !== 'kube-system' && !excluded.includes(metadata.namespace)),
+    digests: new Map(parts.flatMap(({ digests }) => [...digests])),
     now: new Date().toISOString(),
     closed: reading.closed,
   };
 }
 
-function text({ steps, unchanged, idle }: Plan, closed: string[], paint: Paint, width: number): string {
+function text({ steps, unchanged, idle, load }: Plan, closed: string[], paint: Paint, width: number): string {
   const lines = steps.flatMap(({ when, from, to, workloads, changes, why }) => [
     `${when === 'Live' ? paint('green', 'live, within seconds') : paint('yellow', 'after a restart')}: ${from === to ? to : `${from} → ${to}`}`,
     ...workloads.map(
@@ -121,6 +125,27 @@ function text({ steps, unchanged, idle }: Plan, closed: string[], paint: Paint, 
     ...lines,
     ...idle.map((name) => `${name} is in force for no pod that runs`),
     `${unchanged} ${unchanged === 1 ? 'pod' : 'pods'} with the agent would be told nothing new`,
+    ...loadLines(load, paint, width),
     ...(closed.length > 0 ? ['You may not read', ...closed.flatMap((each) => wrap(each, width, '  '))] : []),
   ].join('\n')}\n`;
+}
+
+function loadLines({ exporters, unknown }: Plan['load'], paint: Paint, width: number): string[] {
+  if (exporters.length === 0) return [];
+  return [
+    '',
+    paint('bold', 'What exporters get, by what the agents have counted in the last minutes:'),
+    ...exporters.flatMap(({ policy, exporter, endpoint, now, then }) => [
+      `  ${policy}, ${exporter} ${endpoint}`,
+      `    now about ${flowText(now)}; then about ${flowText(then)}`,
+    ]),
+    ...wrap(
+      'The ratio is taken to be what decides; what callers and rules decide stays as it is. Bytes are before compression.',
+      width,
+      '  ',
+    ),
+    ...(unknown.length > 0
+      ? wrap(`Not in these figures, as nothing is sampled or was counted there: ${unknown.join(', ')}`, width, '  ')
+      : []),
+  ];
 }

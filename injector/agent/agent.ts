@@ -233,7 +233,7 @@ export class Agent implements SpanSink {
   private apply(policy: PolicyState | undefined): void {
     if (this.stopped) return;
     this.policy = policy;
-    this.reporter?.changed();
+    this.reporter?.changed(policy);
     const settings = resolveSettings(this.env, policy);
     const before = this.settings;
     this.settings = settings;
@@ -412,7 +412,7 @@ export class Agent implements SpanSink {
           this.logs.queues.memory(),
       }),
     });
-    this.reporter.start();
+    this.reporter.start(this.policy);
   }
 
   private signalReport(): Pick<ReportBody, 'signals'> {

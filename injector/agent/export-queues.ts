@@ -113,6 +113,8 @@ export class ExportQueues {
       errors: queue.errors,
       queued: queue.queued,
       queueSize: queue.capacity,
+      bytes: queue.bytes,
+      ...(queue.lastTrace && { lastTrace: queue.lastTrace }),
       ...(queue.trouble !== undefined && { trouble: `${place(exporter)}: ${queue.trouble}` }),
     }));
   }

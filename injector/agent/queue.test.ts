@@ -55,6 +55,7 @@ describe('SpanQueue', () => {
     queue.add(span(1));
     await wait(20);
     expect([opened, queue.sent, queue.pending]).toEqual([1, 1, false]);
+    expect(queue.bytes).toBeGreaterThan(span(1).length);
   });
 
   it('sends a full batch at once and the rest after the delay, one batch at a time', async () => {

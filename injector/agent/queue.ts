@@ -74,6 +74,9 @@ const LONG_MILLIS = 15_000;
 export class SpanQueue {
   readonly dropped: Dropped = { queueFull: 0, exportFailed: 0, rejected: 0, shutdown: 0 };
   sent = 0;
+  /** Of what was sent. */
+  bytes = 0;
+  lastTrace: string | undefined;
   /** Batches that did not arrive. */
   errors = 0;
   /** Why spans are lost these days, or about to be; undefined while all arrive. */
@@ -221,7 +224,7 @@ export class SpanQueue {
     return sending;
   }
 
-  private async deliver({ count, body }: Batch, keepAlive: boolean): Promise<void> {
+  private async deliver({ count, body, trace }: Batch, keepAlive: boolean): Promise<void> {
     const { failure, rejected } = await this.carry(body, keepAlive);
     if (failure !== undefined) {
       this.dropped[this.end === undefined ? 'exportFailed' : 'shutdown'] += count;
@@ -230,6 +233,8 @@ export class SpanQueue {
     }
     const refused = Math.min(count, rejected?.count ?? 0);
     this.sent += count - refused;
+    this.bytes += body.length;
+    this.lastTrace = trace;
     this.dropped.rejected += refused;
     if (refused > 0)
       this.lost(`the receiver rejected some of what it was sent: ${rejected?.reason || 'it does not say why'}`);

@@ -17,7 +17,19 @@ const body: ReportBody = {
     shutdown: 0,
     exceptions: 0,
   },
-  exporters: [{ name: 'default', exported: 5, dropped: 3, errors: 1, queued: 0, queueSize: 2048, trouble: 'x' }],
+  exporters: [
+    {
+      name: 'default',
+      exported: 5,
+      dropped: 3,
+      errors: 1,
+      queued: 0,
+      queueSize: 2048,
+      bytes: 900,
+      lastTrace: 'ab'.repeat(16),
+      trouble: 'x',
+    },
+  ],
   signals: { logs: { exported: 4, dropped: 1 } },
   libraries: ['express@5.1.0'],
   uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }],
@@ -58,14 +70,14 @@ describe('a report', () => {
 });
 
 it('tells of an exporter that loses log records, unless it loses spans', () => {
-  const well = { name: 'a', exported: 1, dropped: 0, errors: 0, queued: 0, queueSize: 9 };
+  const well = { name: 'a', exported: 1, dropped: 0, errors: 0, queued: 0, queueSize: 9, bytes: 7 };
   const logs = [
     { ...well, exported: 5, trouble: 'a:4318: HTTP 404' },
     { ...well, name: 'b', trouble: 'b:4318: HTTP 404' },
   ];
   expect(withTroubles([well], { metrics: [well], logs })).toEqual([
     { ...well, trouble: 'logs: a:4318: HTTP 404' },
-    { ...well, name: 'b', exported: 0, queueSize: 0, trouble: 'logs: b:4318: HTTP 404' },
+    { ...well, name: 'b', exported: 0, queueSize: 0, bytes: 0, trouble: 'logs: b:4318: HTTP 404' },
   ]);
   expect(withTroubles([{ ...well, trouble: 'worse' }], { logs: logs.slice(0, 1) })).toEqual([
     { ...well, trouble: 'worse' },

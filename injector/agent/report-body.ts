@@ -33,6 +33,10 @@ export interface ExporterReport {
   /** Spans that wait, and for how many there is room. */
   queued: number;
   queueSize: number;
+  /** Of the spans that arrived, in protobuf and before compression. */
+  bytes: number;
+  /** Id of a trace that arrived last, hexadecimal. */
+  lastTrace?: string;
   /** Why spans are lost these days, or about to be; absent while all arrive. It changes rarely, and holds no numbers that run. */
   trouble?: string;
 }
@@ -139,7 +143,7 @@ export function withTroubles(
   const merged = new Map(spans.map((report) => [report.name, report]));
   for (const [signal, reports] of Object.entries(others))
     for (const { name, trouble } of reports) {
-      const known = merged.get(name) ?? { name, exported: 0, dropped: 0, errors: 0, queued: 0, queueSize: 0 };
+      const known = merged.get(name) ?? { name, exported: 0, dropped: 0, errors: 0, queued: 0, queueSize: 0, bytes: 0 };
       merged.set(name, known.trouble || !trouble ? known : { ...known, trouble: `${signal}: ${trouble}` });
     }
   return [...merged.values()];

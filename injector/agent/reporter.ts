@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type * as Https from 'node:https';
 import { serializeReport, type ReportBody } from './report-body.ts';
+import type { PolicyState } from './settings.ts';
 
 export interface ReporterServices {
   /** The policy directory: `token` is in it, and where to report. */
@@ -17,6 +18,7 @@ const CHANGE_MILLIS = 500;
 /** For what all pods may notice at once, such as a collector that is down, and may change again soon. */
 const NOTICE_MILLIS = 10_000;
 const INTERVAL_MILLIS = 120_000;
+const LEAST_SECONDS = 5;
 const TIMEOUT_MILLIS = 5_000;
 
 /**
@@ -29,18 +31,21 @@ export class Reporter {
   private timer: NodeJS.Timeout | undefined;
   private due = 0;
   private started = false;
+  private interval = INTERVAL_MILLIS;
 
   constructor(services: ReporterServices) {
     this.services = services;
   }
 
-  start(): void {
+  start(policy: PolicyState | undefined): void {
+    this.watch(policy);
     this.started = true;
     this.plan(FIRST_MILLIS);
   }
 
   /** Another policy is in force, or none: status waits for it. */
-  changed(): void {
+  changed(policy?: PolicyState): void {
+    this.watch(policy);
     if (this.started) this.plan(CHANGE_MILLIS);
   }
 
@@ -49,13 +54,19 @@ export class Reporter {
     if (this.started && this.due - Date.now() > 2 * NOTICE_MILLIS) this.plan(NOTICE_MILLIS);
   }
 
+  /** While somebody watches, it reports more often. */
+  private watch(policy: PolicyState | undefined): void {
+    const seconds = policy?.kind === 'policy' ? policy.spec.reportSeconds : undefined;
+    this.interval = typeof seconds === 'number' && seconds >= LEAST_SECONDS ? seconds * 1000 : INTERVAL_MILLIS;
+  }
+
   /** All pods of a node learn of a change at the same time: each waits for a while of its own. */
   private plan(millis: number): void {
     clearTimeout(this.timer);
-    const delay = millis * (0.9 + Math.random() * (millis === INTERVAL_MILLIS ? 0.2 : 1));
+    const delay = millis * (0.9 + Math.random() * (millis === this.interval ? 0.2 : 1));
     this.due = Date.now() + delay;
     this.timer = setTimeout(() => {
-      this.plan(INTERVAL_MILLIS);
+      this.plan(this.interval);
       try {
         this.services.untraced(() => this.send());
       } catch {

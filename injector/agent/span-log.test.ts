@@ -85,4 +85,18 @@ describe('SpanLog', () => {
     while (log.size > 1) log.take(100, {});
     expect(names(log.take(100, {}))).toEqual(['long']);
   });
+
+  it.each([1, 300, 20_000])('says which trace a batch is of, by the first of its spans, be that %i long', (length) => {
+    const id = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const content = Buffer.concat([
+      Buffer.from([0x0a, 16]),
+      Buffer.from(id, 'hex'),
+      encodeText(0x2a, ' '.repeat(length)),
+    ]);
+    const log = new SpanLog(10);
+    const head = encodeText(0x12, ' '.repeat(content.length)).subarray(0, -content.length);
+    log.push(Buffer.concat([head, content]), SCOPES[0]!);
+    log.push(span('another'), SCOPES[0]!);
+    expect(log.take(10, {})).toMatchObject({ count: 2, trace: id });
+  });
 });

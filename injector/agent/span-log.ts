@@ -21,6 +21,8 @@ interface Chunk {
 export interface Batch {
   count: number;
   body: Buffer;
+  /** Of its first span. */
+  trace: string;
 }
 
 /**
@@ -93,6 +95,7 @@ export class SpanLog {
     const byScope = new Map<number, { parts: Buffer[]; length: number }>();
     let count = 0;
     let total = 0;
+    let trace = '';
     while (count < most && this.size > 0) {
       const { span, scope } = this.oldest();
       if (count > 0 && total + span.length > MAX_BODY_BYTES) break;
@@ -100,6 +103,7 @@ export class SpanLog {
       if (group === undefined) byScope.set(scope, (group = { parts: [], length: 0 }));
       group.parts.push(span);
       group.length += span.length;
+      trace ||= traceOf(span);
       total += span.length;
       count += 1;
       this.shift();
@@ -113,7 +117,7 @@ export class SpanLog {
       parts.push(encodeHead(0x12, length), before, ...group.parts, ...after);
     }
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    return { count, body: this.join([encodeHead(0x0a, length), ...parts]) };
+    return { count, trace, body: this.join([encodeHead(0x0a, length), ...parts]) };
   }
 
   /** Lets whoever has the last batch keep its memory. */
@@ -171,4 +175,11 @@ export class SpanLog {
     }
     return number;
   }
+}
+
+/** The first field of an encoded span, behind its tag and the bytes of its length. */
+function traceOf(span: Buffer): string {
+  let at = 1;
+  while (span[at++]! > 127);
+  return span.toString('hex', at + 2, at + 18);
 }

@@ -23,6 +23,7 @@ class Cluster {
   readonly gone = new Set<string>();
   started = 1;
   readonly news = new Set<string>();
+  readonly watched = new Set<string>();
   readonly controller = new DigestController(
     {
       request: <T>(_method: string, path: string, options?: RequestOptions) => {
@@ -43,7 +44,12 @@ class Cluster {
         } satisfies PodMeta,
       ],
     },
-    { reports: (podUid) => this.reports(podUid), now: () => this.now, onNews: (name) => void this.news.add(name) },
+    {
+      reports: (podUid) => this.reports(podUid),
+      now: () => this.now,
+      onNews: (name) => void this.news.add(name),
+      isWatched: (name) => this.watched.has(name),
+    },
   );
 
   /** One round of the operator's: a look at each, then what is new and so many whose numbers are due. */
@@ -127,6 +133,24 @@ describe('what is written about the agents of a namespace', () => {
     expect(await cluster.round(['a'])).toEqual([]);
     cluster.pass(20 * SECOND);
     expect(await cluster.round(['a'])).toEqual(['a']);
+    expect(await cluster.round(['a'])).toEqual([]);
+  });
+
+  it('is numbers too while somebody watches closely, every two seconds', async () => {
+    cluster.said.set('a', {});
+    await cluster.round(['a']);
+    cluster.watched.add('a');
+    const written: number[] = [];
+    for (let second = 1; second <= 6; second++) {
+      cluster.pass(SECOND);
+      written.push((await cluster.round(['a'])).length);
+    }
+    expect(written).toEqual([0, 1, 0, 1, 0, 1]);
+    cluster.now += 2 * SECOND;
+    // Nothing runs: it comes again all the same.
+    expect(cluster.controller.look('a')).toBe(2 * SECOND);
+    cluster.watched.delete('a');
+    cluster.pass(2 * SECOND);
     expect(await cluster.round(['a'])).toEqual([]);
   });
 

@@ -11,6 +11,8 @@ import { digestsOf } from './digest.ts';
 const FIELD_MANAGER = 'tracing-operator-reports';
 /** What is new is written so soon, at the earliest, after the last time. */
 const NEWS = 30_000;
+/** What is watched closely is written again when it is so old. */
+const WATCHED = 2_000;
 /** Numbers that run are written again when they are so old, at the earliest. */
 const NUMBERS = 300_000;
 
@@ -20,6 +22,8 @@ export interface DigestOptions {
   now: () => number;
   /** Called with a namespace of which there is something new to be written. */
   onNews: (namespace: string) => void;
+  /** Whether somebody watches a workload of a namespace closely, for a while (injector/override.ts). */
+  isWatched: (namespace: string) => boolean;
 }
 
 /** What stands in a namespace. */
@@ -69,11 +73,14 @@ export class DigestController {
   /** Sees whether there is something new, and no more than that. @returns after how many milliseconds to come again for it. */
   look(namespace: string): number | undefined {
     const found = this.#find(namespace);
-    if (!found || (found.before && isDeepStrictEqual(facts(found.before.digests), facts(found.digests))))
-      return undefined;
+    const isWatched = this.#options.isWatched(namespace);
+    const again = isWatched ? WATCHED : undefined;
+    const matters = isWatched ? everything : facts;
+    if (!found || (found.before && isDeepStrictEqual(matters(found.before.digests), matters(found.digests))))
+      return again;
     if (found.wait > 0) return found.wait;
     this.#options.onNews(namespace);
-    return undefined;
+    return again;
   }
 
   /** Writes what there is to say, unless that is what stands there. @returns after how many milliseconds to come again. */
@@ -124,7 +131,8 @@ export class DigestController {
     if (!known && digests.size === 0) return undefined;
     // It went with the owner that it had.
     const before = known?.owner === owner ? known : undefined;
-    return { digests, owner, before, wait: before ? before.at + NEWS - now() : 0 };
+    const pause = this.#options.isWatched(namespace) ? WATCHED : NEWS;
+    return { digests, owner, before, wait: before ? before.at + pause - now() : 0 };
   }
 }
 

@@ -23,14 +23,18 @@ const of = (pods: PodMeta[], reports: KeptReport[]) =>
 
 describe('the digest of what agents report', () => {
   it('puts the processes of a workload together', () => {
-    const exporters = [{ name: 'default', exported: 4, dropped: 1, errors: 1, queued: 2, queueSize: 10 }];
+    const rate = { spansPerSecond: 1.5, bytesPerSecond: 700 };
+    const exporters = [
+      { ...{ name: 'default', exported: 4, dropped: 1, errors: 1, queued: 2, queueSize: 10, bytes: 2000 }, rate },
+    ];
+    const later = exporters.map((each) => ({ ...each, lastTrace: 'b'.repeat(32) }));
     const libraries = ['express@5.1.0'];
     const digests = of(
       [pod('a'), pod('b'), pod('c', 'other')],
       [
         report('a', { counters, exporters, libraries, memory: 5, signals: { metrics: { exported: 3, dropped: 1 } } }),
         report('a', { pid: 2, counters, memory: 7 }),
-        report('b', { counters, exporters, libraries: [...libraries, 'pg@8.1.0'], nodeVersion: 'v22.0.0' }),
+        report('b', { counters, exporters: later, libraries: [...libraries, 'pg@8.1.0'], nodeVersion: 'v22.0.0' }),
         report('c', { uninstrumented: [{ library: 'pg@6.4.2', why: 'UnsupportedVersion' }] }),
       ],
     );
@@ -44,7 +48,9 @@ describe('the digest of what agents report', () => {
       },
       numbers: {
         spans: { started: 30, sampled: 15, exported: 12, queueFull: 3 },
-        exporters: { default: { exported: 8, dropped: 2, errors: 2, queued: 4, queueSize: 20 } },
+        exporters: { default: { exported: 8, dropped: 2, errors: 2, queued: 4, queueSize: 20, bytes: 4000 } },
+        traces: { default: 'b'.repeat(32) },
+        rates: { default: { spansPerSecond: 3, bytesPerSecond: 1400 } },
         signals: { metrics: { exported: 3, dropped: 1 } },
         memory: 7,
       },

@@ -34,6 +34,10 @@ const digest = z.object({
     /** By the names of injector/agent/report-body.ts. */
     spans: counts,
     exporters: z.record(z.string(), counts),
+    /** By exporter, the id of a trace that arrived there last. */
+    traces: z.record(z.string(), z.string()).optional(),
+    /** By exporter, what all processes together have to send of late; of those that have said so often enough. */
+    rates: z.record(z.string(), z.object({ spansPerSecond: z.number(), bytesPerSecond: z.number() })).optional(),
     /** Of what else than spans is sent. */
     signals: z.record(z.string(), counts),
     /** Bytes that one process needs for the agent, as it guesses itself: the most of any. */
@@ -134,16 +138,33 @@ function factsOf(pods: number, reports: KeptReport[]): Digest['facts'] {
 function numbersOf(reports: KeptReport[]): Digest['numbers'] {
   const spans: Record<string, number> = {};
   const exporters: Record<string, Record<string, number>> = {};
+  const traces: Record<string, string> = {};
+  const rates: Record<string, { spansPerSecond: number; bytesPerSecond: number }> = {};
   const signals: Record<string, Record<string, number>> = {};
   let memory: number | undefined;
-  for (const report of reports) {
+  for (const report of reports.toSorted((a, b) => a.receivedAt - b.receivedAt)) {
     addTo(spans, report.counters ?? {});
-    for (const { name, ...exporter } of report.exporters ?? []) addTo((exporters[name] ??= {}), exporter);
+    for (const { name, rate, lastTrace, ...exporter } of report.exporters ?? []) {
+      addTo((exporters[name] ??= {}), exporter);
+      if (lastTrace !== undefined) traces[name] = lastTrace;
+      const sum = rates[name];
+      if (rate && sum) {
+        sum.spansPerSecond += rate.spansPerSecond;
+        sum.bytesPerSecond += rate.bytesPerSecond;
+      } else if (rate) rates[name] = { ...rate };
+    }
     for (const [signal, counted] of Object.entries(report.signals ?? {}))
       addTo((signals[signal] ??= {}), counted ?? {});
     if (report.memory !== undefined) memory = Math.max(memory ?? 0, report.memory);
   }
-  return { spans, exporters, signals, ...(memory !== undefined && { memory }) };
+  return {
+    spans,
+    exporters,
+    ...(Object.keys(traces).length > 0 && { traces }),
+    ...(Object.keys(rates).length > 0 && { rates }),
+    signals,
+    ...(memory !== undefined && { memory }),
+  };
 }
 
 /** Whatever is counted: a newer agent may count more. */

@@ -30,7 +30,9 @@ export type EventReason =
   /** A mesh or gateway that the policy insists on is not configured. */
   | 'IntegrationFailed'
   /** Pods with a policy's new agent restart more often than others: new ones get the other agent again. */
-  | 'CanaryHalted';
+  | 'CanaryHalted'
+  /** For some workloads a policy says something else for a while; the note says what, and until when. */
+  | 'Overridden';
 
 export interface EventRegarding {
   apiVersion: string;

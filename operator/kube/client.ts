@@ -23,6 +23,7 @@ export interface RequestOptions {
   body?: unknown;
   contentType?: string;
   accept?: string;
+  headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Milliseconds until an ordinary request is given up. */
   timeout?: number;
@@ -136,6 +137,7 @@ export class KubeClient {
         method,
         signal: options.signal,
         headers: {
+          ...options.headers,
           ...secured.headers,
           accept: options.accept ?? 'application/json',
           'user-agent': 'tracing-operator',

@@ -81,6 +81,7 @@ export class ClusterView {
   readonly #client: KubeClient;
   readonly #logger: Logger;
   readonly #defaults: DefaultPolicy;
+  readonly #now: () => number;
   readonly #namespaced = new Map<string, Map<string, TracingPolicy>>();
   readonly #cluster = new Map<string, ClusterTracingPolicy>();
   readonly #injected = new Map<string, Map<string, PodMeta>>();
@@ -93,8 +94,9 @@ export class ClusterView {
   readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced' | 'hasSynced' | 'path'>[];
   #listener: ViewListener = { namespace: () => {}, pods: () => {}, policy: () => {}, injection: () => {} };
 
-  constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger) {
+  constructor(client: KubeClient, defaults: DefaultPolicy, logger: Logger, now: () => number = Date.now) {
     this.#client = client;
+    this.#now = now;
     this.#defaults = defaults;
     this.#logger = logger;
     const policies = this.#reflect<Stored<TracingPolicy>>({
@@ -105,7 +107,7 @@ export class ClusterView {
         put(this.#namespaced, namespace, name, kept);
         if (kept) this.#listener.policy(kept);
         // A write to its status changes nothing for anybody else.
-        if (!deleted && isDeepStrictEqual(previous?.spec, policy.spec)) return;
+        if (!deleted && isDeepStrictEqual(previous && said(previous), said(policy))) return;
         this.#listener.namespace(namespace);
         this.#listener.injection();
       },
@@ -120,7 +122,7 @@ export class ClusterView {
         else this.#cluster.delete(policy.metadata.name);
         if (kept) this.#listener.policy(kept);
         // Of its status nothing but that its new agent was stopped.
-        const matters = ({ spec, ...rest }: ClusterTracingPolicy) => [spec, isCanaryHalted({ spec, ...rest })];
+        const matters = (each: ClusterTracingPolicy) => [said(each), isCanaryHalted(each)];
         if (!deleted && previous && isDeepStrictEqual(matters(previous), matters(policy))) return;
         for (const namespace of this.#namespaces.values()) this.#listener.namespace(namespace.metadata.name);
         this.#listener.injection();
@@ -184,6 +186,7 @@ export class ClusterView {
       namespaced: [...(this.#namespaced.get(namespace)?.values() ?? [])],
       cluster: [...this.#cluster.values()],
       defaults: this.#defaults,
+      now: this.#now(),
     };
   }
 
@@ -274,6 +277,11 @@ export class ClusterView {
     this.#logger.error({ policy: describePolicy(known), problems }, 'a stored policy cannot be read and is ignored');
     return undefined;
   }
+}
+
+/** What of a policy somebody other than us has written. */
+function said({ spec, metadata }: Policy): unknown[] {
+  return [spec, metadata.annotations?.[names.OVERRIDE]];
 }
 
 function put<T>(index: Map<string, Map<string, T>>, namespace: string, name: string, value: T | undefined): void {

@@ -49,6 +49,8 @@ export const reportSchema = z.object({
         errors: count,
         queued: count,
         queueSize: count,
+        bytes: count.optional(),
+        lastTrace: z.string().max(32).optional(),
         trouble: text.optional(),
       }),
     )
@@ -74,8 +76,15 @@ export interface Sender {
   podUid: string;
 }
 
+/** What an exporter has to send of late, as agents encode it before compression. */
+export interface Rate {
+  spansPerSecond: number;
+  bytesPerSecond: number;
+}
+
 /** A report as a replica keeps it. */
-export interface KeptReport extends Report, Sender {
+export interface KeptReport extends Omit<Report, 'exporters'>, Sender {
+  exporters?: (NonNullable<Report['exporters']>[number] & { rate?: Rate })[] | undefined;
   /** When it came, by the clock of the replica that took it, milliseconds since 1970. */
   receivedAt: number;
 }

@@ -2,6 +2,7 @@ import express from 'express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { KeptReport } from './report.ts';
+import { ratesOf } from './rates.ts';
 import { reportSchema } from './report.ts';
 import type { SpanCounts } from './spans.ts';
 import { spansSince } from './spans.ts';
@@ -46,8 +47,16 @@ export function reportsApp({ store, identify, peer, now, onReport, logger }: Rep
       return;
     }
     const kept: KeptReport = { ...report.data, ...sender, receivedAt: now() };
-    onReport(sender.namespace, spansSince(store.before(kept), kept));
-    store.put(kept);
+    const before = store.before(kept);
+    onReport(sender.namespace, spansSince(before, kept));
+    const rates = ratesOf(before, kept);
+    store.put({
+      ...kept,
+      exporters: kept.exporters?.map((each) => {
+        const rate = rates.get(each.name);
+        return { ...each, ...(rate && { rate }) };
+      }),
+    });
     response.status(204).end();
   });
   server.get('/reports', async (request, response) => {

@@ -17,6 +17,7 @@ import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
+import { overridden } from './overridden.ts';
 import { ready } from './ready.ts';
 import type { ProblemWorkload, Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
@@ -36,6 +37,8 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
   IntegrationFailed: { type: 'Warning', reason: 'IntegrationFailed' },
   RestartsRose: { type: 'Warning', reason: 'CanaryHalted' },
+  Temporary: { type: 'Normal', reason: 'Overridden' },
+  InvalidAnnotation: { type: 'Warning', reason: 'PolicyProblem' },
 };
 
 /** What is no news of a policy that is new. */
@@ -174,6 +177,7 @@ export class StatusController {
   #status(policy: Policy, summary: Summary): PolicyStatus {
     const { pods, workloads, overlaps } = summary;
     const canary = canaryHalted(policy, summary.canary);
+    const override = overridden(policy, this.#options.now());
     // Not known yet, as when another replica has just begun to lead: what it said last stands.
     const integrations = summary.isPending ? (policy.status?.integrations ?? []) : integrationsOf(summary.integrations);
     const failed = failedIntegrations(policy, integrations);
@@ -201,6 +205,7 @@ export class StatusController {
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
         ...(canary ? [condition(CANARY_HALTED, ...canary)] : []),
+        ...(override ? [condition('Overridden', ...override)] : []),
       ],
       pods,
       ...(integrations.length > 0 && { integrations }),

@@ -38,6 +38,11 @@ const NODE_BUILDS: Readonly<Record<string, { version: string; x64: string; arm64
     version: '20.20.2',
     x64: 'sha512-PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==',
   },
+  'node:16-slim': {
+    version: '16.20.2',
+    x64: 'sha512-oxOhUQeRI8VP2S933KzppWoQTXE/bhs3rskxrAXQA0xfIoy+WqVx47oe6upUsCqORfvAHcbdf9k+1iFyZnceqQ==',
+    arm64: 'sha512-MyXYLwR55kL8fh4+T/pnLFltiys/aQ0QYtT5PZuiiQBksWRCP28LWRACZhFHGPG+jlSxzZDKwRFAjdNY3DaB0Q==',
+  },
 };
 const BUSYBOX = 'busybox:1.37';
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';

@@ -1,3 +1,4 @@
+import { baseArchive } from './bases.ts';
 import type { Cluster } from './cluster.ts';
 import { collectorArchive } from './servers/collector.ts';
 import { jaegerArchive } from './servers/jaeger.ts';
@@ -17,6 +18,8 @@ export const SERVERS = {
   // Jaeger 2.13.0 is the release that was made together with 1.76.0, whose Go module it is built from.
   jaeger: { ref: 'jaegertracing/jaeger:2.13.0', archive: jaegerArchive },
   collector: { ref: 'otel/opentelemetry-collector-contrib:0.160.0', archive: collectorArchive },
+  // Older than the agent supports.
+  'old-node': { ref: 'node:16-slim', archive: baseArchive },
 } as const;
 
 /** Those that the shop needs. */

@@ -46,6 +46,7 @@ describe("the operator's own ServiceAccount", () => {
     ),
     job: `/apis/batch/v1/namespaces/${namespace}/jobs/target`,
     cronjob: `/apis/batch/v1/namespaces/${namespace}/cronjobs/target`,
+    policy: `/apis/tracing.acme/v1alpha1/namespaces/${namespace}/tracingpolicies/target`,
   };
   const merge = (path: string, body: unknown) => thief.request('PATCH', path, { contentType: MERGE_PATCH, body });
   const replace = (path: string, pointer: string, value: unknown) =>
@@ -285,6 +286,16 @@ describe("the operator's own ServiceAccount", () => {
         () => merge(paths.namespace!, { metadata: { finalizers: ['example.com/stuck'] } }),
         /refused: metadata finalizers/,
       ],
+      [
+        'where a policy sends spans',
+        () => merge(paths.policy!, { spec: { exporters: [{ name: 'x', endpoint: 'http://thief:4318' }] } }),
+        /may only take away the annotation tracing\.acme\/override/,
+      ],
+      [
+        'a label of a policy',
+        () => merge(paths.policy!, { metadata: { labels: OURS, annotations: { 'tracing.acme/override': null } } }),
+        /may only take away the annotation tracing\.acme\/override/,
+      ],
       ['the end of a pod', () => thief.request('DELETE', paths.pod!), /not DELETE pods/],
       [
         'the end of all Deployments',
@@ -368,6 +379,10 @@ describe("the operator's own ServiceAccount", () => {
       },
     );
 
+    it('may take away an override of a policy', async () => {
+      await merge(paths.policy!, { metadata: { annotations: { 'tracing.acme/override': null } } });
+    });
+
     it('may tell a pod of its policy, however much the pod has in it', async () => {
       const annotations = Object.fromEntries(
         [...Array(2_000).keys()].map((i) => [`example.com/a-rather-long-name-${i}`, 'x'.repeat(60)]),
@@ -416,6 +431,12 @@ function objects(namespace: string): unknown {
     { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata, spec: { selector, template } },
     { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata, spec: { replicas: 0, selector, template } },
     { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: job },
+    {
+      apiVersion: 'tracing.acme/v1alpha1',
+      kind: 'TracingPolicy',
+      metadata: { ...metadata, annotations: { 'tracing.acme/override': '[]' } },
+      spec: { enabled: false },
+    },
     {
       apiVersion: 'batch/v1',
       kind: 'CronJob',

@@ -1,0 +1,88 @@
+import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
+import { OVERRIDE } from '../../injector/names.ts';
+import type { Policy } from '../../injector/resolve.ts';
+import { describePolicy } from '../../injector/resolve.ts';
+import { ApiError, MERGE_PATCH } from '../../operator/kube/client.ts';
+import type { KubeClient } from '../../operator/kube/client.ts';
+import { InputError } from '../input-error.ts';
+
+const FIELD_MANAGER = 'kubectl-tracing';
+/** Times that somebody else may change the policy meanwhile. */
+const TRIES = 5;
+/** Clocks that are nearer to each other than this count as one: times are written to the second. */
+const NEAR = 3_000;
+
+interface Patched {
+  metadata: { managedFields?: { manager?: string; time?: string }[] };
+}
+
+/**
+ * By how many milliseconds the API server's clock is ahead of this machine's: overrides end by a clock of the cluster, and
+ * people's machines are not always right. Asked by a write that is not done, which also shows whether it would be allowed.
+ * @throws InputError where it is not.
+ */
+export async function clockOffset(client: KubeClient, policy: Policy): Promise<number> {
+  const began = Date.now();
+  const annotations = { [OVERRIDE]: JSON.stringify(began) };
+  const { metadata } = await patch<Patched>(client, policy, { metadata: { annotations } }, { dryRun: 'All' });
+  const times = (metadata.managedFields ?? []).filter(({ manager }) => manager === FIELD_MANAGER);
+  const last = Math.max(...times.map(({ time }) => Date.parse(time ?? '')));
+  const offset = last - began;
+  return Number.isFinite(offset) && Math.abs(offset) > NEAR ? offset : 0;
+}
+
+/**
+ * Writes a policy's annotation from what it is now; what somebody else writes at the same time is not lost.
+ * @param change gives the new text, null to take the annotation away, undefined to leave it.
+ * @returns the policy as it is then.
+ * @throws InputError where it may not be written, or is gone.
+ */
+export async function changeOverrides(
+  client: KubeClient,
+  policy: Policy,
+  change: (now: Policy) => string | null | undefined,
+): Promise<Policy> {
+  for (let attempt = 1; ; attempt++) {
+    const found = attempt === 1 ? policy : await client.request<Policy>('GET', pathOf(policy));
+    const now = { ...found, kind: policy.kind } as Policy;
+    const text = change(now);
+    if (text === undefined) return now;
+    const { resourceVersion } = now.metadata;
+    const metadata = { resourceVersion, annotations: { [OVERRIDE]: text } };
+    const changed = await patch<Policy>(client, policy, { metadata }).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.status !== 409 || attempt === TRIES) throw error;
+    });
+    if (changed) return { ...changed, kind: policy.kind } as Policy;
+  }
+}
+
+async function patch<T>(
+  client: KubeClient,
+  policy: Policy,
+  body: unknown,
+  query: Record<string, string> = {},
+): Promise<T> {
+  try {
+    return await client.request<T>('PATCH', pathOf(policy), {
+      query: { fieldManager: FIELD_MANAGER, ...query },
+      contentType: MERGE_PATCH,
+      body,
+    });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 404) throw new InputError(`${describePolicy(policy)} is gone`);
+    if (error.status !== 401 && error.status !== 403) throw error;
+    const role =
+      policy.kind === 'TracingPolicy'
+        ? 'the role edit in its namespace is enough'
+        : 'that takes a right to patch ClusterTracingPolicies';
+    throw new InputError(`you may not patch ${describePolicy(policy)}: ${role}`);
+  }
+}
+
+export function pathOf({ kind, metadata }: Policy): string {
+  const api = `/apis/${GROUP}/${VERSION}`;
+  return kind === 'TracingPolicy' && 'namespace' in metadata
+    ? `${api}/namespaces/${metadata.namespace}/tracingpolicies/${metadata.name}`
+    : `${api}/clustertracingpolicies/${metadata.name}`;
+}
