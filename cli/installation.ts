@@ -18,6 +18,8 @@ export interface Installation {
   version?: string;
   defaults?: DefaultPolicy;
   agentImage?: string;
+  /** Whether it may patch workloads. */
+  changeWorkloads?: boolean;
 }
 
 const OPERATOR = 'app.kubernetes.io/name=tracing-operator';
@@ -58,6 +60,7 @@ export async function findInstallation(read: Read): Promise<Installation | 'abse
   const config = load(configMap?.data?.['config.yaml'] ?? '{}') as {
     defaultPolicy?: DefaultPolicy;
     agent?: { image?: string };
+    changeWorkloads?: boolean;
   };
   const version = deployment?.metadata.labels?.['app.kubernetes.io/version'];
   const { caBundle } = webhook.clientConfig;
@@ -75,7 +78,7 @@ export async function findInstallation(read: Read): Promise<Installation | 'abse
       replicas: deployment.spec?.replicas ?? 1,
       ...(version !== undefined && { version }),
     }),
-    ...(configMap && { defaults: config.defaultPolicy ?? {} }),
+    ...(configMap && { defaults: config.defaultPolicy ?? {}, changeWorkloads: config.changeWorkloads ?? true }),
     ...(config.agent?.image !== undefined && { agentImage: config.agent.image }),
   };
 }

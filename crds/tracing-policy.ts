@@ -14,6 +14,7 @@ import {
 import type { CelRule } from './rules.ts';
 import { cel, listMap } from './rules.ts';
 import { resource } from './resource.ts';
+import { rollout } from './rollout.ts';
 import { sampling } from './sampling.ts';
 import { signals } from './signals.ts';
 
@@ -161,6 +162,7 @@ const shared = {
     .optional(),
   mesh: mesh.optional(),
   gateway: gateway.optional(),
+  rollout: rollout.optional(),
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */
@@ -223,6 +225,14 @@ export const WORKLOAD_REASONS = [
   'ExportFailing',
   /** The agent's image keeps its pods from starting: they get none, or hang. */
   'AgentUnavailable',
+  /** It crashed again and again with the agent, and has none any more. */
+  'RolledBack',
+  /** Somebody has put its pod template back as it was before it was restarted. */
+  'RestartUndone',
+  /** It is not restarted for now, or that did not help. */
+  'RestartHeld',
+  /** For information: it is being restarted. */
+  'Restarting',
   /** For information: libraries that the agent knows and cannot instrument. Nobody need do anything about it. */
   'NotInstrumented',
 ] as const;
@@ -276,6 +286,14 @@ export const policyStatus = z
       })
       .describe('How far the agent of agent.canary has spread.')
       .optional(),
+    rollout: z
+      .object({
+        waiting: count('Workloads that are still to be restarted.'),
+        restarting: count('Workloads that are restarted now, and not yet healthy again.'),
+        rolledBack: count('Workloads that crashed with the agent and have none any more.'),
+      })
+      .describe('How far restarts are, where spec.rollout asks for them.')
+      .optional(),
     integrations: z
       .array(
         z.object({
@@ -300,7 +318,7 @@ export const policyStatus = z
           reason: z
             .enum(WORKLOAD_REASONS)
             .describe(
-              'What is wrong with its pods: Missing: they have no agent. Outdated: they act on an older policy. NoAgentReport, ReportsStopped: nothing is heard of them. AgentFailed: they are not traced. PolicyProblem: they cannot do what the policy asks for. ExportFailing: spans are lost. AgentUnavailable: the agent cannot be had, and they start without it. NotInstrumented, for information: libraries that give no spans.',
+              'What is wrong with its pods: Missing: they have no agent. Outdated: they act on an older policy. NoAgentReport, ReportsStopped: nothing is heard of them. AgentFailed: they are not traced. PolicyProblem: they cannot do what the policy asks for. ExportFailing: spans are lost. AgentUnavailable: the agent cannot be had, and they start without it. RolledBack: they crashed with it, and have none any more. RestartUndone, RestartHeld, Restarting: how it stands with spec.rollout. NotInstrumented, for information: libraries that give no spans.',
             ),
           pods: z.int().describe('How many pods it concerns.'),
           message: z.string().max(WORKLOAD_MESSAGE).describe('What the agent said, or what to do.').optional(),

@@ -16,6 +16,7 @@ export const REASONS = [
   'EphemeralStorage',
   'AnnotationsFull',
   'AgentUnavailable',
+  'RolledBack',
   'NoContainer',
   'NotSelected',
   'MeshSidecar',
@@ -66,4 +67,18 @@ export function statusOf(decisions: readonly Decision[]): InjectionStatus {
     else (status.skipped ??= {})[container] = reason;
   }
   return status;
+}
+
+/** Reasons that may not hold any more when the pod is made anew from the same template. */
+const PASSING = new Set<Reason>(['NotAsked', 'OptedOut', 'AgentUnavailable', 'RolledBack']);
+
+/** Why a pod was left alone by what its own template says, from its `tracing.acme/status`: made anew it would be again. */
+export function whyLeftAlone(status: string | undefined): Reason | undefined {
+  if (status === undefined) return undefined;
+  try {
+    const { injected, reason } = JSON.parse(status) as InjectionStatus;
+    return injected.length === 0 && reason !== undefined && !PASSING.has(reason) ? reason : undefined;
+  } catch {
+    return undefined;
+  }
 }

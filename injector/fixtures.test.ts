@@ -35,6 +35,7 @@ const context: AdmitContext = {
   namespaceLabels: () => ({}),
   namespaceAnnotations: () => ({}),
   whyNoAgent: () => undefined,
+  whyRolledBack: () => undefined,
   isCanary: () => false,
   linkerd: () => undefined,
   options: {

@@ -147,13 +147,15 @@ export function injectPod(
   return { pod: result, decisions, agent: agentName(image) };
 }
 
-/** The pod as its owner wrote it, with the word that its agent cannot be had now. */
-export function leaveUntraced(pod: Pod, why: string): Injection {
-  const decision: Decision = {
-    reason: 'AgentUnavailable',
-    message: `the pod starts without the agent, which keeps pods of its namespace from starting: ${why}`,
-    warn: true,
-  };
+/** What is said of a pod that goes without the agent though it asks for it. */
+const WITHOUT = {
+  AgentUnavailable: 'the pod starts without the agent, which keeps pods of its namespace from starting',
+  RolledBack: 'the pod starts without the agent, with which pods of its workload crashed',
+};
+
+/** The pod as its owner wrote it, with the word why it goes without the agent. */
+export function leaveUntraced(pod: Pod, reason: keyof typeof WITHOUT, why: string): Injection {
+  const decision: Decision = { reason, message: `${WITHOUT[reason]}: ${why}`, warn: true };
   return { pod: withStatus(pod, [decision]), decisions: [decision] };
 }
 

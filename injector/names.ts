@@ -26,6 +26,11 @@ export const AGENT = 'tracing.acme/agent';
 /** On the namespace's ConfigMap: agents that keep pods from starting there, as JSON. Written by the operator that leads. */
 export const AGENT_OUTAGES = 'tracing.acme/agent-outages';
 
+/** On a pod template: when the operator restarted its workload, because of a policy's `rollout`. ISO 8601. */
+export const RESTARTED_AT = 'tracing.acme/restarted-at';
+/** On the namespace's ConfigMap: restarts that go on or came to nothing, as JSON. Written by the operator that leads. */
+export const RESTARTS = 'tracing.acme/restarts';
+
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
 /** Key of that ConfigMap which tells agents where to report now: no policy's key is like it. */
 export const OPERATOR_KEY = 'operator.json';

@@ -65,6 +65,7 @@ describe('the webhook for namespaces that are taken over', () => {
     policies: () => ({ namespaced: [], cluster: [], defaults: {} }),
     namespaceLabels: () => ({}),
     whyNoAgent: () => undefined,
+    whyRolledBack: () => undefined,
     isCanary: () => false,
     linkerd: () => undefined,
     namespaceAnnotations: () => byNamespace,

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
 import type { InjectOptions } from '../injector/inject.ts';
 import type { LinkerdTracing } from '../injector/linkerd.ts';
+import { owner } from '../injector/resource.ts';
 import type { Policy } from '../injector/resolve.ts';
 import { admit } from '../webhook/admit.ts';
 import { app } from '../webhook/server.ts';
@@ -10,6 +11,7 @@ import { Dealer } from './canary/dealer.ts';
 import type { EventRecorder } from './events/recorder.ts';
 import { webhookMetrics } from './metrics.ts';
 import type { ClusterView } from './policy/cluster-view.ts';
+import { whyRolledBack } from './rollout/restart.ts';
 
 interface AdmissionOptions {
   /** As of each request: the authorities change. */
@@ -46,6 +48,7 @@ export function admission(
         namespaceLabels: (name) => view.namespace(name)?.metadata.labels ?? {},
         namespaceAnnotations: (name) => view.namespace(name)?.metadata.annotations ?? {},
         whyNoAgent: (name, wanted, isDryRun) => gate.whyNot(name, wanted, isDryRun),
+        whyRolledBack: (name, pod, policy, agent) => whyRolledBack(view.restarts(name), owner(pod), policy, agent),
         isCanary: (policyUid, percent, isDryRun) => dealer.deal(policyUid, percent, isDryRun),
         options: inject(),
         linkerd,

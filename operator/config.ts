@@ -43,6 +43,8 @@ const schema = z.strictObject({
   }),
   /** The coverage page; left out, there is none. */
   page: z.strictObject({ port: z.int().default(9445) }).optional(),
+  /** Whether it may patch workloads: annotations of ours on them and on their pod templates. */
+  changeWorkloads: z.boolean().default(true),
   /** Where other systems keep what is read of them. */
   integrations: z
     .strictObject({

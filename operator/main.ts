@@ -4,17 +4,16 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import { isCanaryHalted } from '../injector/canary.ts';
 import { describePolicy } from '../injector/resolve.ts';
 import { serve } from '../webhook/tls-server.ts';
 import { admission } from './admission.ts';
 import { BreakerController } from './breaker/controller.ts';
-import { isOpen } from './breaker/outage.ts';
 import { Replacements } from './breaker/replacements.ts';
 import type { Config } from './config.ts';
 import { readConfig } from './config.ts';
 import { digests } from './digest/parts.ts';
 import { EventRecorder } from './events/recorder.ts';
+import { gauges } from './gauges.ts';
 import { integrations } from './integration/parts.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
@@ -30,9 +29,6 @@ import {
   countReport,
   forgetSpans,
   leaderMetric,
-  observeCanaries,
-  observeOutages,
-  observeQueues,
   queueMetrics,
   registry,
 } from './metrics.ts';
@@ -44,11 +40,11 @@ import { PolicyController } from './policy/controller.ts';
 import { HEARD_AFTER, Nudges } from './policy/nudges.ts';
 import { probes } from './probes.ts';
 import { Peers } from './reports/peers.ts';
-import { queueFills } from './reports/queues.ts';
 import { REPORT_INTERVAL } from './reports/report.ts';
 import { reportsApp } from './reports/server.ts';
 import { ReportStore } from './reports/store.ts';
 import { Tokens } from './reports/tokens.ts';
+import { rollouts } from './rollout/parts.ts';
 import { CertificateKeeper } from './serving/certificate.ts';
 import { ServingController } from './serving/controller.ts';
 import { MountedCertificate } from './serving/mounted-certificate.ts';
@@ -187,18 +183,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('workload'),
     onError,
   });
-  observeCanaries(() =>
-    view.canaries().map((policy) => ({ policy: policy.metadata.name, halted: isCanaryHalted(policy) })),
-  );
-  observeOutages(() =>
-    [...view.namespaces()].flatMap(({ metadata: { name } }) =>
-      view
-        .outages(name)
-        .filter(isOpen)
-        .map(({ reason }) => ({ namespace: name, reason })),
-    ),
-  );
-  observeQueues(() => queueFills(store.all(), Date.now()));
+  gauges(view, store);
   const scope = new InjectionScope(leading, view, {
     configuration: webhook.configuration,
     excluded: webhook.excludedNamespaces,
@@ -224,7 +209,18 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     agent,
     integrations: (name) => meshes.controller.outcomes(name),
     listeningSince: Date.now(),
-    onPolicy: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
+    holds: (id) => restarts.holds(id),
+    onPolicy: (id) => {
+      statusQueue.addAfter(id, STATUS_SETTLE);
+      restarts.changed(id);
+    },
+  });
+  const restarts = rollouts(leading, view, {
+    ...{ logger, now: Date.now, events, agent, allowed: config.changeWorkloads },
+    excluded: webhook.excludedNamespaces,
+    stale: (id) => status.stale(id),
+    onChange: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
+    queue: { observer: queueMetrics('rollout'), onError },
   });
   const overrides = new OverrideController(leading, view, { logger, now: Date.now });
   const statusQueue = new WorkQueue(
@@ -261,6 +257,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       if (pods.length > 0) digest.look(metadata.name);
     }
     digest.everyMinute();
+    restarts.everyMinute();
     store.prune((podUid) => alive.has(podUid), Date.now() - 3 * REPORT_INTERVAL * 1000);
     forgetSpans((name) => view.namespace(name) !== undefined);
   };
@@ -279,7 +276,10 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
       meshes.queue.addAfter(namespace, SETTLE);
       summaryQueue.addAfter(namespace, SETTLE);
     },
-    policy: (policy) => statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE),
+    policy: (policy) => {
+      statusQueue.addAfter(describePolicy(policy), STATUS_SETTLE);
+      restarts.changed(describePolicy(policy));
+    },
     injection: rescope,
   });
 
@@ -294,6 +294,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     replacementQueue,
     workloadQueue,
     ...digest.queues,
+    ...restarts.queues,
   ];
   // Followers queue up what they see, so that none of it is missed by the one that leads next.
   const elector: LeaderElector = new LeaderElector({
@@ -306,7 +307,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     onStartedLeading: () => {
       for (const queue of queues) queue.start();
       rescope();
-      workloads.start();
+      if (config.changeWorkloads) workloads.start();
     },
     onStoppedLeading: async (why) => {
       await Promise.all([workloads.stop(), ...queues.map((queue) => queue.stop())]);

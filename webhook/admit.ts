@@ -31,6 +31,8 @@ export interface AdmitContext {
   namespaceAnnotations(namespace: string): Record<string, string>;
   /** Why pods of a namespace cannot have an agent now, by the name that tracing.acme/agent gives it. */
   whyNoAgent(namespace: string, agent: string, isDryRun: boolean): string | undefined;
+  /** Why a pod is to go without that agent: pods of its workload crashed with it, under this policy. */
+  whyRolledBack(namespace: string, pod: Pod, policy: Policy | undefined, agent: string): string | undefined;
   /** Whether the next new pod is one that gets the new agent of a policy. */
   isCanary(policyUid: string, percent: number, isDryRun: boolean): boolean;
   options: InjectOptions;
@@ -90,6 +92,8 @@ function injected(
   const options = { ...context.options, ...(linkerd && { linkerd }) };
   const result = injectPod(pod, namespace, resolution, options);
   if (result.agent === undefined) return result;
+  const crashed = context.whyRolledBack(namespace.name, pod, resolution.policy, result.agent);
+  if (crashed !== undefined) return leaveUntraced(pod, 'RolledBack', crashed);
   const { canary } = resolution;
   if (canary && context.isCanary(canary.policy.metadata.uid, canary.percent, isDryRun)) {
     const first = injectPod(pod, namespace, { ...resolution, agent: canary.agent }, options);
@@ -98,7 +102,7 @@ function injected(
       return first;
   }
   const whyNot = context.whyNoAgent(namespace.name, result.agent, isDryRun);
-  return whyNot === undefined ? result : leaveUntraced(pod, whyNot);
+  return whyNot === undefined ? result : leaveUntraced(pod, 'AgentUnavailable', whyNot);
 }
 
 function reply(before: unknown, after: unknown, decisions: Decision[]): AdmissionReply {

@@ -334,6 +334,10 @@ const ACTIONS: Record<WorkloadReason, (kubectl: string, target: string) => strin
   AgentFailed: (kubectl, target) => `${kubectl} logs ${target} | grep tracing-operator:`,
   PolicyProblem: (kubectl) => `${kubectl} get tracingpolicy,secret,configmap`,
   ExportFailing: (kubectl, target) => `${kubectl} logs ${target} | grep tracing-operator:`,
+  RolledBack: (kubectl, target) => `${kubectl} logs ${target} --previous # then change it, or the policy`,
+  RestartUndone: (kubectl, target) => `${kubectl} get ${target} -o yaml --show-managed-fields`,
+  RestartHeld: (kubectl, target) => `${kubectl} describe ${target}`,
+  Restarting: (kubectl, target) => `${kubectl} rollout status ${target}`,
   NotInstrumented: (kubectl, target) => `${kubectl} describe ${target}`,
 };
 
@@ -366,8 +370,11 @@ function agentsSay(
     const text = `${reason} in ${count} ${count === 1 ? 'pod' : 'pods'}${message ? `: ${message}` : ''}`;
     lines.push(text);
     // Said of the pods themselves already; and what nobody can do anything about is no problem.
-    if (!['Missing', 'AgentUnavailable', 'NotInstrumented'].includes(reason))
-      problems.push({ text: `agents report ${text}`, next: ACTIONS[reason](kubectl, target) });
+    if (!['Missing', 'AgentUnavailable', 'Restarting', 'NotInstrumented'].includes(reason))
+      problems.push({
+        text: ['RolledBack', 'RestartUndone', 'RestartHeld'].includes(reason) ? text : `agents report ${text}`,
+        next: ACTIONS[reason](kubectl, target),
+      });
   }
   if (own.length === 0)
     lines.push(

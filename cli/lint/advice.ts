@@ -3,6 +3,7 @@ import type { Exporter } from '../../crds/exporter.ts';
 import { isSecretHeader } from '../../crds/secret-header.ts';
 import type { ClusterTracingPolicySpec, TracingPolicySpec } from '../../crds/tracing-policy.ts';
 import { adviceOnGateways } from './gateways.ts';
+import { adviceOnRollout } from './rollout.ts';
 import { covers, impossible } from './rules.ts';
 
 /** Something that the API server takes and that is most often not what was meant. */
@@ -40,6 +41,7 @@ export function adviceOn(spec: Spec): Advice[] {
     ...onContext(spec),
     ...onReach(spec),
     ...adviceOnGateways(spec),
+    ...adviceOnRollout(spec),
   ];
 }
 

@@ -58,6 +58,13 @@ describe('advice', () => {
       { sampling: { ratio: 1 }, exporters: ['a', 'b', 'c'].map((name) => ({ name, endpoint: `http://${name}:4318` })) },
       ['EverythingToMany spec.sampling.ratio'],
     ],
+    ['restarts of nothing', { rollout: { maxUnavailable: 2 } }, ['NothingRestarted spec.rollout']],
+    [
+      'restarts while off',
+      { enabled: false, rollout: { strategy: 'Restart' } },
+      ['NothingRestarted spec.rollout.strategy'],
+    ],
+    ['restarts', { rollout: { strategy: 'Restart' } }, []],
     ['ratio 0', { sampling: { ratio: 0 } }, ['NothingRecorded spec.sampling.ratio']],
     ['ratio 0 and off', { sampling: { ratio: 0 }, enabled: false }, []],
     ['ratio 0 but for some', { sampling: { ratio: 0, rules: [RULES.orders] } }, []],

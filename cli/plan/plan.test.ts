@@ -79,6 +79,20 @@ describe('a plan', () => {
     ]);
   });
 
+  it('says what the operator would restart itself, and whether it may', () => {
+    const restarts = policy('default', { injection: 'All', rollout: { strategy: 'Restart', maxUnavailable: 2 } });
+    const bare = { metadata: { name: 'bare', namespace: 'shop' }, spec: { containers: [{ name: 'app' }] } };
+    // They lack it already: without a rollout nothing would become of them.
+    const before = { namespaced: [policy('default', { injection: 'All' })], pods: [pod('plain', false), bare] };
+    const by = (more: Partial<PlanFacts>) =>
+      plan(facts([restarts], { ...before, ...more })).steps.map((step) => [step.workloads[0]!.workload, step.by]);
+    expect(by({})).toEqual([['statefulset/plain', 'the operator, 2 workloads at a time']]);
+    expect(by({ mayRestart: false })).toEqual([
+      ['statefulset/plain', expect.stringMatching(/^nobody.*changeWorkloads/)],
+    ]);
+    expect(plan(facts([policy('default', { injection: 'All' })], before)).steps).toEqual([]);
+  });
+
   it('does not show what headers say', () => {
     const header = (value: string) => [{ ...COLLECTOR, headers: [{ name: 'x-api-key', value }] }];
     const there = [policy('default', { exporters: header('old-secret') })];

@@ -8,6 +8,7 @@ import { workloadOf } from '../../injector/override.ts';
 import type { DefaultPolicy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
+import { RESTARTED_KINDS } from '../../operator/rollout/restart.ts';
 import type { PodMeta } from '../status/facts.ts';
 import type { LoadedWorkload, LoadPlan } from './load.ts';
 import { loadOf } from './load.ts';
@@ -26,6 +27,8 @@ export interface PlanFacts {
   pods: PlannedPod[];
   /** What agents report, by namespace. */
   digests: Map<string, Digest[]>;
+  /** Whether the chart lets the operator restart workloads; undefined where that cannot be seen. */
+  mayRestart?: boolean;
   /** ISO 8601. */
   now: string;
 }
@@ -43,6 +46,8 @@ export interface Step {
   changes: string[];
   /** Of `Restart`: why it takes one, and what does not. */
   why?: string;
+  /** Of `Restart`: that the operator does it, as the policy's `rollout` says, and how; left out: somebody else has to. */
+  by?: string;
 }
 
 export interface Plan {
@@ -83,22 +88,22 @@ export function plan(facts: PlanFacts): Plan {
     const injected = labels?.[INJECTED_LABEL] === 'true';
     const asks = (resolution: Resolution) => isAsked(annotations, own, resolution).asked === true;
     if (injected || asks(next)) used.add(nameOf(next));
+    const workload = workloadOf(pod.metadata);
+    const by = restartedBy(next, workload, facts.mayRestart);
     const add = (step: Omit<Step, 'workloads'>) => {
       const id = JSON.stringify(step);
       const known = steps.get(id) ?? { ...step, workloads: [] };
       steps.set(id, known);
-      const workload = workloadOf(pod.metadata);
       const row = known.workloads.find((each) => each.namespace === namespace && each.workload === workload);
       if (row) row.pods++;
       else known.workloads.push({ namespace, workload, pods: 1 });
     };
     const [from, to] = [nameOf(old), nameOf(next)];
     if (!injected) {
-      if (asks(next) && !asks(old))
-        add({ when: 'Restart', from, to, changes: [], why: 'they have no agent, and would be given it' });
+      if (asks(next) && (!asks(old) || by !== undefined))
+        add({ when: 'Restart', from, to, changes: [], why: 'they have no agent, and would be given it', ...by });
       continue;
     }
-    const workload = workloadOf(pod.metadata);
     const id = `${namespace} ${workload}`;
     if (!loaded.has(id)) {
       const digest = facts.digests
@@ -107,16 +112,17 @@ export function plan(facts: PlanFacts): Plan {
       loaded.set(id, { id, before: old.document, after: next.document, rates: digest?.numbers.rates });
     }
     const changes = differences(old.document?.spec, next.document?.spec);
-    if (changes.length === 0 && from === to) {
+    const mounted = mountedCredentials(pod.spec);
+    const absent = documentFiles(next.document).filter((path) => !mounted.includes(path));
+    if (changes.length === 0 && from === to && !(by && absent.length > 0)) {
       unchanged++;
       continue;
     }
-    const mounted = mountedCredentials(pod.spec);
-    const absent = documentFiles(next.document).filter((path) => !mounted.includes(path));
     if (absent.length > 0)
       add({
         ...{ when: 'Restart', from, to, changes },
         why: `they were not made with ${absent.map(describeFile).join(', ')}: until they are restarted nothing goes to the exporter that needs it; the rest is live`,
+        ...by,
       });
     else add({ when: 'Live', from, to, changes });
   }
@@ -127,6 +133,21 @@ export function plan(facts: PlanFacts): Plan {
     idle: names.filter((name) => !used.has(name)),
     load: loadOf([...loaded.values()]),
   };
+}
+
+/** Who restarts the workload of a pod, where a policy's `rollout` asks the operator for it. */
+function restartedBy(
+  { policy }: Resolution,
+  workload: string,
+  mayRestart: boolean | undefined,
+): Pick<Step, 'by'> | undefined {
+  const { rollout, enabled } = policy?.spec ?? {};
+  if (rollout?.strategy !== 'Restart' || enabled === false) return undefined;
+  if (!RESTARTED_KINDS.some((kind) => workload.startsWith(`${kind.toLowerCase()}/`))) return undefined;
+  if (mayRestart === false)
+    return { by: "nobody: rollout asks the operator for it, and the chart's changeWorkloads is false" };
+  const { maxUnavailable = 1 } = rollout;
+  return { by: `the operator, ${maxUnavailable} ${maxUnavailable === 1 ? 'workload' : 'workloads'} at a time` };
 }
 
 /** One that is there keeps its age; a new one is the youngest. */

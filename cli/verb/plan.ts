@@ -93,7 +93,7 @@ async function gatherPlan(
     }),
   );
   const installation = await findInstallation(read);
-  const { defaults = {}, excluded = [] } = typeof installation === 'object' ? installation : {};
+  const { defaults = {}, excluded = [], changeWorkloads } = typeof installation === 'object' ? installation : {};
   return {
     namespaced: parts.flatMap(({ policies }) => policies.namespaced ?? []),
     cluster: parts[0]?.policies.cluster ?? [],
@@ -106,14 +106,15 @@ async function gatherPlan(
       .flatMap(({ pods }) => pods)
       .filter(({ metadata }) => metadata.namespace !== 'kube-system' && !excluded.includes(metadata.namespace)),
     digests: new Map(parts.flatMap(({ digests }) => [...digests])),
+    ...(changeWorkloads !== undefined && { mayRestart: changeWorkloads }),
     now: new Date().toISOString(),
     closed: reading.closed,
   };
 }
 
 function text({ steps, unchanged, idle, load }: Plan, closed: string[], paint: Paint, width: number): string {
-  const lines = steps.flatMap(({ when, from, to, workloads, changes, why }) => [
-    `${when === 'Live' ? paint('green', 'live, within seconds') : paint('yellow', 'after a restart')}: ${from === to ? to : `${from} → ${to}`}`,
+  const lines = steps.flatMap(({ when, from, to, workloads, changes, why, by }) => [
+    `${when === 'Live' ? paint('green', 'live, within seconds') : paint('yellow', by === undefined ? 'after a restart' : `after a restart by ${by}`)}: ${from === to ? to : `${from} → ${to}`}`,
     ...workloads.map(
       ({ namespace, workload, pods }) => `  ${namespace} ${workload}: ${pods} ${pods === 1 ? 'pod' : 'pods'}`,
     ),

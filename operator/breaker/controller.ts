@@ -2,13 +2,12 @@ import type { Logger } from 'pino';
 import { canaryAgent, isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
-import { AGENT_OUTAGES, POLICY_CONFIG_MAP } from '../../injector/names.ts';
+import { AGENT_OUTAGES } from '../../injector/names.ts';
 import type { Resolution } from '../../injector/resolve.ts';
 import { selectsNamespace } from '../../injector/resolve.ts';
-import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { OWNED } from '../owned.ts';
-import type { ClusterView, ConfigMap, NamespaceMeta } from '../policy/cluster-view.ts';
+import type { ClusterView, NamespaceMeta } from '../policy/cluster-view.ts';
+import { writeRecord } from '../policy/namespace-record.ts';
 import { isOpen, step, writeOutages } from './outage.ts';
 import type { Outage } from './outage.ts';
 import type { Replacements } from './replacements.ts';
@@ -26,9 +25,8 @@ export interface BreakerOptions {
 
 /**
  * Keeps an agent that cannot be had from keeping apps from starting: sees pods that hang in our init container, has
- * admission leave out that agent in their namespace for a while, and has them made anew. What it knows is in an annotation
- * of the namespace's ConfigMap, which every replica watches: the webhooks of all of them go by it, and so does the next
- * leader. It is no key of that ConfigMap, as those are files in pods.
+ * admission leave out that agent in their namespace for a while, and has them made anew. What it knows is written down in
+ * the namespace (policy/namespace-record.ts).
  */
 export class BreakerController {
   readonly #client: KubeClient;
@@ -53,7 +51,9 @@ export class BreakerController {
     const wanted = this.#wantedAgents(namespace);
     const { outages, stuck, again } = step(before, { now: now(), pods, isWanted: (agent) => wanted.has(agent) });
     if (writeOutages(outages) !== writeOutages(before)) {
-      await this.#write(name, outages, signal);
+      const text = outages.length > 0 ? writeOutages(outages) : undefined;
+      const record = { namespace: name, annotation: AGENT_OUTAGES, text, fieldManager: FIELD_MANAGER };
+      await writeRecord(this.#client, this.#view, record, signal);
       this.#tell(name, before, outages);
     }
     replacements.want(name, stuck);
@@ -72,39 +72,6 @@ export class BreakerController {
       if (canary && !isCanaryHalted(policy)) names.add(nameOf(canary));
     }
     return names;
-  }
-
-  async #write(namespace: string, outages: Outage[], signal: AbortSignal): Promise<void> {
-    const path = `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`;
-    const query = { fieldManager: FIELD_MANAGER };
-    if (outages.length > 0) {
-      const annotations = { [AGENT_OUTAGES]: writeOutages(outages) };
-      const body = {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: POLICY_CONFIG_MAP, labels: OWNED, annotations },
-      };
-      const applied = await this.#client.request<ConfigMap>('PATCH', path, {
-        query: { ...query, force: true },
-        contentType: APPLY,
-        body,
-        signal,
-      });
-      this.#view.noteConfigMap(applied);
-      return;
-    }
-    try {
-      const body = { metadata: { annotations: { [AGENT_OUTAGES]: null } } };
-      const patched = await this.#client.request<ConfigMap>('PATCH', path, {
-        query,
-        contentType: MERGE_PATCH,
-        body,
-        signal,
-      });
-      this.#view.noteConfigMap(patched);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    }
   }
 
   #tell(namespace: string, before: Outage[], after: Outage[]): void {

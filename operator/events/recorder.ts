@@ -32,7 +32,15 @@ export type EventReason =
   /** Pods with a policy's new agent restart more often than others: new ones get the other agent again. */
   | 'CanaryHalted'
   /** For some workloads a policy says something else for a while; the note says what, and until when. */
-  | 'Overridden';
+  | 'Overridden'
+  /** A workload is restarted, because of a policy's rollout: its pods get what they lack. */
+  | 'Restarted'
+  /** Its new pods crashed with the agent: they are made without it. */
+  | 'RolledBack'
+  /** Somebody has put its pod template back. */
+  | 'RestartUndone'
+  /** Its restart did not help, or was not let be. */
+  | 'RestartFailed';
 
 export interface EventRegarding {
   apiVersion: string;

@@ -19,6 +19,8 @@ import type { Outage } from '../breaker/outage.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject, ReflectorOptions } from '../kube/reflector.ts';
 import { Reflector } from '../kube/reflector.ts';
+import { readRestarts } from '../rollout/restart.ts';
+import type { Restart } from '../rollout/restart.ts';
 import { Shared } from '../shared.ts';
 
 export interface PodMeta extends KubeObject {
@@ -89,8 +91,9 @@ export class ClusterView {
   readonly #namespaces: Reflector<NamespaceMeta>;
   readonly #configMaps: Reflector<ConfigMap>;
   readonly #injectedPods: Reflector<PodMeta>;
-  /** What was read from a ConfigMap: each review of a pod asks for it. */
+  /** What was read from annotations of a ConfigMap: each review of a pod asks for it. */
   readonly #outages = new WeakMap<ConfigMap, Outage[]>();
+  readonly #restarts = new WeakMap<ConfigMap, Restart[]>();
   readonly #reflectors: Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced' | 'hasSynced' | 'path'>[];
   #listener: ViewListener = { namespace: () => {}, pods: () => {}, policy: () => {}, injection: () => {} };
 
@@ -230,14 +233,12 @@ export class ClusterView {
 
   /** Agents that keep pods of a namespace from starting, as its ConfigMap says. */
   outages(namespace: string): Outage[] {
-    const configMap = this.configMap(namespace);
-    if (!configMap) return [];
-    let outages = this.#outages.get(configMap);
-    if (!outages) {
-      outages = readOutages(configMap.metadata.annotations?.[names.AGENT_OUTAGES]);
-      this.#outages.set(configMap, outages);
-    }
-    return outages;
+    return this.#annotated(namespace, names.AGENT_OUTAGES, this.#outages, readOutages);
+  }
+
+  /** Workloads of a namespace that are or were restarted because of a policy, as its ConfigMap says. */
+  restarts(namespace: string): Restart[] {
+    return this.#annotated(namespace, names.RESTARTS, this.#restarts, readRestarts);
   }
 
   /** Takes in the API server's answer to a write of ours before the watch brings it. */
@@ -251,6 +252,19 @@ export class ClusterView {
 
   #reflect<T extends KubeObject>(options: Omit<ReflectorOptions<T>, 'client' | 'logger'>): Reflector<T> {
     return new Reflector<T>({ client: this.#client, logger: this.#logger, ...options });
+  }
+
+  #annotated<T>(
+    namespace: string,
+    annotation: string,
+    known: WeakMap<ConfigMap, T[]>,
+    read: (text: string | undefined) => T[],
+  ): T[] {
+    const configMap = this.configMap(namespace);
+    if (!configMap) return [];
+    let value = known.get(configMap);
+    if (!value) known.set(configMap, (value = read(configMap.metadata.annotations?.[annotation])));
+    return value;
   }
 
   #podChanged(
@@ -305,7 +319,10 @@ function facts({ metadata, status, start, restarts }: PodMeta): unknown[] {
   return [labels, annotations, deletionTimestamp !== undefined, status?.phase, start, restarts];
 }
 
-const KEPT_ANNOTATIONS = [names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION, names.AGENT];
+const KEPT_ANNOTATIONS = [
+  ...[names.INJECT, names.POLICY, names.POLICY_KEY, names.POLICY_REVISION, names.AGENT],
+  names.RESTARTED_AT,
+];
 
 type WholePod = PodMeta & Partial<Pick<Pod, 'spec'>> & { status?: { containerStatuses?: { restartCount?: number }[] } };
 

@@ -62,8 +62,8 @@ export class PolicyController {
   async #deliver(namespace: string, documents: PolicyDocument[], signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${POLICY_CONFIG_MAP}`;
     const existing = this.#view.configMap(namespace);
-    const outages = this.#view.outages(namespace);
-    if (documents.length === 0 && (!existing || outages.length === 0)) {
+    const isRemembered = this.#view.outages(namespace).length > 0 || this.#view.restarts(namespace).length > 0;
+    if (documents.length === 0 && !(existing && isRemembered)) {
       if (existing) await ignoring(404, this.#client.request('DELETE', path, { signal }));
       return;
     }

@@ -5,6 +5,7 @@ import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import { CANARY_HALTED, canaryAgent, HALT_ON_RESTARTS, isCanaryHalted } from '../../injector/canary.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
 import { agentImage, agentName } from '../../injector/inject.ts';
+import { describePolicy } from '../../injector/resolve.ts';
 import type { DefaultPolicy, Policy, Resolution } from '../../injector/resolve.ts';
 import { openOutage } from '../breaker/outage.ts';
 import type { Evidence } from '../canary/evidence.ts';
@@ -17,9 +18,12 @@ import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
+import type { Hold } from '../rollout/controller.ts';
+import type { Progress } from '../rollout/progress.ts';
+import { progress } from '../rollout/progress.ts';
 import { overridden } from './overridden.ts';
 import { ready } from './ready.ts';
-import type { ProblemWorkload, Summary } from './summary.ts';
+import type { ProblemWorkload, StaleWorkload, Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
 
 const FIELD_MANAGER = 'tracing-operator-status';
@@ -36,6 +40,8 @@ const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }
   AgentFailed: { type: 'Warning', reason: 'AgentFailed' },
   ExportFailing: { type: 'Warning', reason: 'ExportFailing' },
   IntegrationFailed: { type: 'Warning', reason: 'IntegrationFailed' },
+  RolledBack: { type: 'Warning', reason: 'RolledBack' },
+  RestartsNotAllowed: { type: 'Warning', reason: 'PolicyProblem' },
   RestartsRose: { type: 'Warning', reason: 'CanaryHalted' },
   Temporary: { type: 'Normal', reason: 'Overridden' },
   InvalidAnnotation: { type: 'Warning', reason: 'PolicyProblem' },
@@ -59,6 +65,8 @@ export interface StatusOptions {
   /** The chart's agent. */
   agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
   events: Pick<EventRecorder, 'record'>;
+  /** Of a policy: what keeps workloads from being restarted. Undefined: the chart does not let us restart any. */
+  holds: (id: string) => Hold[] | undefined;
   /** Asks for a policy's status to be written, by what describePolicy() says. */
   onPolicy: (id: string) => void;
 }
@@ -96,6 +104,7 @@ export class StatusController {
           },
           agentName: (agent) => this.#agentName(agent),
           integrations: this.#options.integrations(name),
+          restarts: this.#view.restarts(name),
           failedStarts: (agent) => openOutage(this.#view.outages(name), agent)?.failures ?? 0,
           now: this.#options.now(),
           listeningSince: this.#options.listeningSince,
@@ -105,6 +114,11 @@ export class StatusController {
     else this.#summaries.delete(name);
     for (const id of new Set([...(before?.keys() ?? []), ...after.keys()]))
       if (!isDeepStrictEqual(before?.get(id), after.get(id))) this.#options.onPolicy(id);
+  }
+
+  /** Workloads that a restart would help, of a policy that has them restarted. */
+  stale(id: string): StaleWorkload[] {
+    return [...this.#summaries.values()].flatMap((summaries) => summaries.get(id)?.stale ?? []);
   }
 
   #agentName(agent: Resolution['agent']): string {
@@ -128,7 +142,7 @@ export class StatusController {
       if (part.canary && part.canary.canary === canary && part.canary.other === other)
         total.canary = together(total.canary, part.canary);
     }
-    const status = this.#status(policy, total);
+    const status = this.#status(policy, total, this.#progress(policy, total));
     if (isDeepStrictEqual(withoutTimes(status), withoutTimes(policy.status ?? {}))) return;
     const { metadata, kind } = policy;
     const namespace = policy.kind === 'TracingPolicy' ? policy.metadata.namespace : undefined;
@@ -174,8 +188,23 @@ export class StatusController {
     }
   }
 
-  #status(policy: Policy, summary: Summary): PolicyStatus {
-    const { pods, workloads, overlaps } = summary;
+  #progress(policy: Policy, { stale, workloads }: Summary): Progress | undefined {
+    if (policy.spec.rollout?.strategy !== 'Restart') return undefined;
+    const id = describePolicy(policy);
+    const restarts = [...this.#view.namespaces()].flatMap(({ metadata: { name: namespace } }) =>
+      this.#view.restarts(namespace).map((restart) => ({ namespace, ...restart })),
+    );
+    return progress({
+      restarts: restarts.filter((each) => each.policy === id),
+      stale,
+      workloads,
+      holds: this.#options.holds(id),
+    });
+  }
+
+  #status(policy: Policy, summary: Summary, rollout: Progress | undefined): PolicyStatus {
+    const { pods, overlaps } = summary;
+    const workloads = rollout?.workloads ?? summary.workloads;
     const canary = canaryHalted(policy, summary.canary);
     const override = overridden(policy, this.#options.now());
     // Not known yet, as when another replica has just begun to lead: what it said last stands.
@@ -200,7 +229,7 @@ export class StatusController {
       observedGeneration: generation,
       conditions: [
         condition('Ready', ...ready(policy, this.#options.defaults)),
-        condition('Degraded', ...degraded(summary, failed)),
+        condition('Degraded', ...degraded(summary, failed, rollout)),
         overlaps.length > 0
           ? condition('Overlapping', true, 'OtherPoliciesMatch', `in force: ${overlaps.sort().join('; ')}`)
           : condition('Overlapping', false, 'OnlyMatch', 'no other policy matches its pods'),
@@ -209,6 +238,7 @@ export class StatusController {
       ],
       pods,
       ...(integrations.length > 0 && { integrations }),
+      ...(rollout && { rollout: rollout.counts }),
       ...(canary && { canary: { pods: summary.canary?.pods ?? 0, others: summary.canary?.others ?? 0 } }),
       workloads: workloads.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).slice(0, WORKLOADS_SHOWN),
     };
@@ -241,6 +271,7 @@ function canaryHalted(policy: Policy, evidence: Evidence | undefined): [boolean,
 function degraded(
   { pods, problems, troubles, outages, unavailable, workloads }: Summary,
   integrations: string[],
+  rollout: Progress | undefined,
 ): [boolean, string, string] {
   const found: [string, string][] = [];
   if (outages.length > 0)
@@ -253,8 +284,14 @@ function degraded(
     found.push(['AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why']);
   if (troubles.length > 0)
     found.push(['ExportFailing', `spans are lost, see status.workloads for whose: ${troubles.sort().join('; ')}`]);
+  found.push(...(rollout?.problems ?? []));
   if (pods.missing > unavailable)
-    found.push(['PodsMissing', 'some pods started without the agent: restart the workloads in status.workloads']);
+    found.push([
+      'PodsMissing',
+      rollout?.problems.length === 0
+        ? 'some pods started without the agent: their workloads are restarted, as spec.rollout says'
+        : 'some pods started without the agent: restart the workloads in status.workloads',
+    ]);
   if (integrations.length > 0) found.push(['IntegrationFailed', integrations.join('; ')]);
   const [first] = found;
   if (!first) return [false, 'AsExpected', 'every pod is as it should be, as far as is known'];
@@ -263,7 +300,7 @@ function degraded(
 
 /** What is for information comes after all that is wrong. */
 function sortKey({ namespace, name, reason }: ProblemWorkload): string {
-  return `${reason === 'NotInstrumented' ? 1 : 0} ${namespace}/${name}/${reason}`;
+  return `${reason === 'NotInstrumented' || reason === 'Restarting' ? 1 : 0} ${namespace}/${name}/${reason}`;
 }
 
 function withoutTimes(status: PolicyStatus): unknown {

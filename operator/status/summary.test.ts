@@ -36,6 +36,7 @@ const sum = (facts: {
   listeningSince?: number;
   outage?: string;
   integrations?: NamespaceFacts['integrations'];
+  restarts?: NamespaceFacts['restarts'];
 }) =>
   summarize({
     reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
@@ -43,6 +44,7 @@ const sum = (facts: {
     whyNoAgent: () => facts.outage,
     agentName: (agent) => agent?.image ?? 'chart',
     failedStarts: () => 0,
+    restarts: facts.restarts ?? [],
     integrations: 'integrations' in facts ? facts.integrations : [],
     listeningSince: facts.listeningSince ?? 0,
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },

@@ -2,7 +2,9 @@ import type { IntegrationState, SystemName } from '../../crds/integration.ts';
 import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
 import { WORKLOAD_MESSAGE } from '../../crds/tracing-policy.ts';
 import { describeFile, documentFiles } from '../../injector/credentials.ts';
+import { whyLeftAlone } from '../../injector/decision.ts';
 import { isAsked } from '../../injector/inject.ts';
+import { STATUS } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Canary, Policies, Policy, Resolution } from '../../injector/resolve.ts';
@@ -16,6 +18,7 @@ import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { REPORT_INTERVAL } from '../reports/report.ts';
+import type { Phase, Restart } from '../rollout/restart.ts';
 import { complaintsOf } from './complaints.ts';
 
 export type PodCounts = Record<keyof NonNullable<PolicyStatus['pods']>, number>;
@@ -33,14 +36,22 @@ export interface Summary {
   troubles: string[];
   /** Why its pods do not get their agent: `namespace shop: ImagePullBackOff: …`. */
   outages: string[];
-  /** Of the pods that are missing, those that would be again if they were restarted now. */
+  /** Of the pods that are missing, those that would be again if they were restarted now, or of which the operator takes care. */
   unavailable: number;
+  /** Workloads that a restart would help, of a policy that has them restarted: by kind and name, each once. */
+  stale: StaleWorkload[];
   /** How it stands with meshes and gateways of a namespace. */
   integrations: NamespaceIntegration[];
   /** Whether a namespace has not been looked at for that. */
   isPending: boolean;
   /** Of a policy with a new agent beside the other. */
   canary?: Evidence;
+}
+
+export interface StaleWorkload {
+  namespace: string;
+  kind: string;
+  name: string;
 }
 
 export interface NamespaceIntegration {
@@ -63,6 +74,8 @@ export interface NamespaceFacts {
   agentName: (agent: Resolution['agent']) => string;
   /** What became of meshes and gateways there, and by which policy; undefined while nobody has looked. */
   integrations: Outcome[] | undefined;
+  /** Workloads of the namespace that the operator restarts or has restarted. */
+  restarts: readonly Restart[];
   /** How often in a row an agent of that name has kept pods of the namespace from starting, of late. */
   failedStarts: (agent: string) => number;
   /** Milliseconds since 1970. */
@@ -119,6 +132,7 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     if (outage !== undefined) addOnce(summary.outages, `namespace ${pod.metadata.namespace}: ${outage}`);
     if (outage !== undefined && !injected) summary.unavailable++;
     const state = injected ? stateOf(pod, resolution.document, reports, outage, facts) : missing(outage);
+    if (state.needsRestart === true) followRestart(summary, pod, resolution.policy, state, facts.restarts);
     summary.pods[state.count]++;
     if (injected && state.count !== 'noAgentReport') summary.pods.injected++;
     if (state.count === 'current' || state.count === 'outdated') summary.pods.reporting++;
@@ -152,14 +166,49 @@ interface State {
   count: 'current' | 'outdated' | 'noAgentReport' | 'unknown' | 'failed' | 'missing';
   reason?: WorkloadReason;
   message?: string;
+  /** It stays so until the pod is made anew. */
+  needsRestart?: boolean;
 }
+
+/** Where a policy has pods restarted: notes what is to be, and says how that stands instead of what is wrong. */
+function followRestart(
+  summary: Summary,
+  pod: PodMeta,
+  { spec }: Policy,
+  state: State,
+  restarts: readonly Restart[],
+): void {
+  const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
+  const restart = restarts.find((each) => each.kind === kind && each.name === name);
+  if (restart) {
+    [state.reason, state.message] = [REASONS[restart.phase], restart.message];
+    if (state.count === 'missing') summary.unavailable++;
+  }
+  if (
+    spec.rollout?.strategy !== 'Restart' ||
+    spec.enabled === false ||
+    whyLeftAlone(pod.metadata.annotations?.[STATUS]) !== undefined
+  )
+    return;
+  const { namespace } = pod.metadata;
+  if (!summary.stale.some((each) => each.kind === kind && each.name === name))
+    summary.stale.push({ namespace, kind, name });
+}
+
+const REASONS: Record<Phase, WorkloadReason> = {
+  Restarting: 'Restarting',
+  CrashLooping: 'Restarting',
+  RolledBack: 'RolledBack',
+  Undone: 'RestartUndone',
+  NoHelp: 'RestartHeld',
+};
 
 function missing(outage: string | undefined): State {
   const reason = outage === undefined ? 'Missing' : 'AgentUnavailable';
   const message =
     outage ??
     'started without the agent: restart it, e.g. kubectl rollout restart; where that does not help, kubectl tracing explain says why';
-  return { count: 'missing', reason, message };
+  return { count: 'missing', reason, message, needsRestart: outage === undefined };
 }
 
 function stateOf(
@@ -184,7 +233,7 @@ function stateOf(
       const absent = documentFiles(document).filter((path) => !pod.credentials?.includes(path));
       if (absent.length === 0) return { count: 'current' };
       const message = `older than the policy's use of ${absent.map(describeFile).join(', ')}: restart it, e.g. kubectl rollout restart`;
-      return { count: 'outdated', reason: 'Outdated', message };
+      return { count: 'outdated', reason: 'Outdated', message, needsRestart: true };
     }
     const message = `a process acts on ${behind.key} ${behind.revision}, not on ${wanted.key} ${wanted.revision}`;
     return { count: 'outdated', reason: 'Outdated', message };
@@ -226,6 +275,7 @@ export function emptySummary(): Summary {
     troubles: [],
     outages: [],
     unavailable: 0,
+    stale: [],
     integrations: [],
     isPending: false,
   };
@@ -240,6 +290,7 @@ export function add(total: Summary, part: Summary): void {
   for (const text of part.troubles) addOnce(total.troubles, text);
   for (const text of part.outages) addOnce(total.outages, text);
   total.unavailable += part.unavailable;
+  total.stale.push(...part.stale);
   total.integrations.push(...part.integrations);
   total.isPending ||= part.isPending;
 }

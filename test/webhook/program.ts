@@ -14,6 +14,7 @@ const { port } = await serve(
         namespaceLabels: () => ({}),
         namespaceAnnotations: () => ({}),
         whyNoAgent: () => undefined,
+        whyRolledBack: () => undefined,
         isCanary: () => false,
         linkerd: () => undefined,
         options: {
