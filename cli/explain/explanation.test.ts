@@ -83,6 +83,23 @@ describe('explain', () => {
     expect(text).toMatch(/No problem found\.\n$/);
   });
 
+  it('says how it stands with a restart by the operator', () => {
+    const at = '2026-01-01T00:00:00Z';
+    const restart = {
+      ...{
+        kind: 'StatefulSet' as const,
+        name: 'web',
+        policy: 'p',
+        mark: 'm',
+        template: 't',
+        phase: 'RolledBack' as const,
+      },
+      ...{ at, value: at, generation: 1, threshold: 2, message: 'container app ended 3 times' },
+    };
+    expect(explain(facts({ restart })).text).toMatch(/Restart: +RolledBack: container app ended 3 times/);
+    expect(explain(facts()).text).not.toContain('Restart:');
+  });
+
   it('corrects a value on the pod template where it is', () => {
     const given = facts({}, { 'tracing.acme/inject': 'yes' });
     expect(problems(given)).toEqual([

@@ -100,6 +100,7 @@ export function explain(facts: Facts): Explanation {
       next: `${kubectl} get events --field-selector reason=AgentUnavailable`,
     });
 
+  if (facts.restart) sections.push(['Restart', [`${facts.restart.phase}: ${facts.restart.message}`]]);
   sections.push(['Containers', containerLines(outcome, asked)]);
   const { canary } = resolution;
   if (canary && asked) sections.push(['New agent', [canaryLine(canary)]]);

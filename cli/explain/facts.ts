@@ -1,4 +1,4 @@
-import { AGENT_OUTAGES, POLICY_CONFIG_MAP, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
+import { AGENT_OUTAGES, POLICY_CONFIG_MAP, REPORTS_CONFIG_MAP, RESTARTS } from '../../injector/names.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
@@ -8,6 +8,8 @@ import type { Digest } from '../../operator/digest/digest.ts';
 import { digestKey, readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { ApiError } from '../../operator/kube/client.ts';
+import type { Restart } from '../../operator/rollout/restart.ts';
+import { readRestarts } from '../../operator/rollout/restart.ts';
 import { InputError } from '../input-error.ts';
 import { findInstallation } from '../installation.ts';
 import type { Installation } from '../installation.ts';
@@ -63,6 +65,8 @@ export interface Facts extends StoredPolicies {
   digest?: Digest;
   /** Agents that new pods of the namespace are not given for now, as they would keep them from starting. */
   outages: Outage[];
+  /** How it stands with its restart by the operator, where there is or was one. */
+  restart?: Restart;
   pods: LivePod[];
   /** The last warning about a pod, by its name. */
   warnings: Map<string, string>;
@@ -133,6 +137,9 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     const line = await spokenBy(client, namespace, pod);
     if (line !== undefined) spoken.set(pod.metadata.name, line);
   }
+  const restarted = readRestarts(documents?.metadata.annotations?.[RESTARTS]).find(
+    (each) => each.kind === maker.kind && each.name === maker.name,
+  );
   return {
     kind,
     workload,
@@ -145,6 +152,7 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     ...(installation && { installation }),
     ...(documents && { delivered: documentsOf(documents.data ?? {}) }),
     ...(digest && { digest }),
+    ...(restarted && { restart: restarted }),
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
     now: Date.now(),
     pods,

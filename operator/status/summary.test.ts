@@ -100,6 +100,37 @@ describe('the summary of a namespace', () => {
     });
   });
 
+  it('notes what a restart would help, where the policy has it restarted, and how that stands', () => {
+    const rollout = policy('p', { rollout: { strategy: 'Restart' } });
+    const left = (reason: string) => ({ ...asked, 'tracing.acme/status': JSON.stringify({ injected: [], reason }) });
+    const others = [pod('a', asked), pod('b', left('OtherTracer')), pod('c', left('AgentUnavailable'))];
+    const stale = (more: Parameters<typeof sum>[0]) => sum({ others, ...more }).get('TracingPolicy shop/p')?.stale;
+    const names = (more: Parameters<typeof sum>[0]) => stale(more)?.map(({ name }) => name);
+    expect(names({ namespaced: [rollout] })).toEqual(['a', 'c']);
+    expect(names({})).toEqual([]);
+    expect(names({ namespaced: [rollout], outage: 'ErrImagePull' })).toEqual([]);
+    expect(names({ namespaced: [policy('p', { ...rollout.spec, enabled: false })] })).toEqual([]);
+
+    const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', controller: true }];
+    const made = pod('web-0', asked);
+    const owned = { ...made, metadata: { ...made.metadata, ownerReferences } };
+    const restart = {
+      ...{
+        kind: 'StatefulSet' as const,
+        name: 'web',
+        policy: 'p',
+        mark: 'm',
+        template: 't',
+        phase: 'RolledBack' as const,
+      },
+      ...{ at: time, value: time, generation: 1, threshold: 2, message: 'it crashed' },
+    };
+    expect(sum({ others: [owned], restarts: [restart] }).get('TracingPolicy shop/p')).toMatchObject({
+      ...{ unavailable: 1, pods: { missing: 1 } },
+      workloads: [{ name: 'web', reason: 'RolledBack', message: 'it crashed' }],
+    });
+  });
+
   it('says of a pod that hangs by its agent that it does, once that is certain', () => {
     const trouble = { reason: 'ImagePullBackOff', message: 'no such image' };
     const state = (began: number) =>
