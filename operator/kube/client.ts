@@ -177,3 +177,13 @@ async function text(response: http.IncomingMessage): Promise<string> {
   for await (const chunk of response) body += chunk as string;
   return body;
 }
+
+/** A thing that is gone needs no more done to it. */
+export async function ignoring<T>(status: number, request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === status) return undefined;
+    throw error;
+  }
+}

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { OPERATOR_KEY, POLICY_CONFIG_MAP } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { policyMark, resolver } from '../../injector/resolve.ts';
-import { ApiError, APPLY } from '../kube/client.ts';
+import { APPLY, ignoring } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reporting } from '../../injector/inject.ts';
 import { OWNED } from '../owned.ts';
@@ -92,14 +92,4 @@ export class PolicyController {
 
 function isOwned({ metadata }: ConfigMap): boolean {
   return Object.entries(OWNED).every(([name, value]) => metadata.labels?.[name] === value);
-}
-
-/** A thing that is gone needs no more done to it. */
-async function ignoring<T>(status: number, request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === status) return undefined;
-    throw error;
-  }
 }

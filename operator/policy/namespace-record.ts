@@ -1,5 +1,5 @@
 import { POLICY_CONFIG_MAP } from '../../injector/names.ts';
-import { ApiError, APPLY, MERGE_PATCH } from '../kube/client.ts';
+import { APPLY, ignoring, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
 import type { ClusterView, ConfigMap } from './cluster-view.ts';
@@ -34,15 +34,14 @@ export async function writeRecord(
     view.noteConfigMap(applied);
     return;
   }
-  try {
-    const patched = await client.request<ConfigMap>('PATCH', path, {
+  const patched = await ignoring(
+    404,
+    client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager },
       contentType: MERGE_PATCH,
       body: { metadata: { annotations: { [annotation]: null } } },
       signal,
-    });
-    view.noteConfigMap(patched);
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) throw error;
-  }
+    }),
+  );
+  if (patched) view.noteConfigMap(patched);
 }

@@ -8,7 +8,7 @@ export interface Facts {
   workload: Standing | undefined;
   /** restartMark() of what its pods are given now; undefined: no policy has it restarted any more. */
   mark: string | undefined;
-  /** Tracing is switched off in its pods: nothing is begun, and nothing learnt. */
+  /** Tracing is switched off in its pods, or nothing is restarted: whatever crashed would not be taken back again. */
   isOff: boolean;
   /** Pods of it still need a restart, as far as is known. */
   isStale: boolean;
@@ -37,13 +37,13 @@ const SETTLED = 30_000;
 const HEARD = 2_000;
 /** Somebody who puts templates back is left alone for so long, then twice as long, and then for good. */
 const UNDONE_PAUSE = 600_000;
-export const MOST_UNDONE = 3;
+const MOST_UNDONE = 3;
 
 /** What becomes of a restart. Pure: the replica that leads next goes on from what was written down. */
 export function advance(before: Restart, facts: Facts): Step {
   const { workload, mark, isOff } = facts;
   if (!workload || workload.template !== before.template) return {};
-  // What pods are given while tracing is switched off says nothing of whether they would bear it.
+  // It is tried again only where it would be taken back again.
   if (mark !== before.mark && !isOff) return {};
   switch (before.phase) {
     case 'Restarting':

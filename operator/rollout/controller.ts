@@ -7,7 +7,7 @@ import { owner } from '../../injector/resource.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { describePolicy, resolve } from '../../injector/resolve.ts';
 import type { EventReason, EventRecorder } from '../events/recorder.ts';
-import { ApiError, MERGE_PATCH } from '../kube/client.ts';
+import { ApiError, ignoring, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView, PodMeta } from '../policy/cluster-view.ts';
 import { writeRecord } from '../policy/namespace-record.ts';
@@ -18,7 +18,7 @@ import { advance, iso } from './advance.ts';
 import { lastWords, mostRestarts, obstacle } from './obstacle.ts';
 import type { DisruptionBudget, OldPod } from './obstacle.ts';
 import type { Restart, RestartedKind } from './restart.ts';
-import { RESTARTED_KINDS, restartMark } from './restart.ts';
+import { RESTARTED_KINDS, restartMark, takesBack } from './restart.ts';
 import type { WorkloadObject } from './workload.ts';
 import { selectorText, standing } from './workload.ts';
 
@@ -183,7 +183,7 @@ export class RolloutController {
     const inForce = resolution.policy;
     const isAskedFor = isAsked(annotations, namespaceLabels, resolution).asked === true;
     if (!isAskedFor || !inForce) return { mark: undefined, isOff: false };
-    if (inForce.spec.enabled === false) return { mark: undefined, isOff: true };
+    if (!takesBack(inForce)) return { mark: undefined, isOff: true };
     if (!policy || describePolicy(inForce) !== describePolicy(policy)) return { mark: undefined, isOff: false };
     return { mark: restartMark(policy, agentName(agentImage(resolution, this.#options.agent))), isOff: false };
   }
@@ -196,8 +196,7 @@ export class RolloutController {
     signal: AbortSignal,
   ): Promise<{ restarts: { namespace: string; restart: Restart }[]; again?: number }> {
     const restarts: { namespace: string; restart: Restart }[] = [];
-    const { rollout, enabled } = policy?.spec ?? {};
-    if (!policy || rollout?.strategy !== 'Restart' || enabled === false) {
+    if (!policy || !takesBack(policy)) {
       if (policy) this.#setHolds(describePolicy(policy), new Map());
       return { restarts };
     }
@@ -205,7 +204,7 @@ export class RolloutController {
     const now = this.#options.now();
     const before = this.#holds.get(id) ?? new Map<string, Hold>();
     const holds = new Map<string, Hold>();
-    const room = roomFor(rollout, kept);
+    const room = roomFor(policy.spec.rollout ?? {}, kept);
     let looked = 0;
     let again: number | undefined;
     for (const each of stale) {
@@ -321,7 +320,7 @@ export class RolloutController {
     const { phase, message, value } = restart;
     if (phase !== 'RolledBack' && phase !== 'CrashLooping') {
       const by = phase === 'Undone' ? lastManager(workload) : undefined;
-      return by === undefined ? message : `${by}: ${message}`;
+      return by === undefined ? message : `${message} (others write to it as ${by})`;
     }
     const pods = await this.#pods(workload, signal);
     const words = `with the agent ${lastWords(pods.filter(({ metadata }) => metadata.annotations?.[RESTARTED_AT] === value))}, and pods before that did not`;
@@ -336,12 +335,14 @@ export class RolloutController {
     after: Restart | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const { kind, name } = (after ?? before)!;
+    const { kind, name, policy } = (after ?? before)!;
     const others = this.#view.restarts(namespace).filter((each) => each.kind !== kind || each.name !== name);
     const all = [...others, ...(after ? [after] : [])];
     const text = all.length > 0 ? JSON.stringify(all) : undefined;
     const record = { namespace, annotation: RESTARTS, text, fieldManager: FIELD_MANAGER };
     await writeRecord(this.#client, this.#view, record, signal);
+    // A workload that is well again changes nothing else that status is made of.
+    this.#options.onChange(policy);
   }
 
   #tell(namespace: string, restart: Restart | undefined, workload: WorkloadObject | undefined): void {
@@ -386,7 +387,7 @@ export class RolloutController {
   }
 }
 
-export function keyOf({ namespace, kind, name }: StaleWorkload): string {
+function keyOf({ namespace, kind, name }: StaleWorkload): string {
   return `${namespace} ${kind}/${name}`;
 }
 
@@ -415,20 +416,10 @@ function pathOf(namespace: string, { kind, name }: { kind: RestartedKind; name: 
   return `/apis/apps/v1/namespaces/${namespace}/${RESOURCES[kind]}/${name}`;
 }
 
-/** Who has written to a workload last, besides its own controller and us. */
+/** Who has written to a workload last, besides its own controller and us. Whoever only takes fields away leaves no trace. */
 function lastManager({ metadata }: WorkloadObject): string | undefined {
   const entries = (metadata.managedFields ?? []).filter(
     ({ manager, subresource }) => manager !== undefined && manager !== FIELD_MANAGER && !subresource,
   );
   return entries.sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1))[0]?.manager;
-}
-
-/** A thing that is gone needs no more done to it. */
-async function ignoring<T>(status: number, request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === status) return undefined;
-    throw error;
-  }
 }

@@ -63,9 +63,10 @@ export function mostRestarts(pods: readonly OldPod[]): number {
 export function lastWords(pods: readonly OldPod[]): string {
   for (const { metadata, status } of pods)
     for (const { name, restartCount = 0, state, lastState } of status?.containerStatuses ?? []) {
+      if (restartCount === 0) continue;
       const ended = state?.terminated ?? lastState?.terminated;
-      if (restartCount > 0 && ended)
-        return `container ${name} of pod ${metadata.name} ended ${restartCount + (state?.terminated ? 1 : 0)} times, last with exit code ${ended.exitCode ?? '?'}`;
+      const times = `container ${name} of pod ${metadata.name} ended ${restartCount + (state?.terminated ? 1 : 0)} times`;
+      return ended ? `${times}, last with exit code ${ended.exitCode ?? '?'}` : times;
     }
   return 'its containers ended again and again';
 }

