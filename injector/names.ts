@@ -30,6 +30,8 @@ export const AGENT_OUTAGES = 'tracing.acme/agent-outages';
 export const RESTARTED_AT = 'tracing.acme/restarted-at';
 /** On the namespace's ConfigMap: restarts that go on or came to nothing, as JSON. Written by the operator that leads. */
 export const RESTARTS = 'tracing.acme/restarts';
+/** On an object of others: which policy had the operator add to it, and what. */
+export const ADDED_BY = 'tracing.acme/added-by';
 
 export const POLICY_CONFIG_MAP = 'tracing-acme-policies';
 /** Key of that ConfigMap which tells agents where to report now: no policy's key is like it. */

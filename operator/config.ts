@@ -56,6 +56,16 @@ const schema = z.strictObject({
         })
         .prefault({}),
       linkerd: z.strictObject({ namespace: z.string().min(1).default('linkerd') }).prefault({}),
+      kong: z
+        .strictObject({ enabled: z.boolean().default(false), samplingStrategy: z.boolean().default(false) })
+        .prefault({}),
+      ingressNginx: z
+        .strictObject({
+          enabled: z.boolean().default(false),
+          namespace: z.string().min(1).default('ingress-nginx'),
+          configMap: z.string().min(1).default('ingress-nginx-controller'),
+        })
+        .prefault({}),
     })
     .prefault({}),
   /** Port of /healthz, /readyz and /metrics. */

@@ -7,13 +7,15 @@ import { OWNED } from '../owned.ts';
 import type { DesiredObject, Watched } from './system.ts';
 import type { IntegrationView } from './view.ts';
 
-const FIELD_MANAGER = 'tracing-operator-integration';
+export const FIELD_MANAGER = 'tracing-operator-integration';
 
-/** Why an object is not as it is to be: its owner has set it. */
+/** Why an object is not as it is to be. */
 export interface Conflict {
+  /** Conflict: its owner has set it. Incomplete: the API server, or a webhook of the system's, does not take it. */
+  state: 'Conflict' | 'Incomplete';
   /** `Telemetry tracing-acme` */
   object: string;
-  /** Who has set what, with both values. */
+  /** Who has set what, with both values; or why it is not taken. */
   message: string;
 }
 
@@ -44,10 +46,8 @@ export class Applier {
     objects: readonly CompleteObject[],
     signal: AbortSignal,
   ): Promise<Conflict[]> {
-    const version = this.#view.version(watched);
-    if (version === undefined) return [];
-    const { group, resource } = watched;
-    const path = `${group === '' ? `/api/${version}` : `/apis/${group}/${version}`}/namespaces/${namespace}/${resource}`;
+    const path = collectionPath(this.#view, watched, namespace);
+    if (path === undefined) return [];
     const existing = new Map(this.#view.list(watched, namespace).map((object) => [object.metadata.name, object]));
     const conflicts: Conflict[] = [];
     for (const object of objects) {
@@ -93,11 +93,11 @@ export class Applier {
       this.#logger.info({ kind: wanted.kind, ...wanted.metadata }, 'applied');
       return undefined;
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 409) throw error;
-      const conflict = {
-        object: `${wanted.kind} ${wanted.metadata.name}`,
-        message: describeConflict(error.message, wanted, existing),
-      };
+      if (!(error instanceof ApiError) || (error.status !== 409 && !isRefusal(error))) throw error;
+      const object = `${wanted.kind} ${wanted.metadata.name}`;
+      const conflict: Conflict = isRefusal(error)
+        ? { state: 'Incomplete', object, message: refusal(error) }
+        : { state: 'Conflict', object, message: describeConflict(error.message, wanted, existing) };
       this.#refused.set(path, { version, wanted, conflict });
       return conflict;
     }
@@ -118,6 +118,23 @@ export class Applier {
   }
 }
 
+/** Where a collection's objects of a namespace are; undefined where it is not served. */
+export function collectionPath(view: IntegrationView, watched: Watched, namespace: string): string | undefined {
+  const version = view.version(watched);
+  if (version === undefined) return undefined;
+  const { group, resource } = watched;
+  return `${group === '' ? `/api/${version}` : `/apis/${group}/${version}`}/namespaces/${namespace}/${resource}`;
+}
+
+/** Whether it would be refused again: by the schema, or by a webhook of the system's. */
+export function isRefusal({ status }: ApiError): boolean {
+  return status === 400 || status === 422;
+}
+
+export function refusal({ said }: ApiError): string {
+  return `is not taken: ${said}`;
+}
+
 function isOwned({ metadata }: KubeObject): boolean {
   const labels = metadata['labels'] as Record<string, string> | undefined;
   return Object.entries(OWNED).every(([name, value]) => labels?.[name] === value);
@@ -132,7 +149,7 @@ export function isAs(wanted: CompleteObject, existing: KubeObject): boolean {
   );
 }
 
-function includes(existing: unknown, wanted: unknown): boolean {
+export function includes(existing: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted))
     return (
       Array.isArray(existing) &&

@@ -6,6 +6,7 @@ import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import { Additions, mergeAdditions } from './additions.ts';
 import type { Conflict } from './apply.ts';
 import { Applier } from './apply.ts';
 import type { SystemPlan } from './plan.ts';
@@ -35,6 +36,7 @@ export class IntegrationController {
   readonly #seen: IntegrationView;
   readonly #options: IntegrationOptions;
   readonly #applier: Applier;
+  readonly #additions: Additions;
   readonly #outcomes = new Map<string, Outcome[]>();
 
   constructor(client: KubeClient, view: ClusterView, seen: IntegrationView, options: IntegrationOptions) {
@@ -42,6 +44,7 @@ export class IntegrationController {
     this.#seen = seen;
     this.#options = options;
     this.#applier = new Applier(client, seen, options.logger);
+    this.#additions = new Additions(client, seen, options.logger);
   }
 
   /** What became of each system in a namespace, by policy; undefined while it has not been looked at. */
@@ -59,19 +62,41 @@ export class IntegrationController {
     const policies = this.#view.policies(name);
     const pods = [...this.#view.injectedPods(name), ...this.#view.otherPods(name)].filter(isLive);
     const { policy, plans } = planNamespace(systems, { namespace, policies, pods, seen: this.#seen });
-    const outcomes: Outcome[] = [];
-    for (const plan of plans) {
-      const conflicts = await this.#apply(plan, name, signal);
-      outcomes.push(...outcomesOf(plan, conflicts, policy, others(policies, policy, name)));
-    }
-    return this.#note(name, outcomes);
+    const conflicts = await this.#apply(plans, policy, name, signal);
+    const beside = others(policies, policy, name);
+    return this.#note(
+      name,
+      plans.flatMap((plan) => outcomesOf(plan, conflicts.get(plan.system.name) ?? [], policy, beside)),
+    );
   }
 
-  async #apply({ system, objects }: SystemPlan, namespace: string, signal: AbortSignal): Promise<Conflict[]> {
-    const conflicts: Conflict[] = [];
-    for (const watched of system.owned) {
-      const ofGroup = objects.filter(({ apiVersion }) => apiVersion.startsWith(`${watched.group}/`));
-      conflicts.push(...(await this.#applier.reconcile(watched, namespace, ofGroup, signal)));
+  async #apply(
+    plans: readonly SystemPlan[],
+    policy: Policy | undefined,
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<Map<SystemName, Conflict[]>> {
+    const conflicts = new Map<SystemName, Conflict[]>();
+    for (const { system, objects } of plans) {
+      const own: Conflict[] = [];
+      for (const watched of system.owned) {
+        const ofGroup = objects.filter(({ apiVersion }) => apiVersion.startsWith(`${watched.group}/`));
+        own.push(...(await this.#applier.reconcile(watched, namespace, ofGroup, signal)));
+      }
+      conflicts.set(system.name, own);
+    }
+    // What is not taken is not to be referred to.
+    const whole = plans.filter(
+      ({ system }) => !conflicts.get(system.name)!.some(({ state }) => state === 'Incomplete'),
+    );
+    const source = policy ? describePolicy(policy) : '';
+    // Several systems may add to one object: it is applied as a whole.
+    for (const to of new Set(this.#options.systems.flatMap(({ added = [] }) => added))) {
+      const merged = mergeAdditions(whole.flatMap(({ additions }) => additions).filter((each) => each.to === to));
+      for (const conflict of await this.#additions.reconcile(to, namespace, merged, source, signal))
+        for (const { system, additions } of whole)
+          if (additions.some((each) => each.to === to && `${to.kind} ${each.name}` === conflict.object))
+            conflicts.get(system.name)!.push(conflict);
     }
     return conflicts;
   }
@@ -92,7 +117,10 @@ function outcomesOf(
   const standing: Standing =
     conflicts.length === 0
       ? { state, message }
-      : { state: 'Conflict', message: conflicts.map(({ object, message: why }) => `${object}: ${why}`).join('; ') };
+      : {
+          state: conflicts.some((each) => each.state === 'Conflict') ? 'Conflict' : 'Incomplete',
+          message: conflicts.map(({ object, message: why }) => `${object}: ${why}`).join('; '),
+        };
   const decides = policy
     ? `the namespace as a whole goes by ${describePolicy(policy)}`
     : 'it selects some pods, and this counts for the namespace as a whole';

@@ -17,7 +17,17 @@ import { systems } from './systems.ts';
 const DIRECTORY = new URL('testdata/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, DIRECTORY), 'utf8');
 const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.yaml'));
-const all = systems({ istio: { namespace: 'istio-system', revisions: ['canary'] }, linkerd: { namespace: 'linkerd' } });
+const all = systems({
+  istio: { namespace: 'istio-system', revisions: ['canary'] },
+  linkerd: { namespace: 'linkerd' },
+  kong: { enabled: true, samplingStrategy: false },
+  ingressNginx: { enabled: true, namespace: 'ingress-nginx', configMap: 'ingress-nginx-controller' },
+});
+
+const GATEWAYS = ['Kong', 'IngressNginx'];
+/** Meshes, or in files that are named after one gateways. */
+const systemsOf = (file: string) =>
+  all.filter((system) => GATEWAYS.includes(system.name) === /^(kong|ingress-nginx)-/.test(file));
 
 /** `Telemetry` is `telemetries`, `Ingress` is `ingresses`. */
 const plural = (kind = '') => kind.toLowerCase().replace(/y$/, 'ie').replace(/s$/, 'se') + 's';
@@ -25,8 +35,10 @@ const plural = (kind = '') => kind.toLowerCase().replace(/y$/, 'ie').replace(/s$
 /** What a cluster with these objects alone looks like. */
 function seen(objects: KubeObject[]): Seen {
   const kinds = (kind: string) => objects.filter((object) => object.kind === kind);
-  const version = ({ group, versions, resource }: Watched) =>
-    group === '' || kinds('CustomResourceDefinition').some(({ metadata: { name } }) => name === `${resource}.${group}`)
+  const version = ({ group, versions, resource, builtIn }: Watched) =>
+    group === '' ||
+    builtIn ||
+    kinds('CustomResourceDefinition').some(({ metadata: { name } }) => name === `${resource}.${group}`)
       ? versions[0]
       : undefined;
   return {
@@ -43,10 +55,13 @@ function seen(objects: KubeObject[]): Seen {
   };
 }
 
-function planned(text: string): string {
+/** Jest's objects are of another realm, which js-yaml does not take for plain ones. */
+const yaml = (object: unknown) => dump(JSON.parse(JSON.stringify(object)), { noRefs: true });
+
+function planned(name: string, text: string): string {
   const objects = loadAll(text) as KubeObject[];
   const of = <T>(kind: string) => objects.filter((object) => object.kind === kind) as unknown as T[];
-  const { plans } = planNamespace(all, {
+  const { plans } = planNamespace(systemsOf(name), {
     namespace: of<NamespaceMeta>('Namespace')[0]!,
     policies: {
       namespaced: of<TracingPolicy>('TracingPolicy'),
@@ -57,17 +72,17 @@ function planned(text: string): string {
     seen: seen(objects),
   });
   return plans
-    .map(({ system, state, message, objects: wanted }) => {
+    .map(({ system, state, message, objects: wanted, additions }) => {
       const said = `# ${system.name} ${state}: ${message.replaceAll('\n', '\n#   ')}\n`;
-      // Jest's objects are of another realm, which js-yaml does not take for plain ones.
-      return said + wanted.map((each) => dump(JSON.parse(JSON.stringify(each)), { noRefs: true })).join('---\n');
+      const added = additions.map(({ to, name, ...fields }) => `# added to ${to.kind} ${name}\n${yaml(fields)}`);
+      return said + [...wanted.map(yaml), ...added].join('---\n');
     })
     .join('---\n');
 }
 
 describe.each(names)('%s', (name) => {
   it('is planned as its .planned file says', () => {
-    const result = planned(read(name));
+    const result = planned(name, read(name));
     if (process.env.UPDATE_FIXTURES) writeFileSync(new URL(`${name}.planned`, DIRECTORY), result);
     expect(result).toBe(read(`${name}.planned`));
   });

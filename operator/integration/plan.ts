@@ -5,11 +5,13 @@ import { OWNED } from '../owned.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
 import type { CompleteObject } from './apply.ts';
 import { modeOf } from './standing.ts';
-import type { DesiredObject, Plan, Seen, Standing, System } from './system.ts';
+import type { DesiredAddition, DesiredObject, Plan, Seen, Standing, System } from './system.ts';
+import { nothing } from './system.ts';
 
 export interface SystemPlan extends Standing {
   system: System;
   objects: CompleteObject[];
+  additions: DesiredAddition[];
 }
 
 /**
@@ -28,15 +30,13 @@ export function planNamespace(
     // The chart's default is nobody's word about other systems.
     if (!policy || !document) plan = nothing('NotInForce', 'no policy applies to the namespace as a whole');
     else if (modeOf(system.name, policy) === 'Disabled') plan = nothing('Disabled', 'nothing is set, by the policy');
+    else if (system.forbidden !== undefined) plan = nothing('NotAllowed', system.forbidden);
     else if (absent !== undefined) plan = nothing('NotInstalled', absent);
     else plan = system.plan({ ...facts, policy, document });
-    return { ...plan, system, objects: policy ? plan.objects.map((each) => complete(each, name, policy)) : [] };
+    const objects = policy ? plan.objects.map((each) => complete(each, name, policy)) : [];
+    return { additions: [], ...plan, system, objects };
   });
   return { policy, plans };
-}
-
-function nothing(state: Plan['state'], message: string): Plan {
-  return { state, message, objects: [] };
 }
 
 function complete(object: DesiredObject, namespace: string, policy: Policy): CompleteObject {

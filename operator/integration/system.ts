@@ -14,6 +14,8 @@ export interface Watched {
   resource: string;
   /** Of all namespaces only what has this name: a right to that alone is enough. */
   name?: string;
+  /** Served by every API server, without a CustomResourceDefinition. So is the core group. */
+  builtIn?: true;
   /** Drops what the plan does not read. */
   prune?: (object: KubeObject) => KubeObject;
 }
@@ -44,6 +46,21 @@ export interface DesiredObject {
   [field: string]: unknown;
 }
 
+/** A collection of others' objects that are added to. */
+export interface AddedTo extends Watched {
+  kind: string;
+}
+
+/** What is to be in an object of somebody else's besides what is there. */
+export interface DesiredAddition {
+  /** Its collection. */
+  to: AddedTo;
+  name: string;
+  annotations?: Record<string, string>;
+  /** Of a ConfigMap. */
+  data?: Record<string, string>;
+}
+
 /** How it stands with a system, for people. */
 export interface Standing {
   state: IntegrationState;
@@ -53,6 +70,8 @@ export interface Standing {
 export interface Plan extends Standing {
   /** Everything of ours that is to be there; of these kinds, what else is ours goes. */
   objects: DesiredObject[];
+  /** Everything that is to be added to others' objects; of the collections that the system adds to, what else we added goes. */
+  additions?: DesiredAddition[];
 }
 
 /**
@@ -65,6 +84,10 @@ export interface System {
   readonly watched: readonly Watched[];
   /** Which of these it makes objects of. */
   readonly owned: readonly Watched[];
+  /** Which of these are others', and are added to. */
+  readonly added?: readonly AddedTo[];
+  /** Why the operator may not look at it or touch it, in words for the status. */
+  readonly forbidden?: string;
   /** Why it cannot be there, in words for the status; undefined where it is installed. */
   absent(seen: Seen): string | undefined;
   plan(input: PlanInput): Plan;
@@ -73,4 +96,9 @@ export interface System {
 /** The share of traces that begin under a policy, 0 to 1: none where nothing is sent. */
 export function ratioOf({ spec }: PolicyDocument): number {
   return spec.exporters.length === 0 || spec.signals?.traces === false ? 0 : spec.sampling.ratio;
+}
+
+/** A plan to set nothing. */
+export function nothing(state: Plan['state'], message: string): Plan {
+  return { state, message, objects: [] };
 }

@@ -44,7 +44,7 @@ export class IntegrationView implements Seen {
   constructor(client: KubeClient, options: IntegrationViewOptions) {
     this.#client = client;
     this.#options = options;
-    this.#groups = new Set(options.watched.map(({ group }) => group).filter((group) => group !== ''));
+    this.#groups = new Set(options.watched.filter((watched) => !isBuiltIn(watched)).map(({ group }) => group));
     this.#definitions = new Reflector<KubeObject>({
       client,
       logger: options.logger,
@@ -60,7 +60,7 @@ export class IntegrationView implements Seen {
 
   /** Starts watching. Nothing waits for it: apps are traced whatever becomes of this. */
   start(): void {
-    for (const watched of this.#options.watched) if (watched.group === '') this.#follow(watched, watched.versions[0]);
+    for (const watched of this.#options.watched) if (isBuiltIn(watched)) this.#follow(watched, watched.versions[0]);
     this.#definitions.start();
     void this.#definitions.synced.then(() => this.#options.onChange(undefined));
   }
@@ -170,16 +170,20 @@ export class IntegrationView implements Seen {
           if (deleted) objects.delete(object.metadata.name);
           else byNamespace.set(namespace, objects.set(object.metadata.name, object));
           if (objects.size === 0) byNamespace.delete(namespace);
-          // What is watched by its name is read by all namespaces.
-          onChange(name === undefined ? namespace : undefined);
+          // What is watched by its name, or is in none, is read by all namespaces.
+          onChange(name === undefined && namespace !== '' ? namespace : undefined);
         },
       });
       this.#collections.set(key, { watched, version, reflector, byNamespace });
       reflector.start();
       void reflector.synced.then(() => onChange(undefined));
-      if (group !== '') logger.info({ resource: key, version }, 'is served');
+      if (!isBuiltIn(watched)) logger.info({ resource: key, version }, 'is served');
     } else onChange(undefined);
   }
+}
+
+function isBuiltIn({ group, builtIn }: Watched): boolean {
+  return group === '' || builtIn === true;
 }
 
 function keyOf({ group, resource, name }: Watched): string {

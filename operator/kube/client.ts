@@ -8,12 +8,15 @@ export class ApiError extends Error {
   readonly status: number;
   /** Machine-readable: NotFound, Conflict, Expired, Forbidden, … */
   readonly reason: string;
+  /** What the API server itself says. */
+  readonly said: string;
   readonly retryAfterSeconds: number | undefined;
 
   constructor(method: string, path: string, status: number, reason: string, message: string, retryAfter?: number) {
     super(`${method} ${path}: ${status} ${reason}: ${message}`);
     this.status = status;
     this.reason = reason;
+    this.said = message;
     this.retryAfterSeconds = retryAfter;
   }
 }

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { run, which } from './command.ts';
 import { outside } from './outside.ts';
 
@@ -44,21 +44,27 @@ export async function goBuildModule(
   build: GoModuleBuild,
   also: (folder: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  await requireGo();
   const folder = mkdtempSync(join(tmpdir(), 'tracing-go-'));
   try {
-    const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' };
-    const { Dir } = JSON.parse(
-      await run(...outside('go', ['mod', 'download', '-json', module]), { env, cwd: folder }),
-    ) as { Dir: string };
-    await run('cp', ['-R', `${Dir}/.`, folder]);
+    await run('cp', ['-R', `${await goModule(module)}/.`, folder]);
     await run('chmod', ['-R', 'u+w', folder]);
-    for (const [path, text] of Object.entries(build.files ?? {})) writeFileSync(join(folder, path), text);
+    for (const [path, text] of Object.entries(build.files ?? {})) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
     await goBuild({ ...build, folder });
     await also(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The folder of a module, `PATH@VERSION`, in Go's cache: downloaded where it is not there yet, and never to be written to. */
+export async function goModule(module: string): Promise<string> {
+  await requireGo();
+  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' };
+  const said = await run(...outside('go', ['mod', 'download', '-json', module]), { env, cwd: tmpdir() });
+  return (JSON.parse(said) as { Dir: string }).Dir;
 }
 
 /** Throws with what to do unless there is a Go. An older one says itself which version a module wants. */
