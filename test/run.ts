@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { Background } from './background.ts';
 import { openCluster, type Cluster } from './cluster/cluster.ts';
 import { announce, formatDuration } from './cluster/progress.ts';
-import { provideServer, SHOP_SERVERS, type ServerName } from './cluster/servers.ts';
+import { OWN_SERVERS, provideServer, SHOP_SERVERS, type ServerName } from './cluster/servers.ts';
 import { prepareBuiltImages } from './demo/prepare.ts';
 
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
@@ -46,7 +46,7 @@ const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alon
 /** What pods of these tests run or talk to; it is made in this order. */
 const SERVERS_OF: Readonly<Record<string, readonly ServerName[]>> = {
   e2e: ['collector', 'old-node'],
-  alone: [...SHOP_SERVERS, 'jaeger'],
+  alone: [...SHOP_SERVERS, 'jaeger', ...OWN_SERVERS],
 };
 
 interface Count {

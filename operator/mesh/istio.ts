@@ -37,6 +37,7 @@ interface TelemetrySpec {
     match?: { mode?: string };
     disableSpanReporting?: boolean;
     providers?: { name?: string }[];
+    customTags?: Record<string, { literal: { value: string } }>;
   }[];
 }
 
@@ -97,6 +98,7 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
           {
             ...(provider.name !== undefined && { providers: [{ name: provider.name }] }),
             randomSamplingPercentage: percent,
+            ...tagsOf(document),
           },
         ],
       };
@@ -135,6 +137,18 @@ function nothing(state: Plan['state'], message: string): Plan {
 function telemetryOf(seen: Seen): (name: string, spec: TelemetrySpec) => DesiredObject {
   const apiVersion = `${TELEMETRIES.group}/${seen.version(TELEMETRIES)}`;
   return (name, spec) => ({ apiVersion, kind: 'Telemetry', metadata: { name }, spec });
+}
+
+/**
+ * What the policy says of who sends spans: proxies' own resource is fixed, so that it goes into their spans. Envoy refuses
+ * empty texts. https://istio.io/latest/docs/reference/config/telemetry/#Tracing-CustomTag
+ */
+function tagsOf({
+  spec: { resource },
+}: PolicyDocument): Pick<NonNullable<TelemetrySpec['tracing']>[number], 'customTags'> {
+  const said = Object.entries(resource.attributes).filter(([, value]) => value !== '');
+  if (said.length === 0) return {};
+  return { customTags: Object.fromEntries(said.map(([key, value]) => [key, { literal: { value } }])) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { buildBinaries } from './from-source/binaries.ts';
 import { announce, formatDuration } from './progress.ts';
 import { buildImage } from './images.ts';
 import { CLUSTER_NEEDS, ensurePackages } from './packages.ts';
-import { provideServer, SERVERS, type ServerName } from './servers.ts';
+import { OWN_SERVERS, provideServer, SERVERS, type ServerName } from './servers.ts';
 
 const HELP = `A real Kubernetes for this checkout: kind where Docker runs, otherwise one node built from its Go modules.
 
@@ -52,7 +52,8 @@ async function main(): Promise<number> {
       return exec(cluster, rest[0] === '--' ? rest.slice(1) : rest);
     case 'build':
       announce(cluster.why);
-      if (cluster.flavor === 'source') await (rest.length === 0 ? prepare() : buildServers(serverNames(rest)));
+      if (rest.length > 0) await buildServers(serverNames(rest), cluster);
+      else if (cluster.flavor === 'source') await prepare();
       return 0;
     case 'image': {
       const [ref, dockerfile, context] = rest;
@@ -86,8 +87,9 @@ function serverNames(given: readonly string[]): ServerName[] {
   return given as ServerName[];
 }
 
-async function buildServers(names: readonly ServerName[]): Promise<void> {
-  for (const name of names) await SERVERS[name].archive(SERVERS[name].ref);
+async function buildServers(names: readonly ServerName[], { flavor }: Cluster): Promise<void> {
+  for (const name of names)
+    if (flavor === 'source' || OWN_SERVERS.includes(name)) await SERVERS[name].archive(SERVERS[name].ref);
 }
 
 async function up(cluster: Cluster): Promise<number> {

@@ -9,6 +9,8 @@ export interface GoBuild {
   readonly package: string;
   readonly output: string;
   readonly ldflags: string;
+  /** Build tags. */
+  readonly tags?: readonly string[];
   readonly log: string;
 }
 
@@ -20,6 +22,7 @@ export async function goBuild(build: GoBuild): Promise<void> {
     '-mod=readonly',
     '-trimpath',
     '-buildvcs=false',
+    `-tags=${(build.tags ?? []).join(',')}`,
     '-ldflags',
     build.ldflags,
     '-o',

@@ -1,5 +1,6 @@
 import { baseArchive } from './bases.ts';
 import type { Cluster } from './cluster.ts';
+import { ISTIO_IMAGES, istiodArchive, istioProxyArchive } from './mesh/istio.ts';
 import { collectorArchive } from './servers/collector.ts';
 import { jaegerArchive } from './servers/jaeger.ts';
 import { kafkaArchive } from './servers/kafka.ts';
@@ -20,6 +21,8 @@ export const SERVERS = {
   collector: { ref: 'otel/opentelemetry-collector-contrib:0.160.0', archive: collectorArchive },
   // Older than the agent supports.
   'old-node': { ref: 'node:16-slim', archive: baseArchive },
+  istiod: { ref: `${ISTIO_IMAGES.hub}/pilot:${ISTIO_IMAGES.tag}`, archive: istiodArchive },
+  'istio-proxy': { ref: `${ISTIO_IMAGES.hub}/proxyv2:${ISTIO_IMAGES.tag}`, archive: istioProxyArchive },
 } as const;
 
 /** Those that the shop needs. */
@@ -27,12 +30,16 @@ export const SHOP_SERVERS = ['postgres', 'redis', 'memcached', 'mongodb', 'kafka
 
 export type ServerName = keyof typeof SERVERS;
 
+/** Those that no registry has. */
+export const OWN_SERVERS: readonly ServerName[] = ['istiod', 'istio-proxy'];
+
 /**
  * Makes sure that pods can use a server's image, and returns its reference. Where Docker runs, the cluster pulls it from
- * the registry; else an image of the same name is made here and loaded.
+ * the registry; else, or where no registry has it, an image of the same name is made here and loaded.
  */
 export async function provideServer(cluster: Cluster, name: ServerName): Promise<string> {
   const { ref, archive } = SERVERS[name];
-  if (cluster.flavor === 'source') await cluster.load({ ref, archive: await archive(ref) });
+  if (cluster.flavor === 'source' || OWN_SERVERS.includes(name))
+    await cluster.load({ ref, archive: await archive(ref) });
   return ref;
 }
