@@ -77,6 +77,34 @@ describe('RecordingSpan', () => {
     expect(span.endTime).toEqual(span.startTime);
   });
 
+  it('has an error that passes several layers of libraries as an event of the innermost, and all of them as failed', () => {
+    const start = (name: string, above?: RecordingSpan): RecordingSpan => {
+      const scope = { name };
+      const clock = Date.now() - performance.now();
+      const span = new RecordingSpan(sink, scope, 'work', SpanKind.INTERNAL, identity, undefined, clock, undefined);
+      if (above !== undefined) span.root = above.root;
+      return span;
+    };
+    const outer = start('@opentelemetry/instrumentation-koa');
+    const inner = start('@opentelemetry/instrumentation-koa', outer);
+    const own = start('shop', outer);
+    const error = new RangeError('no tea');
+    for (const span of [inner, outer, own]) span.recordException(error);
+    const another = start('@opentelemetry/instrumentation-koa');
+    another.recordException(error);
+    expect([inner, outer, own, another].map(({ events }) => events.length)).toEqual([1, 0, 1, 1]);
+    const { ERROR, UNSET } = SpanStatusCode;
+    expect([inner, outer, own].map(({ status }) => status.code)).toEqual([ERROR, ERROR, UNSET]);
+    expect(outer.status.message).toBe('no tea');
+  });
+
+  it('is no failure where a library throws what a client did wrong', () => {
+    const span = start();
+    Object.assign(span.instrumentationScope, { name: '@opentelemetry/instrumentation-koa' });
+    span.recordException(Object.assign(new Error('not found'), { status: 404 }));
+    expect([span.events.length, span.status.code]).toEqual([1, SpanStatusCode.UNSET]);
+  });
+
   it('records exceptions, and keeps an OK status', () => {
     const span = start();
     span.recordException(new TypeError('bad'));

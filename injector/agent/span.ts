@@ -37,6 +37,9 @@ export interface TimedEvent {
   droppedAttributesCount?: number;
 }
 
+/** Scopes of instrumentations. An app's own spans stay as it made them. */
+export const INSTRUMENTATION = /^(@opentelemetry\/instrumentation-|tracing-operator\/)/;
+
 /** Where a finished span goes. */
 export interface SpanSink {
   limits: SpanLimits;
@@ -77,6 +80,8 @@ export class RecordingSpan implements Span {
   root: RecordingSpan = this;
   /** Numbers that grow while it lasts and become attributes when it ends. */
   counted: Record<string, number> | undefined;
+  /** Of a root: what its own and the spans below it have recorded. */
+  private told: WeakSet<object> | undefined;
   private attributeCount = 0;
 
   constructor(
@@ -174,7 +179,29 @@ export class RecordingSpan implements Span {
     return this;
   }
 
+  /**
+   * An error that passes several layers of libraries is an event of the innermost, which knows of it first. All of them failed.
+   * What an app records itself stays as it is.
+   */
   recordException(exception: Exception, time?: TimeInput): void {
+    if (INSTRUMENTATION.test(this.instrumentationScope.name) && typeof exception === 'object') {
+      if (this.status.code === SpanStatusCode.UNSET && isFault(exception))
+        this.setStatus({ code: SpanStatusCode.ERROR, ...(exception.message && { message: exception.message }) });
+      if (!this.root.isNews(exception)) return;
+    }
+    this.addException(exception, time);
+  }
+
+  /** Whether nobody has said so yet of an error. */
+  isNews(error: object): boolean {
+    this.told ??= new WeakSet();
+    if (this.told.has(error)) return false;
+    this.told.add(error);
+    return true;
+  }
+
+  /** Whoever has recorded it before. */
+  addException(exception: Exception, time?: TimeInput): void {
     const attributes: Attributes = {};
     if (typeof exception === 'string') {
       attributes['exception.message'] = exception;
@@ -239,6 +266,12 @@ export class RecordingSpan implements Span {
     }
     return dropped > 0 ? { attributes: result, droppedAttributesCount: dropped } : { attributes: result };
   }
+}
+
+/** What a client did wrong, which frameworks throw as errors too, is no fault of the server's. */
+function isFault(exception: object): boolean {
+  const { status, statusCode = status } = exception as { status?: unknown; statusCode?: unknown };
+  return typeof statusCode !== 'number' || statusCode >= 500;
 }
 
 /** Milliseconds since 1970 as seconds and nanoseconds. */

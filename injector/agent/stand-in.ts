@@ -22,11 +22,7 @@ export class StandIn implements Span {
   }
 
   recordException(exception: Exception, time?: TimeInput): void {
-    if (typeof exception === 'object') {
-      if (told.has(exception)) return;
-      told.add(exception);
-    }
-    this.above.recordException(exception, time);
+    if (typeof exception !== 'object' || this.root.isNews(exception)) this.above.addException(exception, time);
   }
 
   isRecording(): boolean {
@@ -63,5 +59,3 @@ export class StandIn implements Span {
     return this;
   }
 }
-
-const told = new WeakSet<object>();

@@ -21,7 +21,7 @@ export class Uncaught {
     const [innermost] = struck;
     if (innermost === undefined) return;
     Object.assign(this, { struck, request, error });
-    innermost.recordException(isObject(error) ? (error as Exception) : String(error));
+    innermost.addException(isObject(error) ? (error as Exception) : String(error));
     fail(innermost, error);
   }
 

@@ -1,9 +1,7 @@
 import { SpanStatusCode } from '@opentelemetry/api';
 import { isSql } from '../redact.ts';
-import type { RecordingSpan } from '../span.ts';
+import { INSTRUMENTATION, type RecordingSpan } from '../span.ts';
 
-// An app's own spans stay as it made them.
-const SCOPES = /^(@opentelemetry\/instrumentation-|tracing-operator\/)/;
 const NAME = '((?:["`[]?[\\w$]+["`\\]]?\\.)*["`[]?[\\w$]+["`\\]]?)';
 const WORD = /[a-z]+/iy;
 const ONLY = '(?:only\\s+)?';
@@ -63,7 +61,7 @@ export type DescribeCall = (span: RecordingSpan) => void;
 export function describeCall(span: RecordingSpan): void {
   const { attributes, status } = span;
   const system = attributes['db.system.name'];
-  if (typeof system !== 'string' || !SCOPES.test(span.instrumentationScope.name)) return;
+  if (typeof system !== 'string' || !INSTRUMENTATION.test(span.instrumentationScope.name)) return;
   const sql = isSql(system);
   const text = attributes['db.query.text'];
   // An aggregation says in the command itself what it is about.

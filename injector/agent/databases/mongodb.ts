@@ -1,4 +1,5 @@
-import { SpanStatusCode, type Span } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode, context, trace, type Span } from '@opentelemetry/api';
+import { InstrumentationNodeModuleFile } from '@opentelemetry/instrumentation';
 import { MongoDBInstrumentation as Base } from '@opentelemetry/instrumentation-mongodb';
 
 // What is more than that of a list, or deeper in an object, says nothing new of its shape.
@@ -6,14 +7,90 @@ const MOST = 20;
 const DEEPEST = 8;
 const LONGEST = 2000;
 
+/** Errors that the span of a command has, or that of a call. */
+const recorded = new WeakSet<object>();
+
+interface Operation {
+  commandName?: string;
+  ns?: { db?: string; collection?: string };
+  /** Of an aggregation, whose `ns` has no collection. */
+  target?: unknown;
+}
+interface Client {
+  options?: { hosts?: { host?: string; port?: number }[] };
+}
+type Execute = (this: unknown, client: Client, operation: Operation, ...rest: unknown[]) => Promise<unknown>;
+
 /**
- * Theirs, but for texts of commands, which with driver 7 have a question mark for each byte of what is inserted, and for
- * writes that the server refuses in an answer that is a success otherwise.
+ * Theirs, but for texts of commands, which with driver 7 have a question mark for each byte of what is inserted; for
+ * writes that the server refuses in an answer that is a success otherwise; and for calls that found no server to send a
+ * command to, for which theirs makes no span.
  */
 export class MongoDBInstrumentation extends Base {
   constructor(config = {}) {
     super({ ...config, dbStatementSerializer: textOf });
   }
+
+  override init() {
+    const definitions = super.init();
+    const file = new InstrumentationNodeModuleFile(
+      'mongodb/lib/operations/execute_operation.js',
+      ['>=6 <8'],
+      (exports: { executeOperation: Execute }) => {
+        this._wrap(exports, 'executeOperation', (execute) => this.watched(execute));
+        return exports;
+      },
+      (exports?: { executeOperation: Execute }) => {
+        if (exports !== undefined) this._unwrap(exports, 'executeOperation');
+      },
+    );
+    definitions.at(-1)?.files.push(file);
+    return definitions;
+  }
+
+  private watched(execute: Execute): Execute {
+    const fail = this.noteUnsent.bind(this);
+    return async function (client, operation, ...rest) {
+      const caller = context.active();
+      const startTime = performance.now();
+      try {
+        return await execute.call(this, client, operation, ...rest);
+      } catch (error) {
+        // As for commands: nothing outside of a trace.
+        if (trace.getSpan(caller) !== undefined && isUnsent(error))
+          context.with(caller, fail, undefined, error, operation, client, startTime);
+        throw error;
+      }
+    };
+  }
+
+  private noteUnsent(error: Error, { commandName, ns, target }: Operation, client: Client, startTime: number): void {
+    recorded.add(error);
+    const collection = ns?.collection === '$cmd' ? target : ns?.collection;
+    const [server, another] = client.options?.hosts ?? [];
+    const name = [commandName, collection].filter((each) => typeof each === 'string').join(' ');
+    const span = this.tracer.startSpan(name || 'mongodb', {
+      kind: SpanKind.CLIENT,
+      startTime,
+      attributes: {
+        'db.system.name': 'mongodb',
+        'db.namespace': ns?.db,
+        'db.operation.name': commandName,
+        'db.collection.name': typeof collection === 'string' ? collection : undefined,
+        // Of several, it is none in particular that did not answer.
+        ...(another === undefined && { 'server.address': server?.host, 'server.port': server?.port }),
+        'error.type': error.name,
+      },
+    });
+    span.recordException(error);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+    span.end();
+  }
+}
+
+/** Whether an error of the driver says that no server could be asked, and no command's own span has it. */
+function isUnsent(error: unknown): error is Error {
+  return error instanceof Error && /^Mongo.*(Selection|Network|Pool|Timeout)/.test(error.name) && !recorded.has(error);
 }
 
 /** A command, or the first of the documents that it inserts, without values. */
@@ -41,8 +118,12 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype;
 }
 
-/** Notes the server's code of an error, and of a write that it refused. */
-function noteCode(span: Span, error: unknown, answer: unknown): void {
+/** Notes an error, with the server's code, and a write that it refused. */
+function noteError(span: Span, error: unknown, answer: unknown): void {
+  if (error instanceof Error) {
+    recorded.add(error);
+    span.recordException(error);
+  }
   const refused = error ? undefined : refusal(answer);
   if (refused !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
   const code = error instanceof Error ? (error as { code?: unknown }).code : refused;
@@ -70,11 +151,11 @@ function refusal(answer: unknown): unknown {
 type End = (this: unknown, error: unknown, answer?: unknown, ...values: unknown[]) => unknown;
 type PatchEnd = (span: Span | undefined, ...values: unknown[]) => End;
 const patchEnd = (Base.prototype as unknown as { _patchEnd: PatchEnd })._patchEnd;
-const patchEndWithCode: PatchEnd = function (this: unknown, span, ...values) {
+const patchEndWithError: PatchEnd = function (this: unknown, span, ...values) {
   const end = patchEnd.call(this, span, ...values);
   return function (error, answer, ...more) {
-    if (span !== undefined) noteCode(span, error, answer);
+    if (span !== undefined) noteError(span, error, answer);
     return end.call(this, error, answer, ...more);
   };
 };
-Object.defineProperty(MongoDBInstrumentation.prototype, '_patchEnd', { value: patchEndWithCode });
+Object.defineProperty(MongoDBInstrumentation.prototype, '_patchEnd', { value: patchEndWithError });

@@ -16,7 +16,7 @@ afterEach(() => scene.close());
 
 describe('MongoDB', () => {
   it.each(GENERATIONS)(
-    'commands are shown without values, refused ones as errors, those of mongoose beside its own: %s',
+    'commands are shown without values, refused ones and those that no server takes as errors, those of mongoose beside its own: %s',
     async (generation) => {
       await expectWorks(
         scene,
@@ -28,6 +28,8 @@ describe('MongoDB', () => {
           update: 1,
           aggregate: [{ _id: 'secret', count: 2 }],
           delete: 1,
+          // No command is ever sent.
+          nobody: 'MongoServerSelectionError: connect ECONNREFUSED 127.0.0.1:9',
           duplicate: expect.stringMatching(/^11000: E11000 duplicate key/),
           'mongoose-save': 7,
           'mongoose-find': 1,

@@ -30,9 +30,11 @@ const WORKS = {
   publish: ['secret order', 'secret'],
 };
 
+const NODE_REDIS = { multi: ['OK', 'secret', null], pipeline: ['secret', null] };
+
 describe.each(GENERATIONS)('Redis, with the libraries of %s', (generation) => {
   it.each([
-    ['redis', { multi: ['OK', 'secret', null], pipeline: ['secret', null] }],
+    ['redis', NODE_REDIS],
     [
       'ioredis',
       {
@@ -62,6 +64,12 @@ describe.each(GENERATIONS)('Redis, with the libraries of %s', (generation) => {
     60_000,
   );
 });
+
+it('Redis, with node-redis 5, which is between them, shows the same', async () => {
+  await flush(redis!);
+  const start = { args: ['redis.cjs', redis!.url], cwd: storesApp('matrix') };
+  await expectWorks(scene, start, { ...WORKS, ...NODE_REDIS }, 'redis.stores.golden');
+}, 60_000);
 
 it('Redis: the policy leaves texts of commands out', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tracing-redis-'));

@@ -8,8 +8,8 @@ const APPS = join(ROOT, 'test/agent/apps');
 /** Majors of the libraries: the ones of today, and the ones before. */
 export const GENERATIONS = ['stores', 'stores-before'] as const;
 
-/** The folder of the programs that ask databases and caches, with the libraries of one generation. */
-export function storesApp(generation: (typeof GENERATIONS)[number] = 'stores'): string {
+/** The folder of the programs that ask databases and caches, with the libraries of one generation, or of another test's app. */
+export function storesApp(generation: (typeof GENERATIONS)[number] | 'matrix' = 'stores'): string {
   return installedApp(join(APPS, generation), join(APPS, 'stores'));
 }
 

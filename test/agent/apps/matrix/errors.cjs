@@ -25,6 +25,10 @@ async function run() {
   const koa = new Koa().on('error', () => undefined);
   const router = new Router();
   router.get('/throws', () => fail('tea')).get('/rejects', () => later('milk'));
+  // Errors pass it, too.
+  koa.use(async function outer(context, next) {
+    await next();
+  });
   koa.use(router.routes());
   // One that the app sees to itself.
   const plain = createServer((request, response) => {

@@ -5,6 +5,7 @@ const { serve } = require('./serve.cjs');
 
 const [, , url] = process.argv;
 const client = new MongoClient(url);
+const nobody = new MongoClient('mongodb://127.0.0.1:9/', { serverSelectionTimeoutMS: 100 });
 const items = client.db('shop').collection('items');
 const Receipt = mongoose.model('Receipt', new mongoose.Schema({ number: Number, customer: String }));
 
@@ -22,6 +23,7 @@ async function run() {
     aggregate: () =>
       items.aggregate([{ $match: { name: 'secret' } }, { $group: { _id: '$name', count: { $sum: 1 } } }]).toArray(),
     delete: async () => (await items.deleteOne({ _id: 3 })).deletedCount,
+    nobody: () => nobody.db('shop').collection('items').findOne({ name: 'secret' }),
     duplicate: () => items.insertOne({ _id: 1, name: 'secret' }),
     'mongoose-save': async () => (await new Receipt({ number: 7, customer: 'secret' }).save()).number,
     'mongoose-find': async () => (await Receipt.find({ customer: 'secret' })).length,
