@@ -69,6 +69,10 @@ generate: install ## What is derived from the schemas: CRD YAML, the chart's val
 	@node crds/generate.ts
 	@node cli/reference.ts
 
+.PHONY: pictures
+pictures: install ## The pictures of the coverage page in docs/guides, by its test
+	@PICTURES=write node test/run.ts --only services --files test/page
+
 .PHONY: format
 format: install ## Prettier and ESLint's own fixes
 	@npm run -s format

@@ -13,6 +13,7 @@ import { installMemcached } from '../servers/memcached.ts';
 import { installPostgres } from '../servers/postgres.ts';
 import { installRedis } from '../servers/redis.ts';
 import { installShop } from '../servers/shop.ts';
+import { installChromium } from '../page/chromium.ts';
 import { installedApp } from './app.ts';
 
 const APPS = join(import.meta.dirname, 'apps');
@@ -25,6 +26,7 @@ const THINGS: readonly [string, () => unknown][] = [
   ['Memcached', installMemcached],
   ['Kafka', installedKafka],
   ['FerretDB', ferretdbFolder],
+  ['Chromium', installChromium],
   ['NGINX', nginxFolder],
   ['Envoy', envoyFolder],
   ...readdirSync(APPS).map((app): [string, () => unknown] => [
