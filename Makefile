@@ -66,8 +66,9 @@ soak: build ## Half an hour at 500 requests a second with a collector that comes
 	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files alone/chaos
 
 .PHONY: generate
-generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies and of kubectl tracing
+generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies, of the chart and of kubectl tracing
 	@node crds/generate.ts
+	@node charts/reference.ts
 	@node cli/reference.ts
 
 .PHONY: pictures

@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/', '**/dist/', 'coverage/', '**/testdata/', 'charts/'] },
+  { ignores: ['**/node_modules/', '**/dist/', 'coverage/', '**/testdata/'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     files: ['**/*.ts'],

@@ -23,13 +23,14 @@ export default {
     {
       ...base,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{crds,injector,webhook,operator,cli,test}/**/*.test.ts'],
+      testMatch: ['<rootDir>/{charts,crds,injector,webhook,operator,cli,test}/**/*.test.ts'],
       testPathIgnorePatterns: [
         '/node_modules/',
         '<rootDir>/test/agent/',
         '<rootDir>/test/edge/',
         '<rootDir>/test/page/',
         '<rootDir>/test/shop/',
+        '<rootDir>/test/chart/',
         '<rootDir>/test/webhook/',
         '<rootDir>/test/integration/',
         '<rootDir>/test/e2e/',
@@ -44,7 +45,7 @@ export default {
     {
       ...base,
       displayName: 'services',
-      testMatch: ['<rootDir>/test/{edge,page,shop,webhook}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{chart,edge,page,shop,webhook}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

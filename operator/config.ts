@@ -25,6 +25,10 @@ const schema = z.strictObject({
     manifests: z.array(z.looseObject({ metadata: z.looseObject({ name: z.string().min(1) }) })).min(1),
     /** Folder with tls.crt, tls.key and ca.crt that somebody else keeps; left out, the operator makes its own. */
     certificateDirectory: z.string().min(1).optional(),
+    /** Somebody else, such as cert-manager's injector, writes the CA bundle into the configurations. */
+    bundleIsForeign: z.boolean().default(false),
+    /** The only namespaces whose pods are looked at; empty: all but the excluded. */
+    namespaces: z.array(z.string().min(1)).default([]),
     /** Namespaces whose pods are never looked at. */
     excludedNamespaces: z.array(z.string().min(1)).default(['kube-system']),
     /** Secret that holds the authority and the certificate. */

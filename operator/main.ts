@@ -94,6 +94,7 @@ interface Hooks {
 function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor, onLost }: Hooks): Part[] {
   const view = new ClusterView(client, config.defaultPolicy, logger);
   const { namespace, webhook, reports } = config;
+  const reach = { only: webhook.namespaces, excluded: webhook.excludedNamespaces };
   const serviceName = `${webhook.service}.${namespace}.svc`;
   const store = new ReportStore(Date.now());
   const tokens = new Tokens(client, Date.now);
@@ -170,7 +171,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     onError,
   });
   const workloads: WorkloadController = new WorkloadController(leading, {
-    excluded: webhook.excludedNamespaces,
+    reach,
     logger,
     now: Date.now,
     onWrong: (key) => workloadQueue.add(key),
@@ -183,10 +184,9 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     observer: queueMetrics('workload'),
     onError,
   });
-  gauges(view, store);
   const scope = new InjectionScope(leading, view, {
     configuration: webhook.configuration,
-    excluded: webhook.excludedNamespaces,
+    reach,
     logger,
   });
   const scopeQueue = new WorkQueue((_key, signal) => scope.reconcile(signal), {
@@ -195,6 +195,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   });
   const meshes = integrations({ client, leading }, view, {
     config,
+    reach,
     logger,
     queue: { workers: 4, observer: queueMetrics('integration'), onError },
     settle: SETTLE,
@@ -216,8 +217,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     },
   });
   const restarts = rollouts(leading, view, {
-    ...{ logger, now: Date.now, events, agent, allowed: config.changeWorkloads },
-    excluded: webhook.excludedNamespaces,
+    ...{ logger, now: Date.now, events, agent, reach, allowed: config.changeWorkloads },
     stale: (id) => status.stale(id),
     onChange: (id) => statusQueue.addAfter(id, STATUS_SETTLE),
     queue: { observer: queueMetrics('rollout'), onError },
@@ -230,6 +230,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     },
     { workers: 2, observer: queueMetrics('status'), onError },
   );
+  gauges(view, store, status);
   const page = coveragePage(config, client, view, { reports: (podUid) => store.of(podUid), logger });
   const summaryQueue = new WorkQueue(
     (name) => {
@@ -327,7 +328,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         new WebhookConfigurationKeeper(client, {
           manifest,
           owner: webhook.configuration,
-          bundleIsForeign: certificateDirectory !== undefined,
+          bundleIsForeign: webhook.bundleIsForeign,
           logger,
         }),
     ),

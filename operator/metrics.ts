@@ -169,6 +169,18 @@ new Gauge({
     for (const { policy, halted } of readCanaries()) this.set({ policy }, halted ? 1 : 0);
   },
 });
+let readPods: () => Iterable<{ namespace: string; pods: Record<string, number> }> = () => [];
+new Gauge({
+  name: 'tracing_operator_pods',
+  help: 'Pods that policies of a namespace concern, by state as in their status: matched, and of those injected, missing, and so on; every replica says the same',
+  labelNames: ['namespace', 'state'],
+  registers,
+  collect() {
+    this.reset();
+    for (const { namespace, pods } of readPods())
+      for (const [state, count] of Object.entries(pods)) this.set({ namespace, state }, count);
+  },
+});
 const replaced = new Counter({
   name: 'tracing_operator_pods_replaced_total',
   help: 'Pods that never started, because of their agent, and were deleted to be made anew',
@@ -252,4 +264,5 @@ export const countNudge = (): void => nudged.inc();
 export const countReplaced = (): void => replaced.inc();
 export const observeCanaries = (read: typeof readCanaries): void => void (readCanaries = read);
 export const observeOutages = (read: typeof readOutages): void => void (readOutages = read);
+export const observePods = (read: typeof readPods): void => void (readPods = read);
 export const observeQueues = (read: typeof readQueues): void => void (readQueues = read);

@@ -6,6 +6,8 @@ import { describePolicy } from '../../injector/resolve.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import type { Reach } from '../reach.ts';
+import { reaches } from '../reach.ts';
 import { Additions, mergeAdditions } from './additions.ts';
 import type { Conflict } from './apply.ts';
 import { Applier } from './apply.ts';
@@ -23,8 +25,8 @@ export interface Outcome extends Standing {
 
 export interface IntegrationOptions {
   systems: readonly System[];
-  /** Namespaces in which nothing is ever set. */
-  excluded: readonly string[];
+  /** Nothing is ever set elsewhere. */
+  reach: Reach;
   logger: Logger;
   /** The outcome in a namespace is another. */
   onOutcome: (namespace: string) => void;
@@ -55,10 +57,10 @@ export class IntegrationController {
   async reconcile(name: string, signal: AbortSignal): Promise<undefined> {
     // What is not known yet must not be taken for absent: all namespaces come again when it is.
     if (this.#seen.waitingFor() !== undefined) return;
-    const { systems, excluded } = this.#options;
+    const { systems, reach } = this.#options;
     const namespace = this.#view.namespace(name);
     if (!namespace) return void this.#outcomes.delete(name);
-    if (namespace.metadata.deletionTimestamp || excluded.includes(name)) return this.#note(name, []);
+    if (namespace.metadata.deletionTimestamp || !reaches(reach, name)) return this.#note(name, []);
     const policies = this.#view.policies(name);
     const pods = [...this.#view.injectedPods(name), ...this.#view.otherPods(name)].filter(isLive);
     const { policy, plans } = planNamespace(systems, { namespace, policies, pods, seen: this.#seen });

@@ -9,6 +9,7 @@ import type { Part } from '../manager.ts';
 import { systems } from './systems.ts';
 import { linkerdTracing } from '../mesh/linkerd.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import type { Reach } from '../reach.ts';
 import { IntegrationController } from './controller.ts';
 import { IntegrationView } from './view.ts';
 
@@ -24,6 +25,7 @@ export interface Integrations {
 
 interface Options {
   config: Config;
+  reach: Reach;
   logger: Logger;
   queue: QueueOptions;
   /** Milliseconds in which changes of many things become one look at a namespace. */
@@ -35,7 +37,7 @@ interface Options {
 export function integrations(
   clients: { client: KubeClient; leading: KubeClient },
   view: ClusterView,
-  { config, logger, queue: queueOptions, settle, onOutcome }: Options,
+  { config, reach, logger, queue: queueOptions, settle, onOutcome }: Options,
 ): Integrations {
   const all = systems(config.integrations);
   const seen = new IntegrationView(clients.client, {
@@ -48,7 +50,7 @@ export function integrations(
   });
   const controller = new IntegrationController(clients.leading, view, seen, {
     systems: all,
-    excluded: config.webhook.excludedNamespaces,
+    reach,
     logger,
     onOutcome,
   });

@@ -61,7 +61,9 @@ export class KubeClient {
     this.#config = config;
     this.#server = new URL(cluster.server);
     const Agent = this.#server.protocol === 'http:' ? http.Agent : https.Agent;
-    this.#agent = agent ?? new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 64 });
+    // HTTPS_PROXY and NO_PROXY count, as for kubectl.
+    const proxyEnv = process.env;
+    this.#agent = agent ?? new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 64, proxyEnv });
   }
 
   /** From KUBECONFIG, ~/.kube/config or the pod's service account, in this order. */

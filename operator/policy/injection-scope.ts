@@ -5,14 +5,10 @@ import { selectsNamespace } from '../../injector/resolve.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
+import type { Reach, Requirement } from '../reach.ts';
+import { NAME_LABEL, reaches, reachRequirements } from '../reach.ts';
 import { CONFIGURATIONS } from '../serving/webhook-configuration.ts';
 import type { ClusterView } from './cluster-view.ts';
-
-interface Requirement {
-  key: string;
-  operator: string;
-  values?: string[];
-}
 
 interface WebhookConfiguration {
   metadata: { uid: string };
@@ -30,7 +26,7 @@ interface Webhook {
 export interface InjectionScopeOptions {
   /** The chart's MutatingWebhookConfiguration; ours has its name and `-policies` behind. */
   configuration: string;
-  excluded: string[];
+  reach: Reach;
   logger: Logger;
 }
 
@@ -40,7 +36,6 @@ const LIKE = 'pods.tracing.acme';
 const WEBHOOK = 'policies.tracing.acme';
 /** Its condition that counts for ours as well. */
 const NOT_INJECTED = 'not-injected';
-const NAME = 'kubernetes.io/metadata.name';
 
 /**
  * Has the API server send us the pods of namespaces in which a policy has `injection: All`, and no others. The list is
@@ -117,22 +112,22 @@ export class InjectionScope {
    * have another webhook, or have opted out.
    */
   requirements(): Requirement[] | undefined {
-    const { excluded } = this.#options;
+    const { reach } = this.#options;
     const labelled = { key: NAMESPACE_LABEL, operator: 'NotIn', values: ['true', 'false'] };
     const everywhere = this.#view
       .policies('')
       .cluster.some(({ spec }) => injectsAll(spec) && isEmpty(spec.namespaceSelector));
-    if (everywhere) return [{ key: NAME, operator: 'NotIn', values: excluded }, labelled];
+    if (everywhere) return [...reachRequirements(reach), labelled];
     const listed: string[] = [];
     for (const { metadata } of this.#view.namespaces()) {
-      if (excluded.includes(metadata.name)) continue;
+      if (!reaches(reach, metadata.name)) continue;
       const { namespaced, cluster } = this.#view.policies(metadata.name);
       const all =
         namespaced.some(({ spec }) => injectsAll(spec)) ||
         cluster.some((policy) => injectsAll(policy.spec) && selectsNamespace(policy, metadata.labels));
       if (all) listed.push(metadata.name);
     }
-    return listed.length > 0 ? [{ key: NAME, operator: 'In', values: listed.sort() }, labelled] : undefined;
+    return listed.length > 0 ? [{ key: NAME_LABEL, operator: 'In', values: listed.sort() }, labelled] : undefined;
   }
 
   async #get(name: string, signal: AbortSignal): Promise<WebhookConfiguration | undefined> {

@@ -11,6 +11,8 @@ import { ApiError, ignoring, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView, PodMeta } from '../policy/cluster-view.ts';
 import { writeRecord } from '../policy/namespace-record.ts';
+import type { Reach } from '../reach.ts';
+import { reaches } from '../reach.ts';
 import type { StaleWorkload } from '../status/summary.ts';
 import { TokenBucket } from '../token-bucket.ts';
 import type { Act, Facts, Step } from './advance.ts';
@@ -60,8 +62,8 @@ export interface RolloutOptions {
   events: Pick<EventRecorder, 'record'>;
   /** The chart's agent. */
   agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
-  /** Namespaces whose pods are never looked at. */
-  excluded: string[];
+  /** Which namespaces' pods are looked at. */
+  reach: Reach;
   /** Workloads that a restart would help, of a policy as describePolicy() says it. */
   stale: (id: string) => StaleWorkload[];
   /** What is said of a policy's restarts has changed. */
@@ -213,7 +215,7 @@ export class RolloutController {
       const known = this.#view
         .restarts(each.namespace)
         .find(({ kind, name }) => kind === each.kind && name === each.name);
-      if (!isRestartable(each) || this.#options.excluded.includes(each.namespace)) continue;
+      if (!isRestartable(each) || !reaches(this.#options.reach, each.namespace)) continue;
       if (known && !mayTryAgain(known, now)) continue;
       const ripe = (this.#stale.get(id)?.get(key) ?? now) + RIPE;
       if (ripe > now) {

@@ -23,7 +23,7 @@ import type { Progress } from '../rollout/progress.ts';
 import { progress } from '../rollout/progress.ts';
 import { overridden } from './overridden.ts';
 import { ready } from './ready.ts';
-import type { ProblemWorkload, StaleWorkload, Summary } from './summary.ts';
+import type { PodCounts, ProblemWorkload, StaleWorkload, Summary } from './summary.ts';
 import { add, emptySummary, summarize } from './summary.ts';
 
 const FIELD_MANAGER = 'tracing-operator-status';
@@ -119,6 +119,15 @@ export class StatusController {
   /** Workloads that a restart would help, of a policy that has them restarted. */
   stale(id: string): StaleWorkload[] {
     return [...this.#summaries.values()].flatMap((summaries) => summaries.get(id)?.stale ?? []);
+  }
+
+  /** How many pods are in which state, by namespace: what their policies' statuses are the sums of. */
+  *podCounts(): Iterable<{ namespace: string; pods: PodCounts }> {
+    for (const [namespace, summaries] of this.#summaries) {
+      const total = emptySummary();
+      for (const part of summaries.values()) add(total, part);
+      yield { namespace, pods: total.pods };
+    }
   }
 
   #agentName(agent: Resolution['agent']): string {

@@ -6,6 +6,8 @@ import { ApiError, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { keyOf, Reflector } from '../kube/reflector.ts';
 import type { KubeObject } from '../kube/reflector.ts';
+import type { Reach } from '../reach.ts';
+import { reaches } from '../reach.ts';
 import { Shared } from '../shared.ts';
 
 const FIELD_MANAGER = 'tracing-operator-workload';
@@ -30,8 +32,7 @@ interface KeptWorkload extends KubeObject {
 }
 
 export interface WorkloadOptions {
-  /** Namespaces whose workloads are never looked at. */
-  excluded: string[];
+  reach: Reach;
   logger: Logger;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -129,7 +130,7 @@ export class WorkloadController {
   }
 
   #wanted({ metadata, inject }: KeptWorkload): string | null | undefined {
-    if (!inject || this.#options.excluded.includes(metadata.namespace!)) return undefined;
+    if (!inject || !reaches(this.#options.reach, metadata.namespace!)) return undefined;
     return wantedCopy(inject);
   }
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { nodeBinary, NODE_LINES } from '../../injector/agent/runtimes/index.ts';
 import { step } from '../cluster/progress.ts';
 import { envoyFolder } from '../cluster/servers/envoy.ts';
+import { kubeconformFolder } from '../cluster/kubeconform.ts';
+import { prometheusFolder } from '../cluster/prometheus.ts';
 import { ferretdbFolder } from '../cluster/servers/ferretdb.ts';
 import { nginxFolder } from '../cluster/servers/nginx.ts';
 import { installedKafka } from '../servers/kafka.ts';
@@ -29,6 +31,8 @@ const THINGS: readonly [string, () => unknown][] = [
   ['Chromium', installChromium],
   ['NGINX', nginxFolder],
   ['Envoy', envoyFolder],
+  ['kubeconform', kubeconformFolder],
+  ['Prometheus', prometheusFolder],
   ...readdirSync(APPS).map((app): [string, () => unknown] => [
     `packages of ${app}`,
     () => installedApp(join(APPS, app)),

@@ -132,7 +132,7 @@ export class OperatorProcess {
           configuration: namespace,
           manifests: [manifest],
           secret: 'webhook',
-          ...(this.#certificateDirectory !== undefined && { certificateDirectory: this.#certificateDirectory }),
+          ...(this.#certificateDirectory !== undefined && { certificateDirectory: this.#certificateDirectory, bundleIsForeign: true }),
         },
         reports: {
           port: reportsPort,

@@ -25,7 +25,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "tracing.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ with .image.digest }}@{{ . }}{{ end }}
+{{ with .root.Values.imageRegistry }}{{ . }}/{{ end }}{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ with .image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* The folder with a certificate that somebody else keeps, and the Secret that it comes from. */}}
+{{- define "tracing.mountedCertificate" -}}
+{{- if and .Values.certManager.enabled .Values.webhook.certificateSecret }}
+{{- fail "certManager.enabled and webhook.certificateSecret exclude each other: either cert-manager keeps the webhook's certificate, or you do" }}
+{{- end }}
+{{- if .Values.certManager.enabled }}
+{{- include "tracing.name" . }}-certificate
+{{- else }}
+{{- .Values.webhook.certificateSecret }}
+{{- end }}
 {{- end }}
 
 {{/* Namespaces whose pods are never looked at. */}}
