@@ -111,7 +111,13 @@ describe('streams of the coverage page', () => {
     reader.isSlow = false;
     reader.goOn();
     await settled();
-    expect(reader.read.slice(-2).map(([, what]) => what)).toEqual(['a-51', 'b-51']);
+    // Which of the two was being written when the reader became slow depends on the machine.
+    expect(
+      reader.read
+        .slice(-2)
+        .map(([, what]) => what)
+        .sort(),
+    ).toEqual(['a-51', 'b-51']);
     expect(reader.read.length).toBeLessThan(8);
     expect(madeWhileSlow).toBeLessThan(8);
     gone.abort();
