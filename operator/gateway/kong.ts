@@ -1,12 +1,13 @@
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Propagator } from '../../crds/tracing-policy.ts';
+import { SERVICES } from '../integration/services.ts';
 import type { AddedTo, DesiredAddition, DesiredObject, Seen, System, Watched } from '../integration/system.ts';
 import { nothing, ratioOf } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
 import type { HttpDestination } from './exporter.ts';
 import { overHttp } from './exporter.ts';
 import type { Route } from './routes.ts';
-import { backendsOf, classesOf, HTTP_ROUTES, INGRESS_CLASSES, INGRESSES, ingressesOf, SERVICES } from './routes.ts';
+import { backendsOf, classesOf, HTTP_ROUTES, INGRESS_CLASSES, INGRESSES, ingressesOf } from './routes.ts';
 
 export interface KongOptions {
   /** Whether the chart gives the rights to it. */

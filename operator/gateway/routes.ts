@@ -61,17 +61,6 @@ export const HTTP_ROUTES: AddedTo = {
   prune,
 };
 
-export const SERVICES: AddedTo = {
-  group: '',
-  versions: ['v1'],
-  resource: 'services',
-  kind: 'Service',
-  prune: (object) => {
-    const { spec: _, ...kept } = prune(object) as Route;
-    return kept;
-  },
-};
-
 /** Whose class an Ingress said before it had a field for it. */
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 

@@ -156,7 +156,7 @@ export class IntegrationView implements Seen {
       logger.info({ resource: key, version: known.version }, 'is not served any more');
     }
     if (version !== undefined) {
-      const { group, resource, name, prune } = watched;
+      const { group, resource, name, forAll, prune } = watched;
       const byNamespace: Collection['byNamespace'] = new Map();
       const reflector = new Reflector<KubeObject>({
         client: this.#client,
@@ -164,14 +164,16 @@ export class IntegrationView implements Seen {
         path: group === '' ? `/api/${version}/${resource}` : `/apis/${group}/${version}/${resource}`,
         ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }),
         ...(prune && { prune }),
-        onChange: (object, _previous, deleted) => {
+        onChange: (object, previous, deleted) => {
           const { namespace = '' } = object.metadata;
           const objects = byNamespace.get(namespace) ?? new Map<string, KubeObject>();
           if (deleted) objects.delete(object.metadata.name);
           else byNamespace.set(namespace, objects.set(object.metadata.name, object));
           if (objects.size === 0) byNamespace.delete(namespace);
-          // What is watched by its name, or is in none, is read by all namespaces.
-          onChange(name === undefined && namespace !== '' ? namespace : undefined);
+          // What is watched by its name, or is in none, is read by all namespaces; of the first list they learn at its end.
+          const isComing = deleted || previous === undefined;
+          const isForAll = name !== undefined || namespace === '' || (forAll && isComing && reflector.hasSynced);
+          onChange(isForAll ? undefined : namespace);
         },
       });
       this.#collections.set(key, { watched, version, reflector, byNamespace });

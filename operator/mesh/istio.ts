@@ -1,10 +1,12 @@
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
+import { SERVICES } from '../integration/services.ts';
 import type { DesiredObject, Plan, PlanInput, Seen, System, Watched } from '../integration/system.ts';
 import { ratioOf } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
 import type { MeshConfig } from './mesh-config.ts';
 import { chooseProvider, readMeshConfig } from './mesh-config.ts';
+import { missingService, SERVICE_ENTRIES } from './provider-service.ts';
 
 export interface IstioOptions {
   /** Where istiod runs, with the ConfigMap that holds its MeshConfig. */
@@ -67,7 +69,7 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
 
   return {
     name: 'Istio',
-    watched: [TELEMETRIES, ...configs],
+    watched: [TELEMETRIES, SERVICES, SERVICE_ENTRIES, ...configs],
     owned: [TELEMETRIES],
     absent: (seen) =>
       seen.version(TELEMETRIES) === undefined
@@ -92,6 +94,9 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
       if (foreign) return nothing('Conflict', describeForeign(foreign, document));
       const provider = chooseProvider(config, policy.spec.mesh?.istio?.provider, document.spec.exporters);
       if ('problem' in provider) return nothing('Incomplete', provider.problem);
+      const by = provider.name === undefined ? "the mesh's default provider" : `provider ${provider.name}`;
+      const missing = provider.service === undefined ? undefined : missingService(seen, provider.service);
+      if (missing !== undefined) return nothing('Incomplete', `${by}: ${missing}`);
       const percent = percentage(document);
       const whole = {
         tracing: [
@@ -103,7 +108,7 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
         ],
       };
       const telemetry = telemetryOf(seen);
-      const sends = `spans go by ${provider.name === undefined ? "the mesh's default provider" : `provider ${provider.name}`} to ${provider.to}`;
+      const sends = `spans go by ${by} to ${provider.to}`;
       if (isRoot)
         return {
           state: 'Configured',

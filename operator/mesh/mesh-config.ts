@@ -30,8 +30,8 @@ export function readMeshConfig(data: Record<string, string> | undefined): MeshCo
   }
 }
 
-/** What proxies are to send spans by; without a name, the mesh's default. */
-export type ProviderChoice = { name: string | undefined; to: string } | { problem: string };
+/** What proxies are to send spans by; without a name, the mesh's default. Of providers for OpenTelemetry it is known which service. */
+export type ProviderChoice = { name: string | undefined; to: string; service?: string } | { problem: string };
 
 /**
  * The provider for a namespace: the one that its policy names, the one that sends where the policy's exporters do, the
@@ -44,11 +44,14 @@ export function chooseProvider(
   exporters: PolicyDocument['spec']['exporters'],
 ): ProviderChoice {
   const known = (name: string | undefined) => extensionProviders.find((provider) => provider.name === name);
-  const to = (provider: MeshConfig['extensionProviders'][number] | undefined) =>
-    provider?.opentelemetry ? `${provider.opentelemetry.service}:${provider.opentelemetry.port}` : 'another system';
+  const to = (provider: MeshConfig['extensionProviders'][number] | undefined) => {
+    if (!provider?.opentelemetry) return { to: 'another system' };
+    const { service, port } = provider.opentelemetry;
+    return { to: `${service}:${port}`, service };
+  };
   if (named !== undefined) {
     const provider = known(named);
-    if (provider) return { name: named, to: to(provider) };
+    if (provider) return { name: named, ...to(provider) };
     return { problem: `the mesh has no provider ${named}. ${toAdd(named, exporters)}` };
   }
   const telemetry = extensionProviders.filter(({ opentelemetry }) => opentelemetry !== undefined);
@@ -56,10 +59,10 @@ export function chooseProvider(
   const same = telemetry.find(({ opentelemetry: { service, port } = { service: '', port: 0 } }) =>
     wanted.some((each) => each.host === fullName(service) && each.port === port),
   );
-  if (same) return { name: same.name, to: to(same) };
+  if (same) return { name: same.name, ...to(same) };
   const byDefault = known(defaultProviders.tracing[0]);
-  if (byDefault) return { name: undefined, to: to(byDefault) };
-  if (telemetry.length === 1) return { name: telemetry[0]!.name, to: to(telemetry[0]) };
+  if (byDefault) return { name: undefined, ...to(byDefault) };
+  if (telemetry.length === 1) return { name: telemetry[0]!.name, ...to(telemetry[0]) };
   if (telemetry.length === 0) return { problem: `the mesh has no OpenTelemetry provider. ${toAdd('otel', exporters)}` };
   const several = telemetry.map(({ name }) => name).join(', ');
   return {

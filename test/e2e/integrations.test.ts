@@ -75,9 +75,15 @@ describe('meshes', () => {
     await cluster.run('kubectl', ['apply', '-f', '-'], { input: readFileSync(TELEMETRY, 'utf8') });
     const provider = {
       name: 'otel',
-      opentelemetry: { service: 'collector.observability.svc.cluster.local', port: 4318 },
+      opentelemetry: { service: `collector.${namespace}.svc.cluster.local`, port: 4318 },
     };
     await apply(
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'collector', namespace },
+        spec: { selector: { app: 'collector' }, ports: [{ port: 4318 }] },
+      },
       configMap('istio-system', 'istio', { mesh: JSON.stringify({ extensionProviders: [provider] }) }),
       configMap('linkerd', 'linkerd-config', { values: JSON.stringify({ proxy: { tracing: { enabled: false } } }) }),
     );

@@ -8,10 +8,6 @@ import { exporters, HURRY, integrationScene, POLICIES } from './integration-scen
 
 const TELEMETRY = load(readFileSync(new URL('crds/telemetry.yaml', import.meta.url), 'utf8')) as Crd;
 const NAMESPACES = Number(process.env['NAMESPACES'] ?? 100);
-const WITH_PROVIDER = `extensionProviders:
-- name: otel
-  opentelemetry: {service: collector.observability.svc.cluster.local, port: 4318}
-`;
 
 interface Telemetry {
   metadata: { name: string; labels?: Record<string, string>; ownerReferences?: { kind: string; name: string }[] };
@@ -46,6 +42,18 @@ describe('meshes', () => {
       metadata: { name: 'istio', namespace: scene.home },
       data: { mesh },
     });
+  /** A provider whose Service is to be in istiod's namespace. */
+  const withProvider = () => `extensionProviders:
+- name: otel
+  opentelemetry: {service: collector.${scene.home}.svc.cluster.local, port: 4318}
+`;
+  const collector = () =>
+    scene.apply(`/api/v1/namespaces/${scene.home}/services/collector`, {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'collector', namespace: scene.home },
+      spec: { ports: [{ port: 4318 }] },
+    });
 
   it('are configured when they are installed, follow the policy, and are let go with it', async () => {
     const shop = await scene.namespaceOf({ 'istio-injection': 'enabled' });
@@ -57,7 +65,10 @@ describe('meshes', () => {
     expect(await stands(shop, 'Incomplete')).toContain(`${scene.home}/istio`);
     await meshConfig('extensionProviders: []');
     await stands(shop, 'Incomplete', '    service: collector.observability.svc.cluster.local');
-    await meshConfig(WITH_PROVIDER);
+    await meshConfig(withProvider());
+    await stands(shop, 'Incomplete', `the mesh knows no host collector.${scene.home}.svc.cluster.local`);
+    expect(await telemetries(shop)).toEqual([]);
+    await collector();
     expect(await stands(shop, 'Configured')).toContain('10 % of traces');
     const [made] = await telemetries(shop);
     expect(made).toMatchObject({
@@ -102,7 +113,8 @@ describe('meshes', () => {
   it('keep what their owners set, and both values are told', async () => {
     const shop = await scene.namespaceOf({ 'istio-injection': 'enabled' });
     await installIstio();
-    await meshConfig(WITH_PROVIDER);
+    await meshConfig(withProvider());
+    await collector();
     await scene.policy(shop, { sampling: { ratio: 0.1 } });
     await scene.operator.start();
     await stands(shop, 'Configured');
@@ -144,7 +156,8 @@ describe('meshes', () => {
     for (let made = 0; made < NAMESPACES; made += 20)
       await Promise.all([...Array(20).keys()].map(() => scene.namespaceOf(labels)));
     await installIstio();
-    await meshConfig(WITH_PROVIDER);
+    await meshConfig(withProvider());
+    await collector();
     const cluster = `${POLICIES}/clustertracingpolicies/integrations`;
     const clusterPolicy = (ratio: number) =>
       scene.apply(cluster, {
