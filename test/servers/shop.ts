@@ -15,11 +15,16 @@ const PROGRAMS = {
   order: 'order/main.js',
 };
 
+/** What pino writes for an error or worse. */
+const ERROR = /"level":[56]0\b/;
+
 /** One of the shop's services as a local process. */
 export interface Service {
   pid: number;
   /** What it wrote, both streams; of a lot the last part. */
   log(): string;
+  /** The last lines in it that tell of errors. */
+  errors: readonly string[];
   /** Lines of the agent in it: all of them. */
   agentLines: readonly string[];
   /** Sends SIGTERM; resolves to the exit code, null when it had to be killed. */
@@ -126,10 +131,16 @@ export function startService(name: ServiceName, env: Record<string, string>): Se
   createInterface(child.stderr).on('line', (line) => {
     if (line.startsWith('tracing-operator:')) agentLines.push(line);
   });
+  const errors: string[] = [];
+  createInterface(child.stdout).on('line', (line) => {
+    if (ERROR.test(line)) errors.push(line);
+    if (errors.length > 10) errors.shift();
+  });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   return {
     pid: child.pid ?? 0,
     log: () => log,
+    errors,
     agentLines,
     stop: async () => {
       child.kill('SIGTERM');

@@ -1,6 +1,8 @@
 'use strict';
 
-const TIMEOUT_MS = 3_000;
+const { callTimeout } = require('../process/settings.js');
+
+const TIMEOUT_MS = callTimeout();
 
 /** There is not enough of what was ordered. */
 class OutOfStockError extends Error {

@@ -4,8 +4,9 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const grpc = require('@grpc/grpc-js');
 const protoLoader = require('@grpc/proto-loader');
+const { callTimeout } = require('../process/settings.js');
 
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = callTimeout();
 
 const { shop } = grpc.loadPackageDefinition(protoLoader.loadSync(path.join(__dirname, '../payment.proto')));
 

@@ -12,4 +12,9 @@ function listenAddress(defaultPort) {
   return { host: process.env.HOST ?? '0.0.0.0', port: Number(process.env.PORT ?? defaultPort) };
 }
 
-module.exports = { required, listenAddress };
+/** Milliseconds that a call of another service may take. */
+function callTimeout() {
+  return Number(process.env.CALL_TIMEOUT_MS ?? 3_000);
+}
+
+module.exports = { required, listenAddress, callTimeout };
