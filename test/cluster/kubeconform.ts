@@ -69,14 +69,40 @@ export function kubeconformFolder(): Promise<string> {
   });
 }
 
-/** They refer to each other by where their own program serves them: here they are files of one folder. */
+interface Schema {
+  $id?: string;
+  properties?: { metadata?: object };
+  'x-kubernetes-group-version-kind'?: object[];
+}
+
+const REFERENCE = /"\/api\/_definitions\.json#\/\$defs\/([^"]+)"|"#\/\$defs\/([^"]+)"/g;
+
+/**
+ * Every kind refers to parts of one file of 1.5 MB, which would be read again for each. Here each kind has with it what it
+ * refers to, and nothing else.
+ */
 function takeSchemas(from: string, to: string): void {
+  const read = (file: string) => readFileSync(join(from, file), 'utf8');
+  const { $defs } = JSON.parse(read('_definitions.json')) as { $defs: Record<string, unknown> };
+  const all = new Map(Object.entries($defs).map(([name, part]) => [name, JSON.stringify(part)]));
   mkdirSync(to);
-  for (const file of readdirSync(from)) {
-    const { $id: _, ...schema } = JSON.parse(readFileSync(join(from, file), 'utf8')) as Record<string, unknown>;
+  for (const file of readdirSync(from).filter((name) => name !== '_definitions.json' && name !== 'all.json')) {
+    const { $id: _, ...schema } = JSON.parse(read(file)) as Schema;
+    if (!schema['x-kubernetes-group-version-kind'] || !schema.properties?.metadata || /list-/.test(file)) continue;
+    const own = JSON.stringify(schema);
+    const parts = new Map<string, string>();
+    for (const texts = [own]; texts.length > 0;)
+      for (const [, there, here] of texts.pop()!.matchAll(REFERENCE)) {
+        const name = there ?? here!;
+        if (parts.has(name)) continue;
+        parts.set(name, all.get(name)!);
+        texts.push(all.get(name)!);
+      }
+    const defs = [...parts].map(([name, part]) => `${JSON.stringify(name)}:${part}`).join();
+    const text = `${own.slice(0, -1)},"$defs":{${defs}}}`;
     writeFileSync(
       join(to, file),
-      JSON.stringify(schema).replaceAll('"/api/_definitions.json#/', '"_definitions.json#/'),
+      text.replace(REFERENCE, (_, there?: string, here?: string) => `"#/$defs/${there ?? here}"`),
     );
   }
 }
