@@ -132,7 +132,10 @@ export class OperatorProcess {
           configuration: namespace,
           manifests: [manifest],
           secret: 'webhook',
-          ...(this.#certificateDirectory !== undefined && { certificateDirectory: this.#certificateDirectory, bundleIsForeign: true }),
+          ...(this.#certificateDirectory !== undefined && {
+            certificateDirectory: this.#certificateDirectory,
+            bundleIsForeign: true,
+          }),
         },
         reports: {
           port: reportsPort,
