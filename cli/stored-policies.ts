@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
 import type { Policy } from '../injector/resolve.ts';
+import { policiesPath } from '../operator/policy/policy-path.ts';
 import type { Read } from './reading.ts';
 import { readAll } from './reading.ts';
 
@@ -15,16 +16,15 @@ export interface StoredPolicies {
 
 /** The policies of a namespace, or of all, and of the cluster. */
 export async function readPolicies(read: Read, namespace: string | undefined): Promise<StoredPolicies> {
-  const api = `/apis/${GROUP}/${VERSION}`;
   const [namespaced, cluster] = await Promise.all([
     readAll<TracingPolicy>(
       read,
-      namespace === undefined ? `${api}/tracingpolicies` : `${api}/namespaces/${namespace}/tracingpolicies`,
+      namespace === undefined ? `/apis/${GROUP}/${VERSION}/tracingpolicies` : policiesPath(namespace),
       namespace === undefined ? 'TracingPolicies' : 'TracingPolicies of the namespace',
     ),
     readAll<ClusterTracingPolicy>(
       read,
-      `${api}/clustertracingpolicies`,
+      policiesPath(undefined),
       'ClusterTracingPolicies: one may apply that is not named here',
     ),
   ]);

@@ -6,6 +6,7 @@ import { plain } from '../output.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
 import { parseWorkload } from './kinds.ts';
+import { rolledBack } from '../../operator/rollout/sample-restart.ts';
 import { layOut } from './layout.ts';
 
 const exporters = [{ name: 'default', endpoint: 'http://collector:4318' }];
@@ -84,18 +85,7 @@ describe('explain', () => {
   });
 
   it('says how it stands with a restart by the operator', () => {
-    const at = '2026-01-01T00:00:00Z';
-    const restart = {
-      ...{
-        kind: 'StatefulSet' as const,
-        name: 'web',
-        policy: 'p',
-        mark: 'm',
-        template: 't',
-        phase: 'RolledBack' as const,
-      },
-      ...{ at, value: at, generation: 1, threshold: 2, message: 'container app ended 3 times' },
-    };
+    const restart = rolledBack('container app ended 3 times');
     expect(JSON.stringify(explain(facts({ restart })))).toContain('RolledBack: container app ended 3 times');
     expect(JSON.stringify(explain(facts()))).not.toContain('RolledBack');
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TracingPolicy } from '../../crds/tracing-policy.ts';
+import { overriddenPolicy } from '../../injector/sample-overridden-policy.ts';
 import { InputError } from '../input-error.ts';
 import { entryOf, lengthOf, withEntry, withoutEntry } from './entry.ts';
 import type { Whose } from './entry.ts';
@@ -7,20 +7,7 @@ import type { Whose } from './entry.ts';
 const NOW = Date.parse('2026-01-31T12:00:00Z');
 const until = '2026-01-31T12:10:00Z';
 const whose: Whose = { namespace: 'shop', workload: 'deployment/order', purpose: 'ratio' };
-const policy = (override?: unknown): TracingPolicy => ({
-  kind: 'TracingPolicy',
-  metadata: {
-    ...{
-      name: 'default',
-      namespace: 'shop',
-      uid: 'u',
-      resourceVersion: '1',
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    },
-    ...(override !== undefined && { annotations: { 'tracing.acme/override': JSON.stringify(override) } }),
-  },
-  spec: {},
-});
+const policy = (override?: unknown) => overriddenPolicy(override === undefined ? undefined : JSON.stringify(override));
 
 describe('the annotation that is written', () => {
   it('has the new entry in the place of the one before, and none that has ended', () => {

@@ -1,9 +1,9 @@
-import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import { OVERRIDE } from '../../injector/names.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
 import { ApiError, MERGE_PATCH } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { policyPath } from '../../operator/policy/policy-path.ts';
 import { InputError } from '../input-error.ts';
 
 const FIELD_MANAGER = 'kubectl-tracing';
@@ -43,7 +43,7 @@ export async function changeOverrides(
   change: (now: Policy) => string | null | undefined,
 ): Promise<Policy> {
   for (let attempt = 1; ; attempt++) {
-    const found = attempt === 1 ? policy : await client.request<Policy>('GET', pathOf(policy));
+    const found = attempt === 1 ? policy : await client.request<Policy>('GET', policyPath(policy));
     const now = { ...found, kind: policy.kind } as Policy;
     const text = change(now);
     if (text === undefined) return now;
@@ -63,7 +63,7 @@ async function patch<T>(
   query: Record<string, string> = {},
 ): Promise<T> {
   try {
-    return await client.request<T>('PATCH', pathOf(policy), {
+    return await client.request<T>('PATCH', policyPath(policy), {
       query: { fieldManager: FIELD_MANAGER, ...query },
       contentType: MERGE_PATCH,
       body,
@@ -78,11 +78,4 @@ async function patch<T>(
         : 'that takes a right to patch ClusterTracingPolicies';
     throw new InputError(`you may not patch ${describePolicy(policy)}: ${role}`);
   }
-}
-
-export function pathOf({ kind, metadata }: Policy): string {
-  const api = `/apis/${GROUP}/${VERSION}`;
-  return kind === 'TracingPolicy' && 'namespace' in metadata
-    ? `${api}/namespaces/${metadata.namespace}/tracingpolicies/${metadata.name}`
-    : `${api}/clustertracingpolicies/${metadata.name}`;
 }

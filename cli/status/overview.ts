@@ -8,30 +8,11 @@ import { owner } from '../../injector/resource.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Policy, Resolution } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
+import type { Trouble, WorkloadStanding } from '../../operator/page/state.ts';
 import type { PodMeta, StatusFacts } from './facts.ts';
 
-/** Something that is not as it should be. */
-export interface Trouble {
-  /** One word, as in a policy's status or in a pod's `tracing.acme/status`. */
-  reason: string;
-  message: string;
-}
-
-export interface WorkloadRow {
+export interface WorkloadRow extends WorkloadStanding {
   namespace: string;
-  kind: string;
-  name: string;
-  /** Pods that run or are still to. */
-  pods: number;
-  /** Of those, with the agent. */
-  traced: number;
-  /** Pods whose agents have reported, as of the last minutes. */
-  reporting: number;
-  /** `TracingPolicy shop/default`, `chart default`, `none`; several with commas. */
-  policy: string;
-  /** `Traced`, `SwitchedOff`, `NoPolicy`, `NoExporter`, or the first reason of its troubles. */
-  state: string;
-  troubles: Trouble[];
 }
 
 export interface NamespaceRow {
@@ -326,7 +307,7 @@ function endOf(pem: string): number | undefined {
   }
 }
 
-export function dayOf(millis: number): string {
+function dayOf(millis: number): string {
   return new Date(millis).toISOString().slice(0, 10);
 }
 

@@ -25,12 +25,6 @@ export function switchPolicy(namespace: string | undefined) {
   };
 }
 
-/** Where in the API it is. */
-export function switchPath(namespace: string | undefined): string {
-  const api = `/apis/${GROUP}/${VERSION}`;
-  return namespace === undefined ? `${api}/clustertracingpolicies` : `${api}/namespaces/${namespace}/tracingpolicies`;
-}
-
 export interface SwitchFacts {
   /** Undefined: all namespaces. */
   namespace?: string;

@@ -3,10 +3,11 @@ import { dump } from 'js-yaml';
 import { describePolicy } from '../../injector/resolve.ts';
 import { ApiError } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { policiesPath } from '../../operator/policy/policy-path.ts';
 import { withCluster } from '../cluster.ts';
 import { InputError } from '../input-error.ts';
 import { gatherSwitch } from '../switch/facts.ts';
-import { findSwitch, isDone, progress, reachOf, SWITCH, switchPath, switchPolicy } from '../switch/switch.ts';
+import { findSwitch, isDone, progress, reachOf, SWITCH, switchPolicy } from '../switch/switch.ts';
 import type { End, ExitCode } from './verb.ts';
 import { allOption, namespaceOption, scopeOf, verb } from './verb.ts';
 
@@ -70,7 +71,7 @@ async function switchOff(flags: SwitchFlags): Promise<ExitCode> {
       say(`${name} is there, since ${there.metadata.creationTimestamp}: it reaches ${count(pods, 'pod')}`);
     else {
       await attempt(`make a ${policy.kind}`, namespace, () =>
-        client.request('POST', switchPath(namespace), { body: policy, query: { fieldManager: 'kubectl-tracing' } }),
+        client.request('POST', policiesPath(namespace), { body: policy, query: { fieldManager: 'kubectl-tracing' } }),
       );
       say(`made ${name}: it reaches ${count(pods, 'pod')}`);
     }
@@ -99,7 +100,7 @@ async function switchOn(flags: SwitchFlags): Promise<ExitCode> {
     }
     if (there) {
       await attempt(`delete a ${switchPolicy(namespace).kind}`, namespace, () =>
-        client.request('DELETE', `${switchPath(namespace)}/${SWITCH}`, {
+        client.request('DELETE', `${policiesPath(namespace)}/${SWITCH}`, {
           body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid: there.metadata.uid } },
         }),
       );

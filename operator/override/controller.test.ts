@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import type { TracingPolicy } from '../../crds/tracing-policy.ts';
+import { overriddenPolicy } from '../../injector/sample-overridden-policy.ts';
 import { ApiError } from '../kube/client.ts';
 import type { KubeClient, RequestOptions } from '../kube/client.ts';
 import { overridden } from '../status/overridden.ts';
@@ -11,20 +12,6 @@ const entry = (seconds: number, workload = 'deployment/order') => ({
   workload,
   until: new Date(NOW + seconds * 1000).toISOString(),
   ratio: 0.5,
-});
-const policy = (text: string): TracingPolicy => ({
-  kind: 'TracingPolicy',
-  metadata: {
-    ...{
-      name: 'default',
-      namespace: 'shop',
-      uid: 'u',
-      resourceVersion: '1',
-      creationTimestamp: '2026-01-01T00:00:00Z',
-    },
-    annotations: { 'tracing.acme/override': text },
-  },
-  spec: {},
 });
 
 let sent: [method: string, path: string, body: unknown][];
@@ -48,14 +35,16 @@ beforeEach(() => {
 
 describe('what has ended', () => {
   it('is waited for, and looked at every minute', async () => {
-    expect(await reconcile(policy(JSON.stringify([entry(30), entry(3600, 'deployment/payment')])))).toBe(30_000);
-    expect(await reconcile(policy(JSON.stringify([entry(3600)])))).toBe(60_000);
+    expect(await reconcile(overriddenPolicy(JSON.stringify([entry(30), entry(3600, 'deployment/payment')])))).toBe(
+      30_000,
+    );
+    expect(await reconcile(overriddenPolicy(JSON.stringify([entry(3600)])))).toBe(60_000);
     expect(sent).toEqual([]);
   });
 
   it('is taken away, as long as it is what was looked at; the rest stays', async () => {
     const text = JSON.stringify([entry(-1), entry(60, 'deployment/payment')]);
-    await reconcile(policy(text));
+    await reconcile(overriddenPolicy(text));
     const path = '/metadata/annotations/tracing.acme~1override';
     expect(sent).toEqual([
       [
@@ -67,19 +56,19 @@ describe('what has ended', () => {
         ],
       ],
     ]);
-    await reconcile(policy(JSON.stringify([entry(0)])));
+    await reconcile(overriddenPolicy(JSON.stringify([entry(0)])));
     expect(sent[1]![2]).toMatchObject([{ op: 'test' }, { op: 'remove', path }]);
   });
 
   it('is left to whoever has changed it meanwhile, and tried again where the API server fails', async () => {
     answer = () => Promise.reject(new ApiError('PATCH', '/', 422, 'Invalid', 'the test failed'));
-    expect(await reconcile(policy(JSON.stringify([entry(-1)])))).toBeUndefined();
+    expect(await reconcile(overriddenPolicy(JSON.stringify([entry(-1)])))).toBeUndefined();
     answer = () => Promise.reject(new ApiError('PATCH', '/', 500, 'InternalError', 'no'));
-    await expect(reconcile(policy(JSON.stringify([entry(-1)])))).rejects.toThrow('no');
+    await expect(reconcile(overriddenPolicy(JSON.stringify([entry(-1)])))).rejects.toThrow('no');
   });
 
   it('is nothing where the annotation says nothing that can be read', async () => {
-    expect(await reconcile(policy('half'))).toBeUndefined();
+    expect(await reconcile(overriddenPolicy('half'))).toBeUndefined();
     expect(await reconcile(undefined)).toBeUndefined();
     expect(sent).toEqual([]);
   });
@@ -88,17 +77,17 @@ describe('what has ended', () => {
 describe('the condition Overridden', () => {
   it('says for what, and until when; it is not there without', () => {
     const look = { workload: 'deployment/payment', reportSeconds: 5, until: entry(20).until };
-    expect(overridden(policy(JSON.stringify([entry(60), look])), NOW)).toEqual([
+    expect(overridden(overriddenPolicy(JSON.stringify([entry(60), look])), NOW)).toEqual([
       true,
       'Temporary',
       `deployment/order: ratio 0.5 until ${entry(60).until}; deployment/payment: a report every 5 s until ${look.until}`,
     ]);
-    expect(overridden(policy(JSON.stringify([entry(-1)])), NOW)).toBeUndefined();
-    expect(overridden(policy('[]'), NOW)).toBeUndefined();
+    expect(overridden(overriddenPolicy(JSON.stringify([entry(-1)])), NOW)).toBeUndefined();
+    expect(overridden(overriddenPolicy('[]'), NOW)).toBeUndefined();
   });
 
   it('says what is wrong, with an example', () => {
-    expect(overridden(policy('[{"workload":"order"}]'), NOW)).toEqual([
+    expect(overridden(overriddenPolicy('[{"workload":"order"}]'), NOW)).toEqual([
       false,
       'InvalidAnnotation',
       expect.stringMatching(/counts for nothing: \[0\]\.workload: .*Example: \[\{"workload":"deployment\/order"/),

@@ -1,12 +1,11 @@
 import type { Logger } from 'pino';
-import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
 import { OVERRIDE } from '../../injector/names.ts';
 import { hasEnded, readOverrides } from '../../injector/override.ts';
-import type { Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
 import { ApiError, JSON_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import { policyPath } from '../policy/policy-path.ts';
 
 const FIELD_MANAGER = 'tracing-operator-override';
 const POINTER = `/metadata/annotations/${OVERRIDE.replaceAll('/', '~1')}`;
@@ -56,7 +55,7 @@ export class OverrideController {
         ? { op: 'remove', path: POINTER }
         : { op: 'replace', path: POINTER, value: JSON.stringify(left) };
     try {
-      await this.#client.request('PATCH', pathOf(policy), {
+      await this.#client.request('PATCH', policyPath(policy), {
         query: { fieldManager: FIELD_MANAGER },
         contentType: JSON_PATCH,
         body: [test, change],
@@ -70,11 +69,4 @@ export class OverrideController {
     this.#options.logger.info({ policy: describePolicy(policy), left: left.length }, 'an override has ended');
     return undefined;
   }
-}
-
-function pathOf({ kind, metadata }: Policy): string {
-  const api = `/apis/${GROUP}/${VERSION}`;
-  return kind === 'TracingPolicy'
-    ? `${api}/namespaces/${(metadata as { namespace: string }).namespace}/tracingpolicies/${metadata.name}`
-    : `${api}/clustertracingpolicies/${metadata.name}`;
 }

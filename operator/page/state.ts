@@ -2,6 +2,7 @@
 
 /** Something that is not as it should be, as `kubectl tracing status` says it. */
 export interface Trouble {
+  /** One word, as in a policy's status or in a pod's `tracing.acme/status`. */
   reason: string;
   message: string;
 }
@@ -31,16 +32,27 @@ export interface SpanSums {
   lost: number;
 }
 
-export interface WorkloadState {
+/** How it stands with a workload, as `kubectl tracing status` says it. */
+export interface WorkloadStanding {
   kind: string;
   name: string;
+  /** Pods that run or are still to. */
   pods: number;
+  /** Of those, with the agent. */
   traced: number;
+  /** Pods whose agents have reported, as of the last minutes. */
   reporting: number;
+  /** `TracingPolicy shop/default`, `chart default`, `none`; several with commas. */
   policy: string;
-  /** One word: docs/reference/status.md and decisions.md. */
+  /**
+   * `Traced`, `SwitchedOff`, `NoPolicy`, `NoExporter`, or the first reason of its troubles: docs/reference/status.md and
+   * decisions.md.
+   */
   state: string;
   troubles: Trouble[];
+}
+
+export interface WorkloadState extends WorkloadStanding {
   /** What its policy says now: 0 to 1. Undefined where no policy applies, or it is off. */
   ratio?: number;
   /** Rules beside the ratio. */

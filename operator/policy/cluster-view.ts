@@ -22,6 +22,7 @@ import { Reflector } from '../kube/reflector.ts';
 import { readRestarts } from '../rollout/restart.ts';
 import type { Restart } from '../rollout/restart.ts';
 import { Shared } from '../shared.ts';
+import { policiesPath } from './policy-path.ts';
 
 export interface PodMeta extends KubeObject {
   metadata: KubeObject['metadata'] & {
@@ -116,7 +117,7 @@ export class ClusterView {
       },
     });
     const clusterPolicies = this.#reflect<Stored<ClusterTracingPolicy>>({
-      path: `/apis/${GROUP}/${VERSION}/clustertracingpolicies`,
+      path: policiesPath(undefined),
       onChange: (policy, previous, deleted) => {
         const kept = deleted
           ? undefined

@@ -17,6 +17,7 @@ import { failedIntegrations, integrationsOf } from '../integration/standing.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import { policyPath } from '../policy/policy-path.ts';
 import type { KeptReport } from '../reports/report.ts';
 import type { Hold } from '../rollout/controller.ts';
 import type { Progress } from '../rollout/progress.ts';
@@ -155,11 +156,8 @@ export class StatusController {
     if (isDeepStrictEqual(withoutTimes(status), withoutTimes(policy.status ?? {}))) return;
     const { metadata, kind } = policy;
     const namespace = policy.kind === 'TracingPolicy' ? policy.metadata.namespace : undefined;
-    const collection = namespace
-      ? `/apis/${GROUP}/${VERSION}/namespaces/${namespace}/tracingpolicies`
-      : `/apis/${GROUP}/${VERSION}/clustertracingpolicies`;
     try {
-      await this.#client.request('PATCH', `${collection}/${metadata.name}/status`, {
+      await this.#client.request('PATCH', `${policyPath(policy)}/status`, {
         query: { fieldManager: FIELD_MANAGER, force: true },
         contentType: APPLY,
         body: {

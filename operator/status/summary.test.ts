@@ -4,6 +4,7 @@ import type { PodMeta } from '../policy/cluster-view.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
 import type { NamespaceFacts } from './summary.ts';
+import { rolledBack } from '../rollout/sample-restart.ts';
 import { summarize } from './summary.ts';
 
 const time = '2026-01-01T00:00:00Z';
@@ -114,17 +115,7 @@ describe('the summary of a namespace', () => {
     const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', controller: true }];
     const made = pod('web-0', asked);
     const owned = { ...made, metadata: { ...made.metadata, ownerReferences } };
-    const restart = {
-      ...{
-        kind: 'StatefulSet' as const,
-        name: 'web',
-        policy: 'p',
-        mark: 'm',
-        template: 't',
-        phase: 'RolledBack' as const,
-      },
-      ...{ at: time, value: time, generation: 1, threshold: 2, message: 'it crashed' },
-    };
+    const restart = rolledBack('it crashed');
     expect(sum({ others: [owned], restarts: [restart] }).get('TracingPolicy shop/p')).toMatchObject({
       ...{ unavailable: 1, pods: { missing: 1 } },
       workloads: [{ name: 'web', reason: 'RolledBack', message: 'it crashed' }],
