@@ -135,6 +135,28 @@ describe('the coverage page in Chromium', () => {
     expect(new URL(page.url()).search).toBe('?state=SwitchedOff');
   });
 
+  it('keeps what somebody chooses while news comes in', async () => {
+    const scene = shopScene();
+    const { server, origin } = await serve(scene);
+    const page = await open(origin);
+    let ratio = 0;
+    const news = setInterval(() => {
+      scene.policy('bank', { sampling: { ratio: (ratio = (ratio + 0.01) % 1) } });
+      server.changed('bank');
+    }, 10);
+    try {
+      await page.getByLabel('Namespace').selectOption('bank');
+      await becomes(page, ['ledger', 'rates']);
+      await page.getByLabel('Name or message').fill('rat');
+      await becomes(page, ['rates']);
+      await page.getByRole('button', { name: 'All' }).click();
+      await page.getByLabel('State').selectOption('SwitchedOff');
+      await becomes(page, ['picker']);
+    } finally {
+      clearInterval(news);
+    }
+  });
+
   it('is worked by keyboard alone', async () => {
     const page = await open((await serve(shopScene())).origin);
     await becomes(page, ['mailer', 'payment', 'inventory', 'order', 'ledger', 'rates', 'picker']);

@@ -154,22 +154,28 @@ async function run(): Promise<never> {
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;
-byId('filters').addEventListener('input', () => {
+function readFields(): void {
+  clearTimeout(timer);
+  const chosen = { ...NOTHING, text: text('text').value, trouble: text('trouble').checked };
+  for (const name of CHOICES) chosen[name] = byId<HTMLSelectElement>(name).value;
+  setFilter(chosen, true);
+}
+byId('filters').addEventListener('input', (event) => {
+  // A choice holds at once: news of the cluster puts the fields as the filter is, and would take back one that waits.
+  if (event.target !== text('text')) return readFields();
   clearTimeout(timer);
   // Whoever types has the table follow when they stop for a moment.
-  timer = setTimeout(() => {
-    const chosen = { ...NOTHING, text: text('text').value, trouble: text('trouble').checked };
-    for (const name of CHOICES) chosen[name] = byId<HTMLSelectElement>(name).value;
-    setFilter(chosen, true);
-  }, 80);
+  timer = setTimeout(readFields, 80);
 });
 byId('filters').addEventListener('submit', (event) => event.preventDefault());
-byId('filters').addEventListener('reset', () => {
+byId('filters').addEventListener('reset', (event) => {
+  event.preventDefault();
+  clearTimeout(timer);
   setFilter(NOTHING, true);
-  // The fields are reset after this.
-  setTimeout(showFilter);
+  showFilter();
 });
 addEventListener('popstate', () => {
+  clearTimeout(timer);
   const asked = readAddress(location.search);
   setFilter(asked.filter, false);
   showFilter();
