@@ -26,9 +26,16 @@ const NAME = 'tracing-acme';
 const TRACED = `${NAME}-traced`;
 const WAYPOINT = `${NAME}-waypoint`;
 const GATEWAY = `${NAME}-gateway`;
+const GATEWAY_API = `${NAME}-gateway-api`;
 
-/** Labels by which gateways of the charts and the operator of Istio are known. */
-const INGRESS = { istio: 'ingressgateway' };
+/** By its value gateways of Istio's charts and operator are known: `ingressgateway`, or the release's name without `istio-`. */
+const GATEWAY_LABEL = 'istio';
+/** The Gateway of the Gateway API that a pod was made for. */
+const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
+/** On all pods with a proxy of Istio's. */
+const CANONICAL_REVISION = 'service.istio.io/canonical-revision';
+/** More targets a Telemetry does not take. */
+const MAX_TARGETS = 16;
 
 interface TelemetrySpec {
   selector?: { matchLabels?: Record<string, string> };
@@ -85,9 +92,12 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
           `Istio's MeshConfig is not to be read: there is no ConfigMap ${istiod}/istio with a key mesh (Helm value istio.namespace)`,
         );
       const isRoot = name === config.rootNamespace;
-      const isGateway = pods.some(({ metadata }) => matches(metadata.labels, INGRESS));
-      if (isRoot && !isGateway)
-        return nothing('NotUsed', "the mesh's root namespace: a Telemetry of its own would count for the whole mesh");
+      const gateways = gatewaysOf(pods);
+      if (isRoot && gateways.byLabel.length === 0 && gateways.byName.length === 0)
+        return nothing(
+          'NotUsed',
+          `the mesh's root namespace: a Telemetry of its own would count for the whole mesh, and no pod is an ingress gateway (label ${GATEWAY_LABEL}: ingress…, or one of the Gateway API)`,
+        );
       if (!isRoot && !isInMesh(input))
         return nothing('NotUsed', 'no pod of the namespace has a sidecar, and it is not labeled for injection');
       const foreign = isRoot ? undefined : foreignTelemetry(seen, name);
@@ -109,12 +119,15 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
       };
       const telemetry = telemetryOf(seen);
       const sends = `spans go by ${by} to ${provider.to}`;
-      if (isRoot)
+      if (isRoot) {
+        const { specs, told, left } = forGateways(gateways);
+        const apart = `; not so ${left.join(', ')}: give those a namespace of their own that the policy is for`;
         return {
-          state: 'Configured',
-          message: `ingress gateways begin ${percent} % of traces; ${sends}`,
-          objects: [telemetry(GATEWAY, { selector: { matchLabels: INGRESS }, ...whole })],
+          state: left.length > 0 ? 'Incomplete' : 'Configured',
+          message: `ingress gateways (${told.join(', ')}) begin ${percent} % of traces; ${sends}${left.length > 0 ? apart : ''}`,
+          objects: specs.map(([each, whom]) => telemetry(each, { ...whom, ...whole })),
         };
+      }
       const waypoint = waypointOf(input);
       // Once it is there it stays: pods of a CronJob come and go.
       const isTraced =
@@ -177,9 +190,57 @@ function traced({ spec: { sampling } }: PolicyDocument): TelemetrySpec {
  */
 function behindApps(waypoint: string): TelemetrySpec {
   return {
-    targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: waypoint }],
+    targetRefs: [targetOf(waypoint)],
     tracing: [{ disableSpanReporting: true }],
   };
+}
+
+/** Ingress gateways among pods: values of their label, and names of their Gateways. */
+interface Gateways {
+  byLabel: string[];
+  byName: string[];
+}
+
+function gatewaysOf(pods: PlanInput['pods']): Gateways {
+  const all = pods.map(({ metadata: { labels = {} } }) => labels);
+  const unique = (values: string[]) => [...new Set(values)].sort();
+  const isOfGatewayApi = (labels: Record<string, string>) =>
+    labels[GATEWAY_NAME] !== undefined &&
+    labels[CANONICAL_REVISION] !== undefined &&
+    // A waypoint.
+    labels['gateway.istio.io/managed'] !== 'istio.io-mesh-controller';
+  return {
+    byLabel: unique(all.map((labels) => labels[GATEWAY_LABEL] ?? '').filter((value) => value.startsWith('ingress'))),
+    byName: unique(all.filter(isOfGatewayApi).map((labels) => labels[GATEWAY_NAME]!)),
+  };
+}
+
+/** Whom Telemetries of the root namespace are for; there are as many as the chart gives rights to. */
+function forGateways({ byLabel, byName }: Gateways): {
+  specs: [name: string, whom: TelemetrySpec][];
+  told: string[];
+  left: string[];
+} {
+  const label = byLabel.includes('ingressgateway') ? 'ingressgateway' : byLabel[0];
+  const targets = byName.slice(0, MAX_TARGETS);
+  const labeled = (value: string) => `${GATEWAY_LABEL}: ${value}`;
+  const named = (name: string) => `Gateway ${name}`;
+  return {
+    specs: [
+      ...(label === undefined
+        ? []
+        : [[GATEWAY, { selector: { matchLabels: { [GATEWAY_LABEL]: label } } }] satisfies [string, TelemetrySpec]]),
+      ...(targets.length === 0
+        ? []
+        : [[GATEWAY_API, { targetRefs: targets.map(targetOf) }] satisfies [string, TelemetrySpec]]),
+    ],
+    told: [...(label === undefined ? [] : [labeled(label)]), ...targets.map(named)],
+    left: [...byLabel.filter((each) => each !== label).map(labeled), ...byName.slice(MAX_TARGETS).map(named)],
+  };
+}
+
+function targetOf(gateway: string): object {
+  return { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: gateway };
 }
 
 function waypointOf({ namespace: { metadata } }: PlanInput): string | undefined {
@@ -199,8 +260,7 @@ function isInMesh({ namespace: { metadata }, pods }: PlanInput): boolean {
   // What Istio's injector leaves on sidecars' pods and on gateways.
   return pods.some(
     ({ metadata: pod }) =>
-      pod.labels?.['security.istio.io/tlsMode'] === 'istio' ||
-      pod.labels?.['service.istio.io/canonical-revision'] !== undefined,
+      pod.labels?.['security.istio.io/tlsMode'] === 'istio' || pod.labels?.[CANONICAL_REVISION] !== undefined,
   );
 }
 
@@ -228,8 +288,4 @@ function percentage(document: PolicyDocument): number {
 
 function isOff({ spec }: PolicyDocument): boolean {
   return spec.exporters.length === 0 || spec.signals?.traces === false;
-}
-
-function matches(labels: Record<string, string> | undefined, wanted: Record<string, string>): boolean {
-  return Object.entries(wanted).every(([key, value]) => labels?.[key] === value);
 }
