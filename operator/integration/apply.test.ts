@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { ApiError } from '../kube/client.ts';
 import type { CompleteObject } from './apply.ts';
-import { describeConflict, isAs } from './apply.ts';
+import { describeConflict, isAs, isRefusal } from './apply.ts';
 
 const wanted: CompleteObject = {
   apiVersion: 'telemetry.istio.io/v1',
@@ -40,5 +41,17 @@ describe('an object that is to be applied', () => {
         'kubectl-edit has set spec.tracing to [{"randomSamplingPercentage":42}], and the policy asks for [{"randomSamplingPercentage":10}]',
       );
     expect(describeConflict('something else', wanted, undefined)).toMatch(/^somebody else has set it/);
+  });
+
+  it('is refused for good by a schema or a webhook, and not by an API server in trouble', () => {
+    const answer = (status: number, said: string) => isRefusal(new ApiError('PATCH', '/x', status, 'Unknown', said));
+    // In the words of an API server of 1.34.
+    const unknown =
+      'failed to create typed patch object (shop/a; telemetry.istio.io/v1, Kind=Telemetry): .spec.targetRefs: field not declared in schema';
+    expect(answer(500, unknown)).toBe(true);
+    expect(answer(422, 'Telemetry "a" is invalid')).toBe(true);
+    expect(answer(400, 'admission webhook "x" denied the request')).toBe(true);
+    expect(answer(500, 'etcdserver: request timed out')).toBe(false);
+    expect(answer(409, 'Apply failed with 1 conflict')).toBe(false);
   });
 });

@@ -126,9 +126,12 @@ export function collectionPath(view: IntegrationView, watched: Watched, namespac
   return `${group === '' ? `/api/${version}` : `/apis/${group}/${version}`}/namespaces/${namespace}/${resource}`;
 }
 
-/** Whether it would be refused again: by the schema, or by a webhook of the system's. */
-export function isRefusal({ status }: ApiError): boolean {
-  return status === 400 || status === 422;
+/**
+ * Whether it would be refused again: by the schema, or by a webhook of the system's. A field that the installed version does not
+ * know yet is an internal error to API servers, as with Telemetry's targetRefs in older Istios.
+ */
+export function isRefusal({ status, said }: ApiError): boolean {
+  return status === 400 || status === 422 || (status === 500 && said.endsWith('field not declared in schema'));
 }
 
 export function refusal({ said }: ApiError): string {
