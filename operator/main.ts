@@ -14,6 +14,7 @@ import { readConfig } from './config.ts';
 import { digests } from './digest/parts.ts';
 import { EventRecorder } from './events/recorder.ts';
 import { gauges } from './gauges.ts';
+import { Installation } from './installation.ts';
 import { integrations } from './integration/parts.ts';
 import { KubeClient } from './kube/client.ts';
 import { WorkQueue } from './kube/workqueue.ts';
@@ -21,7 +22,6 @@ import { LeaderElector } from './leader/lease.ts';
 import type { Part } from './manager.ts';
 import { Manager } from './manager.ts';
 import {
-  certificateMetrics,
   countDroppedEvents,
   countNudge,
   countReplaced,
@@ -45,10 +45,8 @@ import { reportsApp } from './reports/server.ts';
 import { ReportStore } from './reports/store.ts';
 import { Tokens } from './reports/tokens.ts';
 import { rollouts } from './rollout/parts.ts';
-import { CertificateKeeper } from './serving/certificate.ts';
-import { ServingController } from './serving/controller.ts';
-import { MountedCertificate } from './serving/mounted-certificate.ts';
-import { CONFIGURATIONS, WebhookConfigurationKeeper } from './serving/webhook-configuration.ts';
+import type { ServingController } from './serving/controller.ts';
+import { serving as servingParts } from './serving/parts.ts';
 import { StatusController } from './status/controller.ts';
 import { WorkloadController } from './workload/controller.ts';
 
@@ -93,6 +91,8 @@ interface Hooks {
 
 function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor, onLost }: Hooks): Part[] {
   const view = new ClusterView(client, config.defaultPolicy, logger);
+  const installation = new Installation(client, config.webhook.configuration, logger);
+  const { owners } = installation;
   const { namespace, webhook, reports } = config;
   const reach = { only: webhook.namespaces, excluded: webhook.excludedNamespaces };
   const serviceName = `${webhook.service}.${namespace}.svc`;
@@ -138,6 +138,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const controller = new PolicyController(leading, view, {
     logger,
     reporting,
+    owners,
     nudges,
     onBehind: (key) => nudgeQueue.add(key),
   });
@@ -302,6 +303,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     client,
     namespace,
     lease: config.lease,
+    owners,
     identity: `${hostname()}_${randomUUID()}`,
     logger,
     onLeading: leaderMetric(config.lease),
@@ -316,43 +318,20 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     },
   });
 
-  const { certificateDirectory } = webhook;
-  const serving: ServingController = new ServingController({
-    client,
-    source:
-      certificateDirectory === undefined
-        ? new CertificateKeeper(client, { namespace, ...webhook, logger })
-        : new MountedCertificate(certificateDirectory),
-    configurations: webhook.manifests.map(
-      (manifest) =>
-        new WebhookConfigurationKeeper(client, {
-          manifest,
-          owner: webhook.configuration,
-          bundleIsForeign: webhook.bundleIsForeign,
-          logger,
-        }),
-    ),
-    watched: [
-      ...webhook.manifests.map(({ metadata }) => ({ path: CONFIGURATIONS, name: metadata.name })),
-      { path: CONFIGURATIONS, name: `${webhook.configuration}-policies` },
-      ...(certificateDirectory === undefined
-        ? [{ path: `/api/v1/namespaces/${namespace}/secrets`, name: webhook.secret }]
-        : []),
-    ],
+  const serving: ServingController = servingParts(client, config, {
+    owners,
     // The webhook of policies is made after the chart's.
     onChange: () => rescope(),
     onAuthorities: () => {
       for (const each of view.namespaces()) policyQueue.add(each.metadata.name);
     },
-    metrics: certificateMetrics,
-    observer: queueMetrics('serving'),
     logger,
-    now: Date.now,
   });
 
   return [
     probes(config.probePort, registry, waitingFor),
     events,
+    installation,
     {
       name: 'caches',
       start: () => view.start(),

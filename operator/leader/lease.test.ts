@@ -6,6 +6,7 @@ import type { KubeClient, RequestOptions } from '../kube/client.ts';
 import { ApiError } from '../kube/client.ts';
 import type { Lease } from './lease.ts';
 import { LeaderElector } from './lease.ts';
+import type { OwnerReference } from '../installation.ts';
 
 const HOUR = 3_600_000;
 
@@ -93,10 +94,12 @@ interface Replica {
 describe('LeaderElector', () => {
   let time: SimulatedTime;
   let server: LeaseServer;
+  let owners: OwnerReference[];
 
   beforeEach(() => {
     time = new SimulatedTime();
     server = new LeaseServer(time);
+    owners = [];
   });
 
   function replica(identity: string, options: { aheadBy?: number; rate?: number; fate?: () => Fate } = {}): Replica {
@@ -114,6 +117,7 @@ describe('LeaderElector', () => {
         client: server.client(clock, () => (options.fate && self.fate === 'answered' ? options.fate() : self.fate)),
         namespace: 'system',
         lease: 'operator',
+        owners: () => owners,
         identity,
         logger: pino({ level: 'silent' }),
         clock,
@@ -288,12 +292,28 @@ describe('LeaderElector', () => {
     expect(a.told).toEqual(['0']);
   });
 
+  it('gives the Lease to the chart when it makes it, and a Lease that was there before when it next renews it', async () => {
+    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name: 'r', uid: 'first' };
+    owners = [role];
+    const a = replica('a');
+    await time.advance(1_000);
+    expect(server.lease?.metadata.ownerReferences).toEqual([role]);
+    owners = [{ ...role, uid: 'second' }];
+    await time.advance(3_000);
+    expect(server.lease?.metadata.ownerReferences).toEqual(owners);
+    owners = [];
+    await time.advance(3_000);
+    expect(server.lease?.metadata.ownerReferences).toHaveLength(1);
+    expect(a.elector.isLeader).toBe(true);
+  });
+
   it('refuses timing under which two could lead', () => {
     const options = {
       client: server.client(time.clock(), () => 'answered'),
       namespace: 'n',
       lease: 'l',
       identity: 'i',
+      owners: () => [],
     };
     const rest = { logger: pino({ level: 'silent' }), onStartedLeading: () => {}, onStoppedLeading: () => {} };
     expect(() => new LeaderElector({ ...options, ...rest, leaseDuration: 10_000 })).toThrow(/leaseDuration >/);

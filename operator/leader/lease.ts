@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts';
 import { microTime, systemClock } from '../clock.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient, RequestOptions } from '../kube/client.ts';
+import type { OwnerReference } from '../installation.ts';
+import { belongsTo } from '../installation.ts';
 import type { Part } from '../manager.ts';
 import { OWNED } from '../owned.ts';
 
@@ -12,7 +14,13 @@ const FIELD_MANAGER = 'tracing-operator-leader';
 const RELEASE_LIMIT = 2_000;
 
 export interface Lease {
-  metadata: { name: string; namespace: string; resourceVersion: string; managedFields?: unknown };
+  metadata: {
+    name: string;
+    namespace: string;
+    resourceVersion: string;
+    managedFields?: unknown;
+    ownerReferences?: { uid: string }[];
+  };
   spec?: {
     holderIdentity?: string;
     leaseDurationSeconds?: number;
@@ -27,6 +35,8 @@ export interface LeaderElectorOptions {
   /** Namespace and name of the Lease. */
   namespace: string;
   lease: string;
+  /** Of the Lease. */
+  owners: () => OwnerReference[];
   /** Says who holds the Lease. No two processes may ever have the same one. */
   identity: string;
   logger: Logger;
@@ -234,7 +244,7 @@ export class LeaderElector implements Part {
    * the right to create any Lease. A field manager of our own makes it fail if another has created it meanwhile.
    */
   async #create(send: Send): Promise<void> {
-    const { namespace, lease, identity } = this.#options;
+    const { namespace, lease, identity, owners } = this.#options;
     const now = microTime(this.#clock.date());
     const sent = this.#clock.now();
     const made = await send('PATCH', this.#path, {
@@ -243,7 +253,7 @@ export class LeaderElector implements Part {
       body: {
         apiVersion: 'coordination.k8s.io/v1',
         kind: 'Lease',
-        metadata: { name: lease, namespace, labels: OWNED },
+        metadata: { name: lease, namespace, labels: OWNED, ownerReferences: owners() },
         spec: { ...this.#record(now), acquireTime: now, leaseTransitions: 0 },
       },
     });
@@ -272,9 +282,11 @@ export class LeaderElector implements Part {
 
   #put(send: Send, lease: Lease, spec: Lease['spec']): Promise<Lease> {
     const { managedFields: _, ...metadata } = lease.metadata;
+    const owners = this.#options.owners();
+    const owned = belongsTo(metadata, owners) ? metadata : { ...metadata, ownerReferences: owners };
     return send('PUT', this.#path, {
       query: { fieldManager: FIELD_MANAGER },
-      body: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec },
+      body: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: owned, spec },
     });
   }
 

@@ -56,6 +56,7 @@ export interface NamespaceMeta extends KubeObject {
 export interface ConfigMap extends KubeObject {
   metadata: KubeObject['metadata'] & {
     uid?: string;
+    ownerReferences?: { uid: string }[];
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };

@@ -6,6 +6,8 @@ import { policyMark, resolver } from '../../injector/resolve.ts';
 import { APPLY, ignoring } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Reporting } from '../../injector/inject.ts';
+import type { OwnerReference } from '../installation.ts';
+import { belongsTo } from '../installation.ts';
 import { OWNED } from '../owned.ts';
 import { isLive } from './cluster-view.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
@@ -17,6 +19,8 @@ const FIELD_MANAGER = 'tracing-operator-policy';
 export interface PolicyControllerOptions {
   logger: Logger;
   reporting: () => Reporting;
+  /** Of the ConfigMaps. */
+  owners: () => OwnerReference[];
   nudges: Nudges;
   /** Has a pod told of its policy, by its queue key. */
   onBehind: (key: string) => void;
@@ -70,14 +74,16 @@ export class PolicyController {
     const data: Record<string, string> = {};
     for (const document of documents) data[document.key] = JSON.stringify(document);
     if (documents.length > 0) data[OPERATOR_KEY] = JSON.stringify(this.#options.reporting());
-    if (existing && isOwned(existing) && isDeepStrictEqual(existing.data ?? {}, data)) return;
+    const ownerReferences = this.#options.owners();
+    const isOurs = existing && isOwned(existing) && belongsTo(existing.metadata, ownerReferences);
+    if (isOurs && isDeepStrictEqual(existing.data ?? {}, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
       query: { fieldManager: FIELD_MANAGER, force: true },
       contentType: APPLY,
       body: {
         apiVersion: 'v1',
         kind: 'ConfigMap',
-        metadata: { name: POLICY_CONFIG_MAP, namespace, labels: OWNED },
+        metadata: { name: POLICY_CONFIG_MAP, namespace, labels: OWNED, ownerReferences },
         data,
       },
       signal,

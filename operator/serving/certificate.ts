@@ -3,6 +3,8 @@ import type { ServingCertificate } from '../../webhook/certificates.ts';
 import { endOf, isFresh, issue, renew, trusted } from '../../webhook/certificates.ts';
 import type { Certificate } from '../../webhook/tls-server.ts';
 import { ApiError } from '../kube/client.ts';
+import type { OwnerReference } from '../installation.ts';
+import { belongsTo } from '../installation.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
 
@@ -23,8 +25,17 @@ export interface CertificateSource {
 }
 
 interface Secret {
-  metadata: { name: string; namespace: string; resourceVersion?: string };
+  metadata: { name: string; namespace: string; resourceVersion?: string; ownerReferences?: { uid: string }[] };
   data?: Record<string, string>;
+}
+
+export interface CertificateKeeperOptions {
+  namespace: string;
+  secret: string;
+  /** Of the Secret. */
+  owners: () => OwnerReference[];
+  service: string;
+  logger: Logger;
 }
 
 const FIELDS = {
@@ -44,15 +55,11 @@ const FIELDS = {
 export class CertificateKeeper implements CertificateSource {
   readonly interval = 10 * 60 * 1000;
   readonly #client: KubeClient;
-  readonly #options: { namespace: string; secret: string; service: string; logger: Logger };
+  readonly #options: CertificateKeeperOptions;
   readonly #now: () => number;
   #remembered: ServingCertificate | undefined;
 
-  constructor(
-    client: KubeClient,
-    options: { namespace: string; secret: string; service: string; logger: Logger },
-    now: () => number = Date.now,
-  ) {
+  constructor(client: KubeClient, options: CertificateKeeperOptions, now: () => number = Date.now) {
     this.#client = client;
     this.#options = options;
     this.#now = now;
@@ -65,18 +72,20 @@ export class CertificateKeeper implements CertificateSource {
 
   /** The Secret's certificate while it is fresh, else a new one, which is stored first. */
   async held(): Promise<ServingCertificate> {
-    const { namespace, secret, service, logger } = this.#options;
+    const { namespace, secret, service, owners, logger } = this.#options;
     const names = [`${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`];
     for (let attempt = 1; ; attempt++) {
       const stored = await this.#read();
       const held = stored && decode(stored);
-      if (held && (await isFresh(held, names, this.#now()))) return (this.#remembered = held);
+      const fresh = held && (await isFresh(held, names, this.#now())) ? held : undefined;
+      if (fresh && belongsTo(stored!.metadata, owners())) return (this.#remembered = fresh);
       const before = held ?? this.#remembered;
-      const made = before
-        ? await renew(names, this.#now(), before, held === undefined)
-        : await issue(names, this.#now());
+      const made =
+        fresh ??
+        (before ? await renew(names, this.#now(), before, held === undefined) : await issue(names, this.#now()));
       try {
         await this.#write(stored, made);
+        if (fresh) return (this.#remembered = fresh);
         const authority = before?.ca === made.ca ? 'the same' : before ? 'a new one' : 'the first one';
         logger.info({ secret: `${namespace}/${secret}`, authority }, 'issued a serving certificate');
         return (this.#remembered = made);
@@ -98,7 +107,8 @@ export class CertificateKeeper implements CertificateSource {
   }
 
   async #write(stored: Secret | undefined, made: ServingCertificate): Promise<void> {
-    const { namespace, secret } = this.#options;
+    const { namespace, secret, owners } = this.#options;
+    const ownerReferences = owners();
     const base = `/api/v1/namespaces/${namespace}/secrets`;
     const { previous, ...own } = made;
     const texts = { ...own, previous: previous?.ca, cross: previous?.cross };
@@ -109,14 +119,17 @@ export class CertificateKeeper implements CertificateSource {
       }),
     );
     if (stored) {
-      await this.#client.request('PUT', `${base}/${secret}`, { body: { ...stored, data } });
+      const metadata = belongsTo(stored.metadata, ownerReferences)
+        ? stored.metadata
+        : { ...stored.metadata, ownerReferences };
+      await this.#client.request('PUT', `${base}/${secret}`, { body: { ...stored, metadata, data } });
       return;
     }
     const body = {
       apiVersion: 'v1',
       kind: 'Secret',
       type: 'kubernetes.io/tls',
-      metadata: { name: secret, namespace, labels: OWNED },
+      metadata: { name: secret, namespace, labels: OWNED, ownerReferences },
       data,
     };
     await this.#client.request('POST', base, { body });

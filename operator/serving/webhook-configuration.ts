@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { ApiError, APPLY, JSON_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { CLUSTER_ROLES, ownedBy } from '../installation.ts';
 
 interface WebhookConfiguration {
   metadata: { resourceVersion: string };
@@ -18,7 +19,6 @@ export interface WebhookConfigurationOptions {
 }
 
 export const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
-const CLUSTER_ROLES = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
 /** Helm's own field manager: what we put back is Helm's as it was before, so that the next upgrade meets no conflict. */
 const HELM = 'helm';
 
@@ -69,19 +69,14 @@ export class WebhookConfigurationKeeper {
    */
   async #recreate(authorities: string): Promise<void> {
     const { manifest, owner, logger } = this.#options;
-    const role = await this.#get<{ metadata: { uid: string } }>(`${CLUSTER_ROLES}/${owner}`);
+    const role = await this.#get<{ metadata: { name: string; uid: string } }>(`${CLUSTER_ROLES}/${owner}`);
     if (!role) return;
     await this.#client.request('PATCH', this.#path, {
       query: { fieldManager: HELM, force: true },
       contentType: APPLY,
       body: {
         ...manifest,
-        metadata: {
-          ...manifest.metadata,
-          ownerReferences: [
-            { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name: owner, uid: role.metadata.uid },
-          ],
-        },
+        metadata: { ...manifest.metadata, ownerReferences: [ownedBy(role)] },
       },
     });
     logger.warn({ configuration: manifest.metadata.name }, 'the webhook configuration was deleted: put back');

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { KubeClient } from '../../operator/kube/client.ts';
+import { ownedBy } from '../../operator/installation.ts';
+import type { OwnerReference } from '../../operator/installation.ts';
 import { CertificateKeeper } from '../../operator/serving/certificate.ts';
 import { WebhookConfigurationKeeper } from '../../operator/serving/webhook-configuration.ts';
 import { until } from '../cluster/progress.ts';
@@ -43,8 +45,12 @@ afterAll(async () => {
   client.close();
 });
 
-const keeper = (now?: () => number) =>
-  new CertificateKeeper(client, { namespace: namespace.name, secret: 'webhook-cert', service: 's', logger }, now);
+const keeper = (now?: () => number, owners: OwnerReference[] = []) =>
+  new CertificateKeeper(
+    client,
+    { namespace: namespace.name, secret: 'webhook-cert', owners: () => owners, service: 's', logger },
+    now,
+  );
 const publisher = () => new WebhookConfigurationKeeper(client, { manifest, owner: configuration, logger });
 
 const bundles = async () => {
@@ -76,6 +82,18 @@ describe('the certificate keeper', () => {
     await client.request('PUT', path, { body: { ...secret, data: { ...secret.data, 'tls.crt': 'bm9uc2Vuc2U=' } } });
     const held = await keeper().current();
     expect(held.certificate).toContain('BEGIN CERTIFICATE');
+  });
+
+  it('gives a Secret that was there before to the chart, and serves the same certificate', async () => {
+    const path = `/api/v1/namespaces/${namespace.name}/secrets/webhook-cert`;
+    const owner = ownedBy(await client.request('GET', `${roles}/${configuration}`));
+    const before = await keeper().current();
+    const held = await Promise.all(
+      [keeper(undefined, [owner]), keeper(undefined, [owner])].map((each) => each.current()),
+    );
+    expect(held).toEqual([before, before]);
+    const { metadata } = await client.request<{ metadata: { ownerReferences: object[] } }>('GET', path);
+    expect(metadata.ownerReferences).toEqual([owner]);
   });
 
   it('makes a new authority where the Secret was deleted, which overlaps with the one before, the same for all replicas', async () => {

@@ -14,6 +14,7 @@ const elector = new LeaderElector({
   client,
   namespace,
   lease,
+  owners: () => [],
   identity,
   logger: pino({ level: 'silent' }),
   onStartedLeading: (signal) => {

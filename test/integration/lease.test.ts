@@ -77,6 +77,7 @@ function elector(of: KubeClient, lease: string, identity: string, told: string[]
     client: of,
     namespace: namespace.name,
     lease,
+    owners: () => [],
     identity,
     logger: pino({ level: 'silent' }),
     onStartedLeading: () => told.push('leads'),

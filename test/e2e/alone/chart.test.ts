@@ -6,11 +6,10 @@ import { until } from '../../cluster/progress.ts';
 import { installOperator, OPERATOR } from '../../demo/deploy.ts';
 import type { Images } from '../../demo/prepare.ts';
 import { withFreshOperator } from '../installation.ts';
-import { nodePod } from '../node-pod.ts';
 
 const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
 
-/** The chart: what it refuses, and what is left when it is taken away. */
+/** The chart: what it refuses, and what becomes of its webhook. */
 describe('the chart', () => {
   let cluster: Cluster;
   let images: Images;
@@ -19,9 +18,6 @@ describe('the chart', () => {
   const helm = (...args: string[]) => cluster.run('helm', args);
   const apply = (item: unknown) =>
     cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { input: JSON.stringify(item) });
-  const pod = (name: string) => nodePod(images.shop.ref, name);
-  const isInjected = async (name: string) =>
-    (await kubectl('get', 'pod', name, '-o', 'yaml')).includes('initContainers:');
   const webhooks = async () =>
     (await kubectl('get', 'mutatingwebhookconfigurations', '-o', 'name'))
       .split('\n')
@@ -138,30 +134,4 @@ describe('the chart', () => {
     await kubectl('delete', 'daemonset', 'x-agent-image');
     await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce-');
   }, 90_000);
-
-  it('leaves policies and traced pods, and no webhook, when it is uninstalled; and takes up work again', async () => {
-    await until('pods are not injected', 10_000, async () => {
-      await kubectl('delete', 'pod', 'traced', '--ignore-not-found', '--force', '--grace-period=0');
-      await apply(pod('traced'));
-      return isInjected('traced');
-    });
-    await kubectl('wait', 'pod/traced', '--for=condition=Ready', '--timeout=60s');
-    await helm('uninstall', OPERATOR.release, '--namespace', OPERATOR.namespace, '--wait');
-    await until('a webhook is left', 20_000, async () => (await webhooks()).length === 0);
-    expect(await kubectl('get', 'tracingpolicy', 'default', '-o', 'name')).toContain('default');
-
-    await apply(pod('bare'));
-    await kubectl('wait', 'pod/bare', '--for=condition=Ready', '--timeout=60s');
-    expect(await isInjected('bare')).toBe(false);
-    expect(await kubectl('get', 'pod', 'traced', '-o', 'jsonpath={.status.containerStatuses[0].restartCount}')).toBe(
-      '0',
-    );
-
-    await installOperator(cluster, images);
-    await until('pods are not injected again', 20_000, async () => {
-      await kubectl('delete', 'pod', 'again', '--ignore-not-found', '--force', '--grace-period=0');
-      await apply(pod('again'));
-      return isInjected('again');
-    });
-  }, 180_000);
 });
