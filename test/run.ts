@@ -41,6 +41,8 @@ const PLAIN = { types: ['npm', 'run', '--silent', 'types'], lint: ['npm', 'run',
 const LOCAL = ['unit', 'agent', 'services'];
 const CLUSTER = ['integration', 'e2e'];
 const FETCHING = ['agent', 'services'];
+/** What runs gateways' own code. */
+const GATEWAYS = ['services', 'alone'];
 /** Test files that run beside each other, where it is not as many as there are processors: mostly they wait for pods. */
 const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alone: 1 };
 /** What pods of these tests run or talk to; it is made in this order. */
@@ -97,6 +99,7 @@ async function jest(
 /** What is made in the background, by what needs it. */
 interface Made {
   packages?: Background;
+  gateways?: Background;
   cluster?: Background;
   /** By Jest project. */
   servers: Record<string, Background>;
@@ -108,6 +111,11 @@ function makeInBackground(stages: readonly string[], projects: readonly string[]
   if (FETCHING.some((stage) => stages.includes(stage)))
     // It is waited for soonest.
     made.packages = new Background('what the tests of the agent run on', ['test/agent/fetch.ts'], { niceness: 5 });
+  if (GATEWAYS.some((each) => stages.includes(each) || projects.includes(each)))
+    made.gateways = new Background('what gateways configure themselves by', ['test/edge/fetch.ts'], {
+      after: made.packages,
+      niceness: 10,
+    });
   // Nobody is to stand back for stages that are not there.
   const niceness = stages.every((stage) => CLUSTER.includes(stage)) ? 0 : 15;
   if (CLUSTER.some((stage) => stages.includes(stage))) made.cluster = new Background('Kubernetes', build, { niceness });
@@ -148,6 +156,8 @@ async function onCluster(lane: Lane, context: { files: string[]; keep: boolean; 
   let cluster: Cluster | undefined;
   try {
     await made.cluster?.done();
+    if (lane.projects.some((project) => GATEWAYS.includes(project)))
+      await made.gateways?.done().catch((error: Error) => announce(error.message));
     cluster = await openCluster(lane.purpose);
     announce(cluster.why);
     await cluster.up();
@@ -223,7 +233,8 @@ async function main(): Promise<void> {
   for (const stage of LOCAL) {
     if (!wanted.includes(stage)) continue;
     // What could not be fetched is tried again by the test that needs it, which says so.
-    if (FETCHING.includes(stage)) await made.packages?.done().catch((error: Error) => announce(error.message));
+    const needed = [FETCHING.includes(stage) && made.packages, GATEWAYS.includes(stage) && made.gateways];
+    for (const each of needed) if (each) await each.done().catch((error: Error) => announce(error.message));
     await timed(stage, () => jest(stage, files));
   }
   const context = { files, keep: values.keep, made, timed };
