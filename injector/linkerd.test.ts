@@ -150,6 +150,13 @@ describe('a pod with the proxy of Linkerd', () => {
     const own = { 'config.linkerd.io/trace-collector': 'mine:55678' };
     expect(added(pod(own), 'LinkerdJaeger')).toEqual({});
     expect(added(pod(), 'LinkerdJaeger', {}, own)).toEqual({});
+    // What we have added to the namespace is for pods that we do not look at.
+    const ours = { 'config.linkerd.io/trace-collector': 'collector.observability:4317' };
+    const by = { 'tracing.acme/added-by': 'TracingPolicy shop/default: config.linkerd.io/trace-collector' };
+    expect(added(pod(), 'LinkerdJaeger', {}, { ...ours, ...by })).toMatchObject({
+      ...ours,
+      'config.linkerd.io/trace-collector-name': 'order-0',
+    });
     expect(added(pod({ 'config.linkerd.io/trace-collector-name': 'mine' }), 'LinkerdJaeger')).not.toHaveProperty([
       'config.linkerd.io/trace-collector-name',
     ]);

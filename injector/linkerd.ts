@@ -1,6 +1,7 @@
+import { addedBy } from './added-by.ts';
 import type { Container, Pod } from './pod.ts';
 import type { PolicyDocument } from './policy-document.ts';
-import type { Resolution } from './resolve.ts';
+import type { Policy, Resolution } from './resolve.ts';
 import { OTEL_ANNOTATION, serviceName } from './resource.ts';
 
 /**
@@ -10,6 +11,8 @@ import { OTEL_ANNOTATION, serviceName } from './resource.ts';
 export type LinkerdTracing = 'ControlPlane' | 'LinkerdJaeger';
 
 const PROXY = 'linkerd-proxy';
+/** On a namespace or a pod: whether it gets a proxy. */
+export const LINKERD_INJECT = 'linkerd.io/inject';
 /** https://github.com/linkerd/linkerd2/blob/version-2.18/jaeger/injector/mutator/webhook.go#L20-L26 */
 export const LINKERD_JAEGER = {
   collector: 'config.linkerd.io/trace-collector',
@@ -51,17 +54,22 @@ export function linkerdAnnotations(
   }
   const endpoint = linkerdEndpoint(document);
   if (endpoint === undefined) return {};
-  const account = policy?.spec.mesh?.linkerd?.collectorServiceAccount;
-  const wanted = {
-    [LINKERD_JAEGER.collector]: endpoint,
-    [LINKERD_JAEGER.protocol]: 'opentelemetry',
-    [LINKERD_JAEGER.name]: name,
-    ...(account !== undefined && { [LINKERD_JAEGER.serviceAccount]: account }),
-  };
-  const { annotations: said = {} } = namespace;
+  const wanted = { ...collectorAnnotations(endpoint, policy), [LINKERD_JAEGER.name]: name };
+  const ours = addedBy(namespace.annotations)?.names ?? [];
+  const said = Object.fromEntries(Object.entries(namespace.annotations ?? {}).filter(([key]) => !ours.includes(key)));
   // Another collector has another protocol and account: half of each would be neither's.
   if (LINKERD_JAEGER.collector in own || LINKERD_JAEGER.collector in said) return {};
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => !(key in own) && !(key in said)));
+}
+
+/** Where proxies of a policy's pods send spans, as linkerd-jaeger reads it of a pod or of its namespace. */
+export function collectorAnnotations(endpoint: string, policy: Policy | undefined): Record<string, string> {
+  const account = policy?.spec.mesh?.linkerd?.collectorServiceAccount;
+  return {
+    [LINKERD_JAEGER.collector]: endpoint,
+    [LINKERD_JAEGER.protocol]: 'opentelemetry',
+    ...(account !== undefined && { [LINKERD_JAEGER.serviceAccount]: account }),
+  };
 }
 
 /** Attributes of the proxy's spans, a line each; there where the control plane has tracing switched on. */

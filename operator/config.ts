@@ -59,7 +59,12 @@ const schema = z.strictObject({
           revisions: z.array(z.string().min(1)).default([]),
         })
         .prefault({}),
-      linkerd: z.strictObject({ namespace: z.string().min(1).default('linkerd') }).prefault({}),
+      linkerd: z
+        .strictObject({
+          namespace: z.string().min(1).default('linkerd'),
+          annotateNamespaces: z.boolean().default(false),
+        })
+        .prefault({}),
       kong: z
         .strictObject({ enabled: z.boolean().default(false), samplingStrategy: z.boolean().default(false) })
         .prefault({}),

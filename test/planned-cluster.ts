@@ -11,7 +11,7 @@ import type { NamespaceMeta, PodMeta } from '../operator/policy/cluster-view.ts'
 /** All that the operator configures beside apps, with every right. */
 export const SYSTEMS = systems({
   istio: { namespace: 'istio-system', revisions: ['canary'] },
-  linkerd: { namespace: 'linkerd' },
+  linkerd: { namespace: 'linkerd', annotateNamespaces: true },
   kong: { enabled: true, samplingStrategy: false },
   ingressNginx: { enabled: true, namespace: 'ingress-nginx', configMap: 'ingress-nginx-controller' },
 });
@@ -85,7 +85,7 @@ function seen(objects: readonly KubeObject[]): Seen {
           apiVersion === [watched.group, version(watched)].filter(Boolean).join('/') &&
           plural(kind) === watched.resource &&
           (watched.name === undefined || metadata.name === watched.name) &&
-          (namespace === undefined || metadata.namespace === namespace),
+          (namespace === undefined || (watched.isNamespace ? metadata.name : metadata.namespace) === namespace),
       ),
   };
 }

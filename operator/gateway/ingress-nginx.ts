@@ -1,7 +1,7 @@
+import { addedBy } from '../../injector/added-by.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
-import { addedBy } from '../integration/additions.ts';
 import type { AddedTo, DesiredAddition, Plan, PlanInput, Seen, System } from '../integration/system.ts';
 import { nothing, ratioOf } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
@@ -86,7 +86,7 @@ export function ingressNginx({ enabled, namespace: home, configMap }: IngressNgi
  * that nothing is taken from Ingresses between a change of the policy and that of the ConfigMap.
  */
 function settingsUnder(config: Config, policy: Policy, wanted: Settings): Settings {
-  const added = addedBy(config);
+  const added = addedBy(config.metadata['annotations'] as Record<string, string> | undefined);
   const names = added?.source === describePolicy(policy) ? added.names : [];
   const soon = Object.entries(wanted).filter(([key]) => names.includes(key));
   return { ...config.data, ...Object.fromEntries(soon) };

@@ -1,19 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { addedBy, conflictsIn, mergeAdditions, without } from './additions.ts';
+import { addedBy } from '../../injector/added-by.ts';
+import { conflictsIn, mergeAdditions, without } from './additions.ts';
 
 const PLUGINS = 'konghq.com/plugins';
 
 describe('what is added to an object of others', () => {
   it('is known by the annotation that says who added what', () => {
-    const object = (annotations?: Record<string, string>) => ({
-      metadata: { name: 'web', resourceVersion: '1', annotations },
-    });
-    expect(addedBy(object({ 'tracing.acme/added-by': 'TracingPolicy shop/default: a/b, c' }))).toEqual({
+    expect(addedBy({ 'tracing.acme/added-by': 'TracingPolicy shop/default: a/b, c' })).toEqual({
       source: 'TracingPolicy shop/default',
       names: ['a/b', 'c'],
     });
-    expect(addedBy(object({ a: 'b' }))).toBeUndefined();
-    expect(addedBy(object())).toBeUndefined();
+    expect(addedBy({ a: 'b' })).toBeUndefined();
+    expect(addedBy(undefined)).toBeUndefined();
   });
 
   it('is in conflict with what the API server says it is: one field, several, of several managers', () => {

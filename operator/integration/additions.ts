@@ -155,14 +155,6 @@ function signed({ annotations = {}, data = {} }: Fields, source: string): Fields
   };
 }
 
-/** Which policy had something added to an object, and what; undefined where nothing was. */
-export function addedBy({ metadata }: KubeObject): { source: string; names: string[] } | undefined {
-  const said = (metadata['annotations'] as Record<string, string> | undefined)?.[ADDED_BY];
-  if (said === undefined) return undefined;
-  const end = said.lastIndexOf(': ');
-  return { source: said.slice(0, end), names: said.slice(end + 2).split(', ') };
-}
-
 function has({ metadata, data }: Foreign, wanted: Fields): boolean {
   if (!wanted.annotations) return metadata.annotations?.[ADDED_BY] === undefined;
   return includes(metadata.annotations ?? {}, wanted.annotations) && includes(data ?? {}, wanted.data ?? {});

@@ -122,7 +122,8 @@ export class Applier {
 export function collectionPath(view: IntegrationView, watched: Watched, namespace: string): string | undefined {
   const version = view.version(watched);
   if (version === undefined) return undefined;
-  const { group, resource } = watched;
+  const { group, resource, isNamespace } = watched;
+  if (isNamespace) return `/api/${version}/${resource}`;
   return `${group === '' ? `/api/${version}` : `/apis/${group}/${version}`}/namespaces/${namespace}/${resource}`;
 }
 

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { dump } from 'js-yaml';
 import { plansFor, SYSTEMS } from '../../test/planned-cluster.ts';
+import { linkerd } from '../mesh/linkerd.ts';
 
 /**
  * Every `testdata/NAME.yaml`, a namespace with its policies, pods and whatever else is in the cluster, with what must be
@@ -12,11 +13,14 @@ import { plansFor, SYSTEMS } from '../../test/planned-cluster.ts';
 const DIRECTORY = new URL('testdata/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, DIRECTORY), 'utf8');
 const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.yaml'));
+const UNALLOWED = linkerd({ namespace: 'linkerd', annotateNamespaces: false });
 
 const GATEWAYS = ['Kong', 'IngressNginx'];
 /** Meshes, or in files that are named after one gateways. */
 const systemsOf = (file: string) =>
-  SYSTEMS.filter((system) => GATEWAYS.includes(system.name) === /^(kong|ingress-nginx)-/.test(file));
+  SYSTEMS.filter((system) => GATEWAYS.includes(system.name) === /^(kong|ingress-nginx)-/.test(file)).map((system) =>
+    system.name === 'Linkerd' && file.includes('no-right-to-namespaces') ? UNALLOWED : system,
+  );
 
 /** Jest's objects are of another realm, which js-yaml does not take for plain ones. */
 const yaml = (object: unknown) => dump(JSON.parse(JSON.stringify(object)), { noRefs: true });

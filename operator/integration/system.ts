@@ -16,6 +16,8 @@ export interface Watched {
   name?: string;
   /** Served by every API server, without a CustomResourceDefinition. So is the core group. */
   builtIn?: true;
+  /** Its objects are the namespaces themselves: each is one of the namespace that it is. */
+  isNamespace?: true;
   /** Plans of any namespace go by whether an object of another is there. What it says counts for its own namespace alone. */
   forAll?: true;
   /** Drops what the plan does not read. */

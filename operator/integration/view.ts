@@ -156,7 +156,7 @@ export class IntegrationView implements Seen {
       logger.info({ resource: key, version: known.version }, 'is not served any more');
     }
     if (version !== undefined) {
-      const { group, resource, name, forAll, prune } = watched;
+      const { group, resource, name, forAll, isNamespace, prune } = watched;
       const byNamespace: Collection['byNamespace'] = new Map();
       const reflector = new Reflector<KubeObject>({
         client: this.#client,
@@ -165,7 +165,7 @@ export class IntegrationView implements Seen {
         ...(name !== undefined && { fieldSelector: `metadata.name=${name}` }),
         ...(prune && { prune }),
         onChange: (object, previous, deleted) => {
-          const { namespace = '' } = object.metadata;
+          const namespace = isNamespace ? object.metadata.name : (object.metadata.namespace ?? '');
           const objects = byNamespace.get(namespace) ?? new Map<string, KubeObject>();
           if (deleted) objects.delete(object.metadata.name);
           else byNamespace.set(namespace, objects.set(object.metadata.name, object));

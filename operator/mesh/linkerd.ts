@@ -1,9 +1,11 @@
 import { load } from 'js-yaml';
 import * as z from 'zod';
+import { addedBy } from '../../injector/added-by.ts';
 import type { LinkerdTracing } from '../../injector/linkerd.ts';
-import { linkerdEndpoint } from '../../injector/linkerd.ts';
+import { collectorAnnotations, LINKERD_INJECT, linkerdEndpoint } from '../../injector/linkerd.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
+import { NAMESPACES } from '../integration/namespaces.ts';
 import { modeOf } from '../integration/standing.ts';
 import type { Plan, Seen, System, Watched } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
@@ -11,6 +13,8 @@ import type { KubeObject } from '../kube/reflector.ts';
 export interface LinkerdOptions {
   /** Of its control plane. */
   namespace: string;
+  /** Whether the chart gives the right to add to annotations of namespaces. */
+  annotateNamespaces: boolean;
 }
 
 /** The values with which the control plane was installed. */
@@ -48,18 +52,21 @@ const INJECTED = 'linkerd.io/control-plane-ns';
  * be set is where spans go, and who they are from, which pods say in annotations that they get when they are made
  * (injector/linkerd.ts).
  */
-export function linkerd({ namespace: controlPlane }: LinkerdOptions): System {
+export function linkerd({ namespace: controlPlane, annotateNamespaces }: LinkerdOptions): System {
   return {
     name: 'Linkerd',
-    watched: [CONFIG],
+    watched: [CONFIG, ...(annotateNamespaces ? [NAMESPACES] : [])],
     owned: [],
+    added: annotateNamespaces ? [NAMESPACES] : [],
     absent: (seen) =>
       config(seen, controlPlane)
         ? undefined
         : `there is no ConfigMap ${controlPlane}/${CONFIG.name} (Helm value linkerd.namespace)`,
     plan(input) {
-      const { pods, policy, document, seen } = input;
-      if (!pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
+      const { namespace, pods, policy, document, seen } = input;
+      const said = seen.list(NAMESPACES, namespace.metadata.name)[0]?.metadata['annotations'] as Said;
+      const isMeshed = ['enabled', 'ingress'].includes(said?.[LINKERD_INJECT] ?? '');
+      if (!isMeshed && !pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
         return standing('NotUsed', "no pod of the namespace has Linkerd's proxy");
       const known = config(seen, controlPlane);
       if (document.spec.exporters.length === 0)
@@ -72,10 +79,7 @@ export function linkerd({ namespace: controlPlane }: LinkerdOptions): System {
         );
       const problem = propagation(document);
       if (tracingOf(policy, known) === 'LinkerdJaeger')
-        return told(
-          `traced pods send their proxies' spans to ${endpoint}, by annotations that linkerd-jaeger reads; pods that are there already need a restart`,
-          problem,
-        );
+        return byJaeger(namespace.metadata.name, endpoint, policy, said, annotateNamespaces, problem);
       const tracing = known?.proxy.tracing;
       const account = policy.spec.mesh?.linkerd?.collectorServiceAccount;
       const different = difference(tracing, endpoint, account);
@@ -92,10 +96,49 @@ export function linkerd({ namespace: controlPlane }: LinkerdOptions): System {
   };
 }
 
+type Said = Record<string, string> | undefined;
+
+const RESTART = 'pods that are there already need a restart';
+
+/**
+ * Annotations that linkerd-jaeger reads. Traced pods have theirs from the webhook, with their own name. The namespace's are for
+ * those that the webhook does not look at, whose proxies add to the same traces: so it gets no name, which would be that of all.
+ */
+function byJaeger(
+  namespace: string,
+  endpoint: string,
+  policy: Policy,
+  said: Said,
+  annotateNamespaces: boolean,
+  problem: string | undefined,
+): Plan {
+  if (!annotateNamespaces)
+    return told(
+      `traced pods send their proxies' spans to ${endpoint}, by annotations that linkerd-jaeger reads, and other pods where its own values say (Helm value linkerd.annotateNamespaces); ${RESTART}`,
+      problem,
+    );
+  const annotations = collectorAnnotations(endpoint, policy);
+  const ours = addedBy(said)?.names ?? [];
+  const theirs = Object.entries(annotations).filter(
+    ([key, value]) => said?.[key] !== undefined && said[key] !== value && !ours.includes(key),
+  );
+  // Another collector has another protocol and account: half of each would be neither's.
+  if (theirs.length > 0)
+    return standing(
+      'Conflict',
+      `the namespace says otherwise, and nothing is added to it: ${theirs.map(([key, value]) => `${key} is ${said![key]}, and the policy asks for ${value}`).join('; ')}`,
+    );
+  const plan = told(
+    `proxies send their spans to ${endpoint}, by annotations of the namespace and of traced pods that linkerd-jaeger reads; ${RESTART}`,
+    problem,
+  );
+  return { ...plan, additions: [{ to: NAMESPACES, name: namespace, annotations }] };
+}
+
 /** How Linkerd is told of tracing for pods of a policy; undefined where it is left alone or not there. */
 export function linkerdTracing(
   seen: Seen,
-  { namespace }: LinkerdOptions,
+  { namespace }: Pick<LinkerdOptions, 'namespace'>,
   policy: Policy | undefined,
 ): LinkerdTracing | undefined {
   const known = config(seen, namespace);

@@ -368,7 +368,7 @@ function prunePod({ metadata, status, spec }: WholePod): PodMeta {
 
 function pruneNamespace({ metadata }: NamespaceMeta): NamespaceMeta {
   const { name, resourceVersion, labels, annotations, deletionTimestamp } = metadata;
-  const read = [OTEL_OPERATOR, ...Object.values(LINKERD_JAEGER)];
+  const read = [OTEL_OPERATOR, names.ADDED_BY, ...Object.values(LINKERD_JAEGER)];
   const kept = read.filter((key) => annotations?.[key] !== undefined).map((key) => [key, annotations![key]!] as const);
   return {
     metadata: {

@@ -11,6 +11,7 @@ const ALL = [
   ...['serviceMonitor.enabled=true', 'alerts.enabled=true', 'dashboards.enabled=true', 'proxy.https=http://proxy:3128'],
   ...['webhook.namespaces={shop,bank}', 'priorityClassName=system-cluster-critical', 'spread.required=true'],
   ...['imagePullSecrets[0].name=ours', 'agent.imagePullSecrets[0].name=theirs', 'istio.revisions={canary}'],
+  ...['linkerd.annotateNamespaces=true'],
 ];
 /** Since 1.30, the oldest that the chart takes. */
 const SUPPORTED = VERSIONS.filter((version) => Number(version.slice(2)) >= 30);
