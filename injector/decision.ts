@@ -25,6 +25,7 @@ export const REASONS = [
   'MountConflict',
   'SELinuxMismatch',
   'OwnerSettings',
+  'MeshSettings',
   'PolicyProblem',
 ] as const;
 
@@ -43,7 +44,7 @@ export interface Decision {
 }
 
 /** Reasons beside which a container is traced all the same, or that speak of the policy. */
-const REMARKS = new Set<Reason>(['Injected', 'TakenOver', 'OwnerSettings', 'PolicyProblem']);
+const REMARKS = new Set<Reason>(['Injected', 'TakenOver', 'OwnerSettings', 'MeshSettings', 'PolicyProblem']);
 
 /** What is left in the annotation `tracing.acme/status` of a pod that asked for the agent. */
 export interface InjectionStatus {

@@ -37,7 +37,7 @@ const context: AdmitContext = {
   whyNoAgent: () => undefined,
   whyRolledBack: () => undefined,
   isCanary: () => false,
-  linkerd: () => undefined,
+  meshes: () => ({}),
   options: {
     agentImage: 'agent:test',
     agentImagePullPolicy: 'IfNotPresent',

@@ -2,6 +2,7 @@ import { chooseContainers, ownSettings } from './containers.ts';
 import { credentialsVolume } from './credentials.ts';
 import type { Decision, Reason } from './decision.ts';
 import { statusOf } from './decision.ts';
+import { istioAnnotations } from './istio.ts';
 import type { LinkerdTracing } from './linkerd.ts';
 import { linkerdAnnotations, nameProxies } from './linkerd.ts';
 import * as names from './names.ts';
@@ -28,6 +29,8 @@ export interface InjectOptions {
   agentImagePullSecrets?: string[];
   /** How the cluster's Linkerd is told of tracing; left out where there is none, or it is left alone. */
   linkerd?: LinkerdTracing;
+  /** What sidecars of Istio are told of tracing by annotation; left out where it is by Telemetries, or they are left alone. */
+  istio?: object;
   /** Left out where it is not known: agents then wait until the namespace's ConfigMap says it. */
   reporting?: Reporting;
 }
@@ -127,12 +130,15 @@ export function injectPod(
 
   const ofLinkerd = linkerdAnnotations(pod, chosen[0]!, resolution, options.linkerd, namespace);
   nameProxies(result, ofLinkerd);
+  const ofIstio = istioAnnotations(pod, namespace.labels, options.istio);
+  if (ofIstio.decision) decisions.push(ofIstio.decision);
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
     ...ofLinkerd,
+    ...ofIstio.annotations,
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,
     [names.STATUS]: JSON.stringify(statusOf(decisions)),

@@ -67,7 +67,7 @@ describe('the webhook for namespaces that are taken over', () => {
     whyNoAgent: () => undefined,
     whyRolledBack: () => undefined,
     isCanary: () => false,
-    linkerd: () => undefined,
+    meshes: () => ({}),
     namespaceAnnotations: () => byNamespace,
     options: {
       agentImage: 'agent:1',

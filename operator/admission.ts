@@ -1,9 +1,8 @@
 import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
 import type { InjectOptions } from '../injector/inject.ts';
-import type { LinkerdTracing } from '../injector/linkerd.ts';
 import { owner } from '../injector/resource.ts';
-import type { Policy } from '../injector/resolve.ts';
+import type { AdmitContext } from '../webhook/admit.ts';
 import { admit } from '../webhook/admit.ts';
 import { app } from '../webhook/server.ts';
 import { Gate } from './breaker/gate.ts';
@@ -16,8 +15,7 @@ import { whyRolledBack } from './rollout/restart.ts';
 interface AdmissionOptions {
   /** As of each request: the authorities change. */
   inject: () => InjectOptions;
-  /** How the cluster's Linkerd is told of tracing. */
-  linkerd: (policy: Policy | undefined) => LinkerdTracing | undefined;
+  meshes: AdmitContext['meshes'];
   events: EventRecorder;
   logger: Logger;
   now: () => number;
@@ -26,7 +24,7 @@ interface AdmissionOptions {
 /** The webhook as the operator runs it: what admission needs to know is answered from what is watched. */
 export function admission(
   view: ClusterView,
-  { inject, linkerd, events, logger, now }: AdmissionOptions,
+  { inject, meshes, events, logger, now }: AdmissionOptions,
 ): RequestListener {
   const gate = new Gate(view, now);
   const dealer = new Dealer();
@@ -51,7 +49,7 @@ export function admission(
         whyRolledBack: (name, pod, policy, agent) => whyRolledBack(view.restarts(name), owner(pod), policy, agent),
         isCanary: (policyUid, percent, isDryRun) => dealer.deal(policyUid, percent, isDryRun),
         options: inject(),
-        linkerd,
+        meshes,
       }),
   });
 }

@@ -345,7 +345,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
         const identify = (token: string) => tokens.identify(token);
         const inject = () => ({ ...agent, reporting: reporting() });
         await serving.start(async (certificate) => [
-          await serve(admission(view, { inject, linkerd: meshes.linkerd, events, logger, now: Date.now }), {
+          await serve(admission(view, { inject, meshes: meshes.ofPods, events, logger, now: Date.now }), {
             port: webhook.port,
             certificate,
           }),

@@ -1,7 +1,6 @@
 import type { Decision } from '../injector/decision.ts';
 import type { InjectOptions, Injection, InjectionNamespace } from '../injector/inject.ts';
 import { injectPod, leaveUntraced } from '../injector/inject.ts';
-import type { LinkerdTracing } from '../injector/linkerd.ts';
 import { NAMESPACE_LABEL } from '../injector/names.ts';
 import type { Pod } from '../injector/pod.ts';
 import type { Policies, Policy, Resolution } from '../injector/resolve.ts';
@@ -36,8 +35,8 @@ export interface AdmitContext {
   /** Whether the next new pod is one that gets the new agent of a policy. */
   isCanary(policyUid: string, percent: number, isDryRun: boolean): boolean;
   options: InjectOptions;
-  /** How the cluster's Linkerd is told of tracing. */
-  linkerd(policy: Policy | undefined): LinkerdTracing | undefined;
+  /** How the cluster's meshes are told of tracing, for pods of a namespace with these labels. */
+  meshes(resolution: Resolution, namespaceLabels: Record<string, string>): Pick<InjectOptions, 'linkerd' | 'istio'>;
 }
 
 /** Answers one admission request: injects a pod, or copies the annotation of a workload to its template. */
@@ -88,8 +87,7 @@ function injected(
   isDryRun: boolean,
   context: AdmitContext,
 ): Injection {
-  const linkerd = context.linkerd(resolution.policy);
-  const options = { ...context.options, ...(linkerd && { linkerd }) };
+  const options = { ...context.options, ...context.meshes(resolution, namespace.labels) };
   const result = injectPod(pod, namespace, resolution, options);
   if (result.agent === undefined) return result;
   const crashed = context.whyRolledBack(namespace.name, pod, resolution.policy, result.agent);

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
-import type { LinkerdTracing } from '../../injector/linkerd.ts';
-import type { Policy } from '../../injector/resolve.ts';
+import type { AdmitContext } from '../../webhook/admit.ts';
 import type { Config } from '../config.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { WorkQueue } from '../kube/workqueue.ts';
 import type { QueueOptions } from '../kube/workqueue.ts';
 import type { Part } from '../manager.ts';
 import { systems } from './systems.ts';
+import { sidecarTracing } from '../mesh/istio.ts';
 import { linkerdTracing } from '../mesh/linkerd.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import type { Reach } from '../reach.ts';
@@ -15,8 +15,8 @@ import { IntegrationView } from './view.ts';
 
 export interface Integrations {
   controller: IntegrationController;
-  /** How the cluster's Linkerd is told of tracing, for pods of a policy. */
-  linkerd: (policy: Policy | undefined) => LinkerdTracing | undefined;
+  /** What new pods tell their proxies. */
+  ofPods: AdmitContext['meshes'];
   /** Of namespaces. */
   queue: WorkQueue;
   /** Watches, which every replica has. */
@@ -57,7 +57,13 @@ export function integrations(
   const queue = new WorkQueue((name, signal) => controller.reconcile(name, signal), queueOptions);
   return {
     controller,
-    linkerd: (policy) => linkerdTracing(seen, config.integrations.linkerd, policy),
+    ofPods: (resolution, labels) => {
+      const linkerd = linkerdTracing(seen, config.integrations.linkerd, resolution.policy);
+      // What is not known yet must not be taken for absent.
+      const isKnown = seen.waitingFor() === undefined;
+      const istio = isKnown ? sidecarTracing(seen, config.integrations.istio, resolution, labels) : undefined;
+      return { ...(linkerd && { linkerd }), ...(istio && { istio }) };
+    },
     queue,
     part: { name: 'integrations', start: () => seen.start(), stop: () => seen.stop() },
   };

@@ -1,11 +1,15 @@
+import { PROXY_CONFIG } from '../../injector/istio.ts';
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { Resolution } from '../../injector/resolve.ts';
 import { SERVICES } from '../integration/services.ts';
+import { modeOf } from '../integration/standing.ts';
 import type { DesiredObject, Plan, PlanInput, Seen, System, Watched } from '../integration/system.ts';
-import { ratioOf } from '../integration/system.ts';
+import { nothing, ratioOf } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
 import type { MeshConfig } from './mesh-config.ts';
 import { chooseProvider, readMeshConfig } from './mesh-config.ts';
+import { otherPercentage, tracingByAnnotation } from './sidecar-tracing.ts';
 import { missingService, SERVICE_ENTRIES } from './provider-service.ts';
 
 export interface IstioOptions {
@@ -59,33 +63,19 @@ type TelemetryObject = KubeObject & { spec?: TelemetrySpec };
  * (docs/guides/istio.md).
  */
 export function istio({ namespace: istiod, revisions }: IstioOptions): System {
-  const configs: Watched[] = ['istio', ...revisions.map((revision) => `istio-${revision}`)].map((name) => ({
-    group: '',
-    versions: ['v1'],
-    resource: 'configmaps',
-    name,
-  }));
-
-  /** The MeshConfig that counts for a namespace. */
-  const meshConfig = (seen: Seen, labels: Record<string, string> | undefined): MeshConfig | undefined => {
-    const revision = labels?.['istio.io/rev'];
-    const found = configs.flatMap((watched) => seen.list(watched, istiod) as (KubeObject & { data?: never })[]);
-    const own = found.find(({ metadata: { name } }) => name === `istio-${revision}`) ?? found[0];
-    return readMeshConfig(own?.data);
-  };
-
+  const configs = configMaps(revisions);
   return {
     name: 'Istio',
     watched: [TELEMETRIES, SERVICES, SERVICE_ENTRIES, ...configs],
     owned: [TELEMETRIES],
     absent: (seen) =>
-      seen.version(TELEMETRIES) === undefined
+      seen.version(TELEMETRIES) === undefined && !configs.some((config) => seen.list(config, istiod).length > 0)
         ? `the cluster has no CustomResourceDefinition ${TELEMETRIES.resource}.${TELEMETRIES.group}`
         : undefined,
     plan(input) {
       const { namespace, policy, document, pods, seen } = input;
       const { name, labels } = namespace.metadata;
-      const config = meshConfig(seen, labels);
+      const config = meshConfig(seen, { namespace: istiod, revisions }, labels);
       if (!config)
         return nothing(
           'Incomplete',
@@ -100,11 +90,17 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
         );
       if (!isRoot && !isInMesh(input))
         return nothing('NotUsed', 'no pod of the namespace has a sidecar, and it is not labeled for injection');
+      if (seen.version(TELEMETRIES) === undefined) return byAnnotation(config, document);
       const foreign = isRoot ? undefined : foreignTelemetry(seen, name);
       if (foreign) return nothing('Conflict', describeForeign(foreign, document));
       const provider = chooseProvider(config, policy.spec.mesh?.istio?.provider, document.spec.exporters);
       if ('problem' in provider) return nothing('Incomplete', provider.problem);
       const by = provider.name === undefined ? "the mesh's default provider" : `provider ${provider.name}`;
+      if (provider.sampler !== undefined)
+        return nothing(
+          'Incomplete',
+          `${by} has a ${provider.sampler}, by which Istio goes instead of any percentage: nothing is set. Name another provider in spec.mesh.istio.provider`,
+        );
       const missing = provider.service === undefined ? undefined : missingService(seen, provider.service);
       if (missing !== undefined) return nothing('Incomplete', `${by}: ${missing}`);
       const percent = percentage(document);
@@ -148,8 +144,48 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
   };
 }
 
-function nothing(state: Plan['state'], message: string): Plan {
-  return { state, message, objects: [] };
+/** What sidecars of pods under a policy are told by annotation: in a mesh without Telemetries, and one that is not left alone. */
+export function sidecarTracing(
+  seen: Seen,
+  options: IstioOptions,
+  { policy, document }: Pick<Resolution, 'policy' | 'document'>,
+  namespaceLabels: Record<string, string>,
+): object | undefined {
+  if (!policy || !document || modeOf('Istio', policy) === 'Disabled' || isOff(document)) return undefined;
+  if (seen.version(TELEMETRIES) !== undefined) return undefined;
+  const config = meshConfig(seen, options, namespaceLabels);
+  const told = config && tracingByAnnotation(config, document);
+  return told && 'tracing' in told ? told.tracing : undefined;
+}
+
+function configMaps(revisions: readonly string[]): Watched[] {
+  const names = ['istio', ...revisions.map((revision) => `istio-${revision}`)];
+  return names.map((name) => ({ group: '', versions: ['v1'], resource: 'configmaps', name }));
+}
+
+/** The MeshConfig that counts for a namespace. */
+function meshConfig(
+  seen: Seen,
+  { namespace, revisions }: IstioOptions,
+  labels: Record<string, string> | undefined,
+): MeshConfig | undefined {
+  const revision = labels?.['istio.io/rev'];
+  const found = configMaps(revisions).flatMap((watched) => seen.list(watched, namespace) as ConfigMap[]);
+  const own = found.find(({ metadata: { name } }) => name === `istio-${revision}`) ?? found[0];
+  return readMeshConfig(own?.data);
+}
+
+type ConfigMap = KubeObject & { data?: Record<string, string> };
+
+function byAnnotation(config: MeshConfig, document: PolicyDocument): Plan {
+  const without = `there is no CustomResourceDefinition ${TELEMETRIES.resource}.${TELEMETRIES.group}`;
+  if (isOff(document))
+    return nothing('Configured', `tracing is switched off, and as ${without} proxies go by the MeshConfig alone`);
+  const told = tracingByAnnotation(config, document);
+  if ('problem' in told) return nothing('Incomplete', `${without}, and no pod is told anything: ${told.problem}`);
+  const other = otherPercentage(config, percentage(document));
+  const message = `${without}: sidecars of new traced pods are told by the annotation ${PROXY_CONFIG} to let pass what others have decided, and begin a trace for each request that comes without one`;
+  return other === undefined ? nothing('Configured', message) : nothing('Incomplete', `${message}; ${other}`);
 }
 
 function telemetryOf(seen: Seen): (name: string, spec: TelemetrySpec) => DesiredObject {
@@ -264,15 +300,18 @@ function isInMesh({ namespace: { metadata }, pods }: PlanInput): boolean {
   );
 }
 
-/** Somebody else's Telemetry for the namespace as a whole: istiod takes one of them alone, the older. */
+/** Somebody else's Telemetry for the namespace as a whole: istiod takes one of them alone, the oldest. */
 function foreignTelemetry(seen: Seen, namespace: string): TelemetryObject | undefined {
-  return (seen.list(TELEMETRIES, namespace) as TelemetryObject[]).find(
+  const all = (seen.list(TELEMETRIES, namespace) as TelemetryObject[]).filter(
     ({ metadata, spec = {} }) =>
       metadata.name !== NAME &&
       Object.keys(spec.selector?.matchLabels ?? {}).length === 0 &&
       spec.targetRef === undefined &&
       (spec.targetRefs ?? []).length === 0,
   );
+  const age = ({ metadata: { creationTimestamp = '', name } }: TelemetryObject) =>
+    `${String(creationTimestamp)} ${name}`;
+  return all.sort((a, b) => (age(a) < age(b) ? -1 : 1))[0];
 }
 
 function describeForeign({ metadata, spec }: TelemetryObject, document: PolicyDocument): string {

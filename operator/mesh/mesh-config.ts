@@ -8,6 +8,11 @@ import type { PolicyDocument } from '../../injector/policy-document.ts';
  */
 const schema = z.object({
   rootNamespace: z.string().default('istio-system'),
+  enableTracing: z.boolean().default(true),
+  /** Of proxies. */
+  defaultConfig: z
+    .looseObject({ tracing: z.looseObject({ sampling: z.number().optional() }).prefault({}) })
+    .prefault({}),
   defaultProviders: z.object({ tracing: z.array(z.string()).default([]) }).prefault({}),
   extensionProviders: z
     .array(
@@ -31,7 +36,8 @@ export function readMeshConfig(data: Record<string, string> | undefined): MeshCo
 }
 
 /** What proxies are to send spans by; without a name, the mesh's default. Of providers for OpenTelemetry it is known which service. */
-export type ProviderChoice = { name: string | undefined; to: string; service?: string } | { problem: string };
+export type ProviderChoice =
+  { name: string | undefined; to: string; service?: string; sampler?: string } | { problem: string };
 
 /**
  * The provider for a namespace: the one that its policy names, the one that sends where the policy's exporters do, the
@@ -47,7 +53,8 @@ export function chooseProvider(
   const to = (provider: MeshConfig['extensionProviders'][number] | undefined) => {
     if (!provider?.opentelemetry) return { to: 'another system' };
     const { service, port } = provider.opentelemetry;
-    return { to: `${service}:${port}`, service };
+    const sampler = Object.keys(provider.opentelemetry).find((key) => /sampler$/i.test(key));
+    return { to: `${service}:${port}`, service, ...(sampler !== undefined && { sampler }) };
   };
   if (named !== undefined) {
     const provider = known(named);

@@ -110,6 +110,35 @@ describe('meshes', () => {
     });
   }, 120_000);
 
+  it('without Telemetries are told by annotations of pods, until there are some', async () => {
+    const shop = await scene.namespaceOf({ 'istio-injection': 'enabled' });
+    const config = (own: Record<string, string> = {}) => scene.operator.annotated(shop, 'proxy.istio.io/config', own);
+    await meshConfig(`${withProvider()}defaultProviders: {tracing: [otel]}`);
+    await scene.policy(shop, { sampling: { ratio: 0.1 } });
+    await scene.operator.start();
+    await stands(shop, 'Incomplete', 'defaultConfig: {tracing: {sampling: 10}}');
+    expect(await config()).toBe('tracing: {"sampling":100}\n');
+    expect(await config({ 'proxy.istio.io/config': 'concurrency: 2' })).toBe(
+      'concurrency: 2\ntracing: {"sampling":100}\n',
+    );
+    expect(await config({ 'proxy.istio.io/config': 'tracing: {sampling: 5}' })).toBeUndefined();
+    await meshConfig(`${withProvider()}defaultProviders: {tracing: [otel]}
+defaultConfig: {tracing: {sampling: 10, maxPathTagLength: 64}}`);
+    await stands(shop, 'Configured', 'to let pass what others have decided');
+    expect(await config()).toBe('tracing: {"sampling":100,"maxPathTagLength":64}\n');
+    await scene.policy(shop, { mesh: { istio: { mode: 'Disabled' } } });
+    await stands(shop, 'Disabled');
+    expect(await config()).toBeUndefined();
+
+    await scene.policy(shop, { sampling: { ratio: 0.1 } });
+    await stands(shop, 'Configured');
+    await collector();
+    await installIstio();
+    await stands(shop, 'Configured', 'proxies begin 10 % of traces');
+    expect(await config()).toBeUndefined();
+    expect(await percentages(shop)).toEqual([['tracing-acme', 10]]);
+  }, 240_000);
+
   it('keep what their owners set, and both values are told', async () => {
     const shop = await scene.namespaceOf({ 'istio-injection': 'enabled' });
     await installIstio();

@@ -177,9 +177,18 @@ export class OperatorProcess {
   }
 
   /** Which agent its webhook gives a pod that asks for it now, as its annotation names it. */
-  async agentFor(namespace: string): Promise<string | undefined> {
+  agentFor(namespace: string): Promise<string | undefined> {
+    return this.annotated(namespace, 'tracing.acme/agent');
+  }
+
+  /** What its webhook makes of an annotation of a pod that asks for the agent now; undefined where it is left as it is. */
+  async annotated(
+    namespace: string,
+    annotation: string,
+    own: Record<string, string> = {},
+  ): Promise<string | undefined> {
     const pod = {
-      metadata: { name: 'asks', annotations: { 'tracing.acme/inject': 'true' } },
+      metadata: { name: 'asks', annotations: { 'tracing.acme/inject': 'true', ...own } },
       spec: { containers: [{ name: 'app', image: 'app:1' }] },
     };
     const kind = { group: '', version: 'v1', kind: 'Pod' };
@@ -197,8 +206,8 @@ export class OperatorProcess {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     const { patch = '' } = ((await json(response)) as { response: { patch?: string } }).response;
     const changes = JSON.parse(Buffer.from(patch, 'base64').toString() || '[]') as { path: string; value: unknown }[];
-    return changes.find(({ path }) => path === '/metadata/annotations/tracing.acme~1agent')?.value as
-      string | undefined;
+    const path = `/metadata/annotations/${annotation.replaceAll('/', '~1')}`;
+    return changes.find((change) => change.path === path)?.value as string | undefined;
   }
 
   /** Reports as the agent of a pod would whose token this is; resolves to the status that answers. */

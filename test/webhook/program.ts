@@ -16,7 +16,7 @@ const { port } = await serve(
         whyNoAgent: () => undefined,
         whyRolledBack: () => undefined,
         isCanary: () => false,
-        linkerd: () => undefined,
+        meshes: () => ({}),
         options: {
           agentImage: 'agent:test',
           agentImagePullPolicy: 'IfNotPresent',
