@@ -8,6 +8,3 @@ export const CHART: { agentImage: string; agentImagePullPolicy: string; defaultP
     sampling: { ratio: 1, rules: [{ paths: ['/healthz', '/readyz', '/livez', '/metrics'], drop: true }] },
   },
 };
-
-/** Namespaces whose pods the webhook never looks at, besides the operator's own. */
-export const EXCLUDED = 'kube-system';

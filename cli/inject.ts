@@ -3,7 +3,7 @@ import type { InjectOptions } from '../injector/inject.ts';
 import { INJECT } from '../injector/names.ts';
 import { describePolicy } from '../injector/resolve.ts';
 import type { DefaultPolicy, Resolution } from '../injector/resolve.ts';
-import { EXCLUDED } from './chart.ts';
+import { SYSTEM_NAMESPACE } from '../operator/reach.ts';
 import { InputError } from './input-error.ts';
 import { apply, edit } from './manifest/edit.ts';
 import type { Item } from './manifest/items.ts';
@@ -66,7 +66,7 @@ export function injectManifest(
       const namespace = metadataOf(item).namespace ?? context.namespace;
       const outcome =
         path &&
-        namespace !== EXCLUDED &&
+        namespace !== SYSTEM_NAMESPACE &&
         decide(item.object, path, {
           namespace,
           namespaceLabels: { 'kubernetes.io/metadata.name': namespace, ...namespaces.get(namespace) },

@@ -1,26 +1,9 @@
 import { load } from 'js-yaml';
 import type { DefaultPolicy } from '../injector/resolve.ts';
+import type { Installation } from '../operator/coverage/facts.ts';
+import type { Reach } from '../operator/reach.ts';
+import { NAME_LABEL, reaches } from '../operator/reach.ts';
 import type { List, Read } from './reading.ts';
-
-/** What the installed operator says of itself. */
-export interface Installation {
-  namespace: string;
-  name: string;
-  /** Namespaces whose pods it does not look at. */
-  excluded: string[];
-  /** Namespaces in which pods that ask opentelemetry-operator are traced. */
-  takenOver: string[];
-  /** PEM of the authorities by which the API server knows the webhook; undefined while there is none. */
-  authority?: string;
-  /** Undefined where its Deployment cannot be read. */
-  readyReplicas?: number;
-  replicas?: number;
-  version?: string;
-  defaults?: DefaultPolicy;
-  agentImage?: string;
-  /** Whether it may patch workloads. */
-  changeWorkloads?: boolean;
-}
 
 const OPERATOR = 'app.kubernetes.io/name=tracing-operator';
 
@@ -30,9 +13,21 @@ interface Webhook {
   namespaceSelector?: { matchExpressions?: { key: string; operator: string; values?: string[] }[] };
 }
 
-function selected(webhook: Webhook | undefined, wanted: 'In' | 'NotIn'): string[] {
+/** Names of namespaces in a webhook's selector, a list for each of its requirements. */
+function selected(webhook: Webhook | undefined, wanted: 'In' | 'NotIn'): string[][] {
   const expressions = webhook?.namespaceSelector?.matchExpressions ?? [];
-  return expressions.flatMap(({ operator, values = [] }) => (operator === wanted ? values : []));
+  return expressions
+    .filter(({ key, operator }) => key === NAME_LABEL && operator === wanted)
+    .map(({ values = [] }) => values);
+}
+
+/** Which namespaces a webhook is asked about, where that is said by their names: all of its requirements count. */
+function reachOf(webhook: Webhook | undefined): Reach {
+  const [first, ...others] = selected(webhook, 'In');
+  return {
+    only: (first ?? []).filter((name) => others.every((each) => each.includes(name))),
+    excluded: selected(webhook, 'NotIn').flat(),
+  };
 }
 
 /** Where the operator is installed and how. `absent`: it can be seen that it is not. Undefined: that cannot be seen. */
@@ -64,14 +59,12 @@ export async function findInstallation(read: Read): Promise<Installation | 'abse
   };
   const version = deployment?.metadata.labels?.['app.kubernetes.io/version'];
   const { caBundle } = webhook.clientConfig;
+  const takenOver = reachOf(webhooks.find((each) => each.name === 'take-over.tracing.acme'));
   return {
     name,
     namespace,
-    excluded: selected(webhook, 'NotIn'),
-    takenOver: selected(
-      webhooks.find((each) => each.name === 'take-over.tracing.acme'),
-      'In',
-    ),
+    reach: reachOf(webhook),
+    takenOver: takenOver.only.filter((name) => reaches(takenOver, name)),
     ...(caBundle && { authority: Buffer.from(caBundle, 'base64').toString() }),
     ...(deployment && {
       readyReplicas: deployment.status?.readyReplicas ?? 0,

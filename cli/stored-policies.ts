@@ -2,17 +2,10 @@ import type * as z from 'zod';
 import type { ClusterTracingPolicy, TracingPolicy } from '../crds/tracing-policy.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
 import type { Policy } from '../injector/resolve.ts';
+import type { StoredPolicies } from '../operator/coverage/facts.ts';
 import { policiesPath } from '../operator/policy/policy-path.ts';
 import type { Read } from './reading.ts';
 import { readAll } from './reading.ts';
-
-export interface StoredPolicies {
-  /** Undefined where they cannot be read. */
-  namespaced?: TracingPolicy[];
-  cluster?: ClusterTracingPolicy[];
-  /** Policies that this version cannot read, with why. */
-  unreadable: string[];
-}
 
 /** The policies of a namespace, or of all, and of the cluster. */
 export async function readPolicies(read: Read, namespace: string | undefined): Promise<StoredPolicies> {

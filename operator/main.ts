@@ -39,6 +39,7 @@ import { InjectionScope } from './policy/injection-scope.ts';
 import { PolicyController } from './policy/controller.ts';
 import { HEARD_AFTER, Nudges } from './policy/nudges.ts';
 import { probes } from './probes.ts';
+import { reachOf, releaseOf } from './reach.ts';
 import { Peers } from './reports/peers.ts';
 import { REPORT_INTERVAL } from './reports/report.ts';
 import { reportsApp } from './reports/server.ts';
@@ -94,7 +95,7 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
   const installation = new Installation(client, config.webhook.configuration, logger);
   const { owners } = installation;
   const { namespace, webhook, reports } = config;
-  const reach = { only: webhook.namespaces, excluded: webhook.excludedNamespaces };
+  const reach = reachOf(config);
   const serviceName = `${webhook.service}.${namespace}.svc`;
   const store = new ReportStore(Date.now());
   const tokens = new Tokens(client, Date.now);
@@ -206,9 +207,8 @@ function parts(config: Config, client: KubeClient, logger: Logger, { waitingFor,
     defaults: config.defaultPolicy,
     logger,
     now: Date.now,
-    events,
+    ...{ events, agent, reach, release: releaseOf(config) },
     reports: (podUid) => store.of(podUid),
-    agent,
     integrations: (name) => meshes.controller.outcomes(name),
     listeningSince: Date.now(),
     holds: (id) => restarts.holds(id),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { reaches, reachRequirements } from './reach.ts';
+import { reaches, reachRequirements, whyNotReached } from './reach.ts';
 
 describe('which namespaces are looked at', () => {
   const all = { only: [], excluded: ['kube-system'] };
@@ -20,5 +20,17 @@ describe('which namespaces are looked at', () => {
     expect(reachRequirements(all)).toEqual([excluded]);
     const listed = { key: 'kubernetes.io/metadata.name', operator: 'In', values: ['shop', 'kube-system'] };
     expect(reachRequirements(few)).toEqual([listed, excluded]);
+  });
+
+  it.each([
+    ['shop', few, undefined],
+    ['kube-system', all, /the cluster itself runs there$/],
+    ['system', { only: [], excluded: ['system'] }, /the operator itself runs there$/],
+    ['other', few, /the chart's webhook\.namespaces does not contain it$/],
+    ['other', { only: ['other'], excluded: ['other'] }, /the chart's webhook\.excludedNamespaces names it$/],
+  ])('%s of %j: says why not', (namespace, reach, why) => {
+    const found = whyNotReached(reach, namespace, { name: 'op', namespace: 'system' });
+    if (why) expect(found?.why).toMatch(why);
+    else expect(found).toBeUndefined();
   });
 });

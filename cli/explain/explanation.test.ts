@@ -34,7 +34,7 @@ const pod = (
 const INSTALLATION = {
   namespace: 'tracing-system',
   name: 'op',
-  excluded: ['kube-system'],
+  reach: { only: [] as string[], excluded: ['kube-system', 'tracing-system'] },
   takenOver: [] as string[],
   readyReplicas: 2,
   defaults: {},
@@ -113,12 +113,28 @@ describe('explain', () => {
     ],
     [
       'an excluded namespace',
-      { installation: { ...INSTALLATION, excluded: ['shop'] } },
-      /^pods of namespace shop are never looked at: the chart's webhook\.excludedNamespaces names it/,
+      {
+        installation: {
+          ...INSTALLATION,
+          reach: { only: [], excluded: ['kube-system', 'tracing-system', 'shop', 'b'] },
+        },
+      },
+      /^pods of namespace shop are never looked at: the chart's webhook\.excludedNamespaces names it -> helm upgrade op charts\/tracing-operator -n tracing-system --reuse-values --set-json 'webhook\.excludedNamespaces=\["b"\]' # or ask /,
+    ],
+    [
+      'a namespace that is not among the only ones',
+      {
+        installation: { ...INSTALLATION, reach: { only: ['a', 'b'], excluded: ['kube-system', 'tracing-system'] } },
+        pods: [pod('web-0')],
+      },
+      /^pods of namespace shop are never looked at: the chart's webhook\.namespaces does not contain it -> helm upgrade op .* --set-json 'webhook\.namespaces=\["a","b","shop"\]' # or ask /,
     ],
     [
       "the operator's own namespace",
-      { installation: { ...INSTALLATION, namespace: 'shop', excluded: ['kube-system', 'shop'] }, pods: [pod('web-0')] },
+      {
+        installation: { ...INSTALLATION, namespace: 'shop', reach: { only: [], excluded: ['kube-system', 'shop'] } },
+        pods: [pod('web-0')],
+      },
       /^pods of namespace shop are never looked at: the operator itself runs there/,
     ],
     [

@@ -13,8 +13,10 @@ import type { Canary } from '../../injector/resolve.ts';
 import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
 import { owner } from '../../injector/resource.ts';
 import { WORKLOAD_KINDS } from '../../injector/workload.ts';
+import type { Installation } from '../../operator/coverage/facts.ts';
+import { reportLines } from '../../operator/coverage/report-lines.ts';
+import { EVERYWHERE, whyNotReached } from '../../operator/reach.ts';
 import { CHART } from '../chart.ts';
-import type { Installation } from '../installation.ts';
 import type { Outcome } from '../workload.ts';
 import { at, decide, put, templatePath } from '../workload.ts';
 import { annotate, patchTemplate } from './commands.ts';
@@ -22,7 +24,6 @@ import type { Facts } from './facts.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
 import type { Explanation } from './layout.ts';
 import type { Problem } from './problem.ts';
-import { reportLines } from './reports.ts';
 import { mistakes } from './mistakes.ts';
 import { standings } from './standing.ts';
 
@@ -72,12 +73,10 @@ export function explain(facts: Facts): Explanation {
       text: `no replica of the operator in ${installed.namespace} is ready: new pods are not injected, and policies do not change`,
       next: `kubectl -n ${installed.namespace} describe pods -l app.kubernetes.io/name=tracing-operator`,
     });
-  const excluded = whyExcluded(namespace, installed);
-  if (asked && excluded)
-    problems.push({
-      text: `pods of namespace ${namespace} are never looked at: ${excluded}`,
-      next: `kubectl get namespaces # and run it in another`,
-    });
+  const notReached = installed
+    ? whyNotReached(installed.reach, namespace, installed)
+    : whyNotReached(EVERYWHERE, namespace, { name: '', namespace: '' });
+  if (asked && notReached) problems.push({ text: notReached.why, next: notReached.next });
 
   sections.push([
     'Asks for tracing',
@@ -85,7 +84,7 @@ export function explain(facts: Facts): Explanation {
   ]);
   const path = templatePath(workload);
   problems.push(...mistakes(facts, path && (at(workload, path) as Pod).metadata, kubectl, target));
-  if (!excluded) problems.push(...askingProblems(outcome, facts, kubectl, target));
+  if (!notReached) problems.push(...askingProblems(outcome, facts, kubectl, target));
 
   const document = sure ? resolution.document : (deliveredTo(facts) ?? resolution.document);
   sections.push(['Policy', [policyLine(document, facts, sure)]]);
@@ -116,7 +115,7 @@ export function explain(facts: Facts): Explanation {
   const findings = facts.pods.map((each) => ({
     name: each.metadata.name,
     ...findingOf(each, facts, {
-      asked: asked && !excluded,
+      asked: asked && !notReached,
       mark: sure ? policyMark(resolvedFor(each.metadata).document) : undefined,
       imageFrom: imagePolicy ? describePolicy(imagePolicy.policy) : 'the chart',
       restart: restart(facts, kubectl, target),
@@ -149,13 +148,6 @@ export function explain(facts: Facts): Explanation {
     problems,
     ...(hint !== undefined && { hint }),
   };
-}
-
-/** Why the webhook is never asked about a namespace; undefined where it is. */
-function whyExcluded(namespace: string, installed: Installation | undefined): string | undefined {
-  if (namespace === 'kube-system') return 'the cluster itself runs there';
-  if (namespace === installed?.namespace) return 'the operator itself runs there';
-  return installed?.excluded.includes(namespace) ? "the chart's webhook.excludedNamespaces names it" : undefined;
 }
 
 /** The workload as if it asked us, where it asks opentelemetry-operator and the chart says that we answer. */

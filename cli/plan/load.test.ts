@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DocumentExporter, PolicyDocument } from '../../injector/policy-document.ts';
 import type { LoadedWorkload } from './load.ts';
-import { flowText, loadOf } from './load.ts';
+import { loadOf } from './load.ts';
 
 const exporter = (name: string, more: Partial<DocumentExporter> = {}): DocumentExporter => ({
   ...{ name, endpoint: `http://${name}:4318`, protocol: 'http/protobuf', headers: [] },
@@ -62,11 +62,4 @@ describe('what exporters would get', () => {
     expect(loadOf([workload(document(0.1), document(0.5), { rates: undefined })]).unknown).toEqual([id]);
     expect(loadOf([workload(undefined, document(0.5))]).unknown).toEqual([id]);
   });
-
-  it.each([
-    [flow(0, 0), '0 spans/s, 0 B/s'],
-    [flow(2.444, 999), '2.4 spans/s, 999 B/s'],
-    [flow(1234, 8_123), '1234 spans/s, 8.1 kB/s'],
-    [flow(15, 2_500_000), '15 spans/s, 2.5 MB/s'],
-  ])('%j is %s', (given, text) => expect(flowText(given)).toBe(text));
 });

@@ -1,4 +1,5 @@
 import type { PolicyDocument } from '../../injector/policy-document.ts';
+import type { Flow } from '../../operator/coverage/flow.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 
 /** What one exporter gets from all pods that are looked at. */
@@ -10,12 +11,6 @@ export interface Load {
   now: Flow;
   /** If the file were applied. */
   then: Flow;
-}
-
-/** Bytes are those of OTLP in protobuf, before compression. */
-export interface Flow {
-  spansPerSecond: number;
-  bytesPerSecond: number;
 }
 
 export interface LoadPlan {
@@ -87,19 +82,4 @@ function tracesOf(document: PolicyDocument | undefined): PolicyDocument['spec'][
 
 function idOf({ policy, exporter, endpoint }: Pick<Load, 'policy' | 'exporter' | 'endpoint'>): string {
   return `${policy} ${exporter} ${endpoint}`;
-}
-
-/** `12 spans/s, 8.1 kB/s` */
-export function flowText({ spansPerSecond, bytesPerSecond }: Flow): string {
-  const unit =
-    bytesPerSecond >= 1e6
-      ? ([1e6, 'MB'] as const)
-      : bytesPerSecond >= 1e3
-        ? ([1e3, 'kB'] as const)
-        : ([1, 'B'] as const);
-  return `${short(spansPerSecond)} spans/s, ${short(bytesPerSecond / unit[0])} ${unit[1]}/s`;
-}
-
-function short(number: number): string {
-  return number >= 100 ? String(Math.round(number)) : String(Number(number.toPrecision(2)));
 }

@@ -9,7 +9,7 @@ import type { DefaultPolicy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { RESTARTED_KINDS } from '../../operator/rollout/restart.ts';
-import type { PodMeta } from '../status/facts.ts';
+import type { PodMeta } from '../../operator/coverage/facts.ts';
 import type { LoadedWorkload, LoadPlan } from './load.ts';
 import { loadOf } from './load.ts';
 

@@ -1,45 +1,13 @@
 import type { ObjectMeta } from '../../injector/pod.ts';
 import * as names from '../../injector/names.ts';
+import type { PodMeta, StatusFacts } from '../../operator/coverage/facts.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
-import type { Installation } from '../installation.ts';
 import { findInstallation } from '../installation.ts';
 import type { Read } from '../reading.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
-import type { StoredPolicies } from '../stored-policies.ts';
 import { readPolicies } from '../stored-policies.ts';
-
-/** A pod that runs or is still to, by its metadata alone. */
-export interface PodMeta {
-  metadata: ObjectMeta & { name: string; namespace: string; creationTimestamp?: string; deletionTimestamp?: string };
-}
-
-/** Who leads the operator's replicas. */
-export interface Leader {
-  /** The pod's name. */
-  name: string;
-  /** Milliseconds since 1970. */
-  renewedAt: number;
-}
-
-/** All that is known about a namespace, or about all of them. */
-export interface StatusFacts extends StoredPolicies {
-  /** Undefined: all namespaces. */
-  namespace?: string;
-  /** Undefined where they cannot be read. */
-  pods?: PodMeta[];
-  /** By name; undefined where it cannot be read. */
-  namespaceLabels: Map<string, Record<string, string>>;
-  /** What agents report, by namespace. */
-  digests: Map<string, Digest[]>;
-  /** `absent`: it can be seen that there is none. Undefined: it cannot be seen. */
-  installation?: Installation | 'absent';
-  leader?: Leader;
-  closed: string[];
-  /** Milliseconds since 1970. */
-  now: number;
-}
 
 interface ConfigMap {
   metadata: ObjectMeta & { namespace: string };

@@ -1,7 +1,7 @@
 import type { Cell, Paint } from '../output.ts';
 import { table, wrap } from '../output.ts';
 import type { Trouble } from '../../operator/page/state.ts';
-import type { OperatorState, Overview, WorkloadRow } from './overview.ts';
+import type { OperatorState, Overview, WorkloadRow } from '../../operator/coverage/overview.ts';
 
 const COLORS: Record<string, Cell['color']> = {
   NoPolicy: 'yellow',

@@ -3,7 +3,7 @@ import type { ObjectMeta } from '../../injector/pod.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { InputError } from '../input-error.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
-import type { PodMeta } from '../status/facts.ts';
+import type { PodMeta } from '../../operator/coverage/facts.ts';
 import { readPolicies } from '../stored-policies.ts';
 import type { SwitchFacts } from './switch.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { InputError } from '../input-error.ts';
-import type { PodMeta } from '../status/facts.ts';
+import type { PodMeta } from '../../operator/coverage/facts.ts';
 import type { SwitchFacts } from './switch.ts';
 import { findSwitch, isDone, progress, reachOf, switchPolicy } from './switch.ts';
 

@@ -5,7 +5,7 @@ import { owner } from '../../injector/resource.ts';
 import type { Policy, Resolution } from '../../injector/resolve.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
 import { InputError } from '../input-error.ts';
-import type { PodMeta } from '../status/facts.ts';
+import type { PodMeta } from '../../operator/coverage/facts.ts';
 
 /** The policy that the verbs `off` and `on` make and delete, of a namespace or of the cluster. */
 export const SWITCH = 'switch-off';

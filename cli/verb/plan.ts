@@ -1,6 +1,8 @@
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
+import { flowText } from '../../operator/coverage/flow.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { EVERYWHERE, reaches } from '../../operator/reach.ts';
 import { withCluster } from '../cluster.ts';
 import { given, read as readFile, shown } from '../file.ts';
 import { InputError } from '../input-error.ts';
@@ -9,7 +11,6 @@ import { parseManifest } from '../manifest/manifest.ts';
 import type { Format, Paint } from '../output.ts';
 import { outputOption, render, wrap } from '../output.ts';
 import type { Plan, PlanFacts, PlannedPod } from '../plan/plan.ts';
-import { flowText } from '../plan/load.ts';
 import { plan } from '../plan/plan.ts';
 import { policiesOf } from '../policy-file.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
@@ -93,7 +94,7 @@ async function gatherPlan(
     }),
   );
   const installation = await findInstallation(read);
-  const { defaults = {}, excluded = [], changeWorkloads } = typeof installation === 'object' ? installation : {};
+  const { defaults = {}, reach = EVERYWHERE, changeWorkloads } = typeof installation === 'object' ? installation : {};
   return {
     namespaced: parts.flatMap(({ policies }) => policies.namespaced ?? []),
     cluster: parts[0]?.policies.cluster ?? [],
@@ -102,9 +103,7 @@ async function gatherPlan(
     namespaceLabels: new Map(
       parts.flatMap(({ namespaces }) => namespaces.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
     ),
-    pods: parts
-      .flatMap(({ pods }) => pods)
-      .filter(({ metadata }) => metadata.namespace !== 'kube-system' && !excluded.includes(metadata.namespace)),
+    pods: parts.flatMap(({ pods }) => pods).filter(({ metadata }) => reaches(reach, metadata.namespace)),
     digests: new Map(parts.flatMap(({ digests }) => [...digests])),
     ...(changeWorkloads !== undefined && { mayRestart: changeWorkloads }),
     now: new Date().toISOString(),

@@ -4,7 +4,7 @@ import { InputError } from '../input-error.ts';
 import type { Format } from '../output.ts';
 import { outputOption, render } from '../output.ts';
 import { gatherStatus } from '../status/facts.ts';
-import { countTroubles, overview } from '../status/overview.ts';
+import { countTroubles, overview } from '../../operator/coverage/overview.ts';
 import { statusTable } from '../status/table.ts';
 import type { End, ExitCode } from './verb.ts';
 import { allOption, namespaceOption, scopeOf, verb } from './verb.ts';

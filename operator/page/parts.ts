@@ -7,6 +7,7 @@ import type { Config } from '../config.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Part } from '../manager.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
+import { reachOf, releaseOf } from '../reach.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { ClientAuthorities } from './client-authorities.ts';
 import { RecentEvents } from './events.ts';
@@ -42,8 +43,7 @@ export function coveragePage(
 ): Page | undefined {
   const { page } = config;
   if (!page) return undefined;
-  const excluded = config.webhook.excludedNamespaces;
-  const source = new Source({ view, reports, excluded, now: Date.now });
+  const source = new Source({ view, reports, reach: reachOf(config), release: releaseOf(config), now: Date.now });
   const streams = new Streams({
     namespaces: () => source.namespaces(),
     of: (name) => source.of(name),

@@ -1,13 +1,14 @@
-import { overview } from '../../cli/status/overview.ts';
-import type { WorkloadRow } from '../../cli/status/overview.ts';
-import { reportLines } from '../../cli/explain/reports.ts';
 import { owner } from '../../injector/resource.ts';
 import { describePolicy, resolver, selectsNamespace } from '../../injector/resolve.ts';
 import type { Policy } from '../../injector/resolve.ts';
+import { overview } from '../coverage/overview.ts';
+import type { WorkloadRow } from '../coverage/overview.ts';
+import { reportLines } from '../coverage/report-lines.ts';
 import type { Digest } from '../digest/digest.ts';
 import { digestKey, workloadDigests } from '../digest/digest.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import { isLive } from '../policy/cluster-view.ts';
+import type { Reach, Release } from '../reach.ts';
 import type { KeptReport } from '../reports/report.ts';
 import type { NamespaceState, PolicyState, SpanSums, WorkloadState } from './state.ts';
 
@@ -15,8 +16,9 @@ export interface SourceOptions {
   view: Pick<ClusterView, 'namespace' | 'namespaces' | 'policies' | 'injectedPods' | 'otherPods'>;
   /** The reports of a pod's processes, by its UID. */
   reports: (podUid: string) => KeptReport[];
-  /** Namespaces whose pods are not looked at. */
-  excluded: string[];
+  /** Which namespaces' pods are looked at, and by whom. */
+  reach: Reach;
+  release: Release;
   /** Milliseconds since 1970. */
   now: () => number;
 }
@@ -35,7 +37,7 @@ export class Source {
 
   /** Undefined for one that is not there, or in which there is nothing to be said. */
   of(name: string): NamespaceState | undefined {
-    const { view, excluded, now } = this.#options;
+    const { view, reach, release, now } = this.#options;
     const namespace = view.namespace(name);
     if (!namespace) return undefined;
     const labels = namespace.metadata.labels ?? {};
@@ -49,7 +51,7 @@ export class Source {
       pods: [...view.injectedPods(name), ...view.otherPods(name)].filter(isLive),
       namespaceLabels: new Map([[name, labels]]),
       digests: new Map([[name, [...digests.values()]]]),
-      installation: { name: '', namespace: '', excluded, takenOver: [] },
+      installation: { ...release, reach, takenOver: [] },
       closed: [],
       now: now(),
     });

@@ -18,6 +18,8 @@ import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { ClusterView } from '../policy/cluster-view.ts';
 import { policyPath } from '../policy/policy-path.ts';
+import type { Reach, Release } from '../reach.ts';
+import { whyNotReached } from '../reach.ts';
 import type { KeptReport } from '../reports/report.ts';
 import type { Hold } from '../rollout/controller.ts';
 import type { Progress } from '../rollout/progress.ts';
@@ -34,6 +36,7 @@ const WORKLOADS_SHOWN = 20;
 const EVENTS: Record<string, { type: 'Normal' | 'Warning'; reason: EventReason }> = {
   SwitchedOff: { type: 'Normal', reason: 'TracingSwitchedOff' },
   NoExporter: { type: 'Warning', reason: 'PolicyProblem' },
+  NotReached: { type: 'Warning', reason: 'PolicyProblem' },
   PolicyProblem: { type: 'Warning', reason: 'PolicyProblem' },
   OtherPoliciesMatch: { type: 'Normal', reason: 'PolicyOverlaps' },
   AgentUnavailable: { type: 'Warning', reason: 'AgentUnavailable' },
@@ -66,6 +69,9 @@ export interface StatusOptions {
   /** The chart's agent. */
   agent: Pick<InjectOptions, 'agentImage' | 'agentImagePullPolicy'>;
   events: Pick<EventRecorder, 'record'>;
+  /** Which namespaces' pods are looked at, and by whom. */
+  reach: Reach;
+  release: Release;
   /** Of a policy: what keeps workloads from being restarted. Undefined: the chart does not let us restart any. */
   holds: (id: string) => Hold[] | undefined;
   /** Asks for a policy's status to be written, by what describePolicy() says. */
@@ -92,6 +98,7 @@ export class StatusController {
   summarizeNamespace(name: string): void {
     const namespace = this.#view.namespace(name);
     const before = this.#summaries.get(name);
+    const notReached = whyNotReached(this.#options.reach, name, this.#options.release);
     const after = namespace
       ? summarize({
           namespace,
@@ -103,6 +110,7 @@ export class StatusController {
             const outage = openOutage(this.#view.outages(name), this.#agentName(agent));
             return outage && `${outage.reason}: ${outage.message}`;
           },
+          notReached: notReached && `${notReached.why}. Next: ${notReached.next}`,
           agentName: (agent) => this.#agentName(agent),
           integrations: this.#options.integrations(name),
           restarts: this.#view.restarts(name),
@@ -276,7 +284,7 @@ function canaryHalted(policy: Policy, evidence: Evidence | undefined): [boolean,
 
 /** Its reason is the first that applies, its message says all. */
 function degraded(
-  { pods, problems, troubles, outages, unavailable, workloads }: Summary,
+  { pods, problems, troubles, outages, unreached, unavailable, workloads }: Summary,
   integrations: string[],
   rollout: Progress | undefined,
 ): [boolean, string, string] {
@@ -286,6 +294,7 @@ function degraded(
       'AgentUnavailable',
       `the agent keeps pods from starting, so they are made without it until it can be had: ${outages.sort().join('; ')}`,
     ]);
+  if (unreached.length > 0) found.push(['NotReached', unreached.sort().join('; ')]);
   if (problems.length > 0) found.push(['PolicyProblem', problems.sort().join('; ')]);
   if (workloads.some(({ reason }) => reason === 'AgentFailed'))
     found.push(['AgentFailed', 'the agent does not trace in some pods: see status.workloads for which, and why']);

@@ -36,6 +36,7 @@ const sum = (facts: {
   reports?: Record<string, Partial<KeptReport>[]>;
   listeningSince?: number;
   outage?: string;
+  notReached?: string;
   integrations?: NamespaceFacts['integrations'];
   restarts?: NamespaceFacts['restarts'];
 }) =>
@@ -43,6 +44,7 @@ const sum = (facts: {
     reports: (uid) => (facts.reports?.[uid] ?? []).map((report, pid) => ({ ...report0, podUid: uid, pid, ...report })),
     now: NOW,
     whyNoAgent: () => facts.outage,
+    notReached: facts.notReached,
     agentName: (agent) => agent?.image ?? 'chart',
     failedStarts: () => 0,
     restarts: facts.restarts ?? [],
@@ -99,6 +101,18 @@ describe('the summary of a namespace', () => {
       ...{ pods: { missing: 1 }, unavailable: 1, outages: ['namespace shop: ErrImagePull: no such image'] },
       workloads: [{ reason: 'AgentUnavailable', message: 'ErrImagePull: no such image' }],
     });
+  });
+
+  it('does not miss the agent where pods are never looked at, and says so to who asked there', () => {
+    const notReached = 'pods of namespace shop are never looked at: …';
+    const own = { others: [pod('a', asked)], injected: [pod('b', asked)], notReached };
+    expect(sum(own).get('TracingPolicy shop/p')).toMatchObject({
+      ...{ pods: { matched: 1, missing: 0 }, workloads: [{ name: 'b' }], unreached: [notReached] },
+    });
+    const wide = { ...base, spec: { injection: 'All' as const } };
+    expect(sum({ namespaced: [], cluster: [wide], others: [pod('a')], notReached })).toEqual(new Map());
+    const narrow = sum({ namespaced: [policy('p', { injection: 'All' })], others: [pod('a')], notReached });
+    expect(narrow.get('TracingPolicy shop/p')?.unreached).toEqual([notReached]);
   });
 
   it('notes what a restart would help, where the policy has it restarted, and how that stands', () => {

@@ -16,6 +16,7 @@ import { evidence } from '../canary/evidence.ts';
 import type { Outcome } from '../integration/controller.ts';
 import { isLive } from '../policy/cluster-view.ts';
 import type { NamespaceMeta, PodMeta } from '../policy/cluster-view.ts';
+import { isOwnWish } from '../reach.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { REPORT_INTERVAL } from '../reports/report.ts';
 import type { Phase, Restart } from '../rollout/restart.ts';
@@ -36,6 +37,8 @@ export interface Summary {
   troubles: string[];
   /** Why its pods do not get their agent: `namespace shop: ImagePullBackOff: …`. */
   outages: string[];
+  /** Namespaces whose pods are never looked at, though somebody of them asks for it: why, and what to do. */
+  unreached: string[];
   /** Of the pods that are missing, those that would be again if they were restarted now, or of which the operator takes care. */
   unavailable: number;
   /** Workloads that a restart would help, of a policy that has them restarted: by kind and name, each once. */
@@ -70,6 +73,8 @@ export interface NamespaceFacts {
   reports: (podUid: string) => KeptReport[];
   /** Why pods of the namespace that resolve to this agent do not get it now. */
   whyNoAgent: (agent: Resolution['agent']) => string | undefined;
+  /** Why pods of the namespace are never looked at, and what to do; undefined where they are. */
+  notReached: string | undefined;
   /** As the annotation `tracing.acme/agent` calls it. */
   agentName: (agent: Resolution['agent']) => string;
   /** What became of meshes and gateways there, and by which policy; undefined while nobody has looked. */
@@ -115,7 +120,12 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
       known.pods.push(pod);
     }
     if (!resolution.policy) continue;
-    if (!injected && isAsked(annotations, namespaceLabels, resolution).asked !== true) continue;
+    const { asked, by } = isAsked(annotations, namespaceLabels, resolution);
+    if (!injected && asked !== true) continue;
+    if (!injected && facts.notReached !== undefined) {
+      if (isOwnWish(by, resolution.policy)) addOnce(of(resolution.policy).unreached, facts.notReached);
+      continue;
+    }
 
     const [winner, ...beaten] = resolution.candidates;
     const summary = of(resolution.policy);
@@ -274,6 +284,7 @@ export function emptySummary(): Summary {
     problems: [],
     troubles: [],
     outages: [],
+    unreached: [],
     unavailable: 0,
     stale: [],
     integrations: [],
@@ -289,6 +300,7 @@ export function add(total: Summary, part: Summary): void {
   for (const text of part.problems) addOnce(total.problems, text);
   for (const text of part.troubles) addOnce(total.troubles, text);
   for (const text of part.outages) addOnce(total.outages, text);
+  for (const text of part.unreached) addOnce(total.unreached, text);
   total.unavailable += part.unavailable;
   total.stale.push(...part.stale);
   total.integrations.push(...part.integrations);

@@ -1,5 +1,6 @@
 import type { TracingPolicy } from '../../crds/tracing-policy.ts';
 import type { PodMeta } from '../../operator/policy/cluster-view.ts';
+import { EVERYWHERE } from '../../operator/reach.ts';
 import type { KeptReport } from '../../operator/reports/report.ts';
 import { Source } from '../../operator/page/source.ts';
 
@@ -35,7 +36,8 @@ export class ClusterScene {
       otherPods: (name) => this.#of(name, false),
     },
     reports: (podUid) => this.#reports.get(podUid) ?? [],
-    excluded: [],
+    reach: EVERYWHERE,
+    release: { name: 'tracing-operator', namespace: 'tracing-system' },
     now: Date.now,
   });
 

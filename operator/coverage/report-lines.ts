@@ -1,5 +1,5 @@
-import { flowText } from '../plan/load.ts';
-import type { Digest } from '../../operator/digest/digest.ts';
+import type { Digest } from '../digest/digest.ts';
+import { flowText } from './flow.ts';
 
 /** What became of spans, in the order in which one follows from the other; whatever else is counted comes after. */
 const FATES = ['started', 'sampled', 'kept', 'exported'];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Digest } from '../../operator/digest/digest.ts';
-import { reportLines } from './reports.ts';
+import type { Digest } from '../digest/digest.ts';
+import { reportLines } from './report-lines.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
 const digest = (facts: Partial<Digest['facts']> = {}, numbers: Partial<Digest['numbers']> = {}): Digest => ({

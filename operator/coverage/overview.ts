@@ -7,8 +7,9 @@ import * as names from '../../injector/names.ts';
 import { owner } from '../../injector/resource.ts';
 import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Policy, Resolution } from '../../injector/resolve.ts';
-import type { Digest } from '../../operator/digest/digest.ts';
-import type { Trouble, WorkloadStanding } from '../../operator/page/state.ts';
+import type { Digest } from '../digest/digest.ts';
+import type { Trouble, WorkloadStanding } from '../page/state.ts';
+import { EVERYWHERE, isOwnWish, whyNotReached } from '../reach.ts';
 import type { PodMeta, StatusFacts } from './facts.ts';
 
 export interface WorkloadRow extends WorkloadStanding {
@@ -127,9 +128,12 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     }
     const resolution = resolve(pod.metadata);
     const injected = labels?.[names.INJECTED_LABEL] === 'true';
-    const asked = isAsked(annotations, facts.namespaceLabels.get(namespace) ?? {}, resolution).asked === true;
+    const asked = isAsked(annotations, facts.namespaceLabels.get(namespace) ?? {}, resolution);
     const left = leftAlone(annotations);
-    if (!injected && !(asked && !isExcluded(facts, namespace)) && left === undefined) continue;
+    const vain = injected ? undefined : notReached(facts, namespace);
+    // What a policy of the cluster asks for in general, nobody waits for where the chart says no.
+    const isWanted = asked.asked === true && (!vain || isOwnWish(asked.by, resolution.policy));
+    if (!injected && !isWanted && left === undefined) continue;
     const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
     const row = rowOf(namespace, kind, name);
     const known = seen.get(row) ?? { off: true, under: new Set<string>() };
@@ -141,7 +145,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       if (resolution.policy?.spec.enabled !== false) known.off = false;
       const ready = resolution.policy?.status?.conditions?.find(({ type }) => type === 'Ready');
       if (ready?.status === 'False') known.unready = ready.reason;
-    } else addTrouble(row, left ?? missing);
+    } else addTrouble(row, left ?? vain ?? missing);
   }
   for (const policy of [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
     for (const { namespace, kind, name, reason, message = '' } of policy.status?.workloads ?? [])
@@ -197,8 +201,12 @@ function leftAlone(annotations: Record<string, string>): Trouble | undefined {
   }
 }
 
-function isExcluded({ installation }: StatusFacts, namespace: string): boolean {
-  return namespace === 'kube-system' || (typeof installation === 'object' && installation.excluded.includes(namespace));
+function notReached({ installation }: StatusFacts, namespace: string): Trouble | undefined {
+  const found =
+    typeof installation === 'object'
+      ? whyNotReached(installation.reach, namespace, installation)
+      : whyNotReached(EVERYWHERE, namespace, { name: '', namespace: '' });
+  return found && { reason: 'NotReached', message: `${found.why}. Next: ${found.next}` };
 }
 
 /** What a pod was told, in the words of the policy that it came from. */

@@ -1,60 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TracingPolicy } from '../../crds/tracing-policy.ts';
-import type { Digest } from '../../operator/digest/digest.ts';
-import { plain } from '../output.ts';
-import type { PodMeta, StatusFacts } from './facts.ts';
+import { EVERYWHERE } from '../reach.ts';
 import { countTroubles, overview } from './overview.ts';
-import { statusTable } from './table.ts';
-
-const NOW = Date.parse('2026-01-01T00:00:00Z');
-
-function pod(name: string, workload: string, more: Partial<PodMeta['metadata']> = {}): PodMeta {
-  return {
-    metadata: {
-      name,
-      namespace: 'shop',
-      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: workload, controller: true }],
-      ...more,
-    },
-  };
-}
-const traced = (name: string, workload: string, key = 'policy.default.json') =>
-  pod(name, workload, {
-    labels: { 'tracing.acme/injected': 'true' },
-    annotations: { 'tracing.acme/inject': 'true', 'tracing.acme/policy-key': key },
-  });
-
-function policy(spec: TracingPolicy['spec'], status?: TracingPolicy['status']): TracingPolicy {
-  const metadata = { name: 'default', namespace: 'shop', uid: '', resourceVersion: '', creationTimestamp: '' };
-  return { kind: 'TracingPolicy', metadata, spec, ...(status && { status }) };
-}
-
-function digest(name: string, pods: number, troubles: string[] = []): Digest {
-  return {
-    kind: 'StatefulSet',
-    name,
-    writtenAt: '2026-01-01T00:00:00Z',
-    facts: {
-      ...{ pods, processes: pods, agents: {}, nodes: {}, policies: {}, libraries: {}, uninstrumented: {} },
-      ...{ problems: [], troubles, failures: [] },
-    },
-    numbers: { spans: {}, exporters: {}, signals: {} },
-  };
-}
-
-function facts(more: Partial<StatusFacts>): StatusFacts {
-  return {
-    namespaced: [policy({}, { conditions: [] })],
-    cluster: [],
-    unreadable: [],
-    pods: [],
-    namespaceLabels: new Map([['shop', {}]]),
-    digests: new Map(),
-    closed: [],
-    now: NOW,
-    ...more,
-  };
-}
+import { digest, facts, NOW, pod, policy, traced } from './sample-facts.ts';
 
 describe('the overview', () => {
   it('counts the pods of each workload that has to do with tracing, and leaves out the others', () => {
@@ -107,8 +54,24 @@ describe('the overview', () => {
     expect(countTroubles(seen)).toBe(0);
   });
 
+  it('tells who asks in a namespace that is not reached why, and leaves out what only policies of the cluster ask for', () => {
+    const reach = { only: ['other'], excluded: ['kube-system', 'system'] };
+    const installation = { name: 'tracing', namespace: 'system', reach, takenOver: [] };
+    const cluster = {
+      kind: 'ClusterTracingPolicy' as const,
+      metadata: { name: 'base', uid: '', resourceVersion: '', creationTimestamp: '' },
+      spec: { injection: 'All' as const },
+    };
+    const pods = [pod('a-0', 'a', { annotations: { 'tracing.acme/inject': 'true' } }), pod('b-0', 'b')];
+    const seen = overview(facts({ namespaced: [], cluster: [cluster], pods, installation }));
+    expect(seen.workloads.map(({ name, state }) => [name, state])).toEqual([['a', 'NotReached']]);
+    expect(seen.workloads[0]!.troubles[0]!.message).toBe(
+      `pods of namespace shop are never looked at: the chart's webhook.namespaces does not contain it. Next: helm upgrade tracing charts/tracing-operator -n system --reuse-values --set-json 'webhook.namespaces=["other","shop"]' # or ask your platform team for it`,
+    );
+  });
+
   it('says of the operator whether it leads, and whether the API server knows its webhook', () => {
-    const installation = { name: 'tracing', namespace: 'system', excluded: [], takenOver: [], readyReplicas: 2 };
+    const installation = { name: 'tracing', namespace: 'system', reach: EVERYWHERE, takenOver: [], readyReplicas: 2 };
     const { operator } = overview(
       facts({ installation: { ...installation, replicas: 2 }, leader: { name: 'tracing-x', renewedAt: NOW - 60_000 } }),
     );
@@ -127,24 +90,5 @@ describe('the overview', () => {
     };
     expect(countTroubles(overview(facts({ namespace: 'shop', cluster: [cluster] })))).toBe(0);
     expect(countTroubles(overview(facts({ cluster: [cluster] })))).toBe(1);
-  });
-});
-
-describe('its table', () => {
-  it('fits into 80 columns, and has the next command for each workload in trouble', () => {
-    const long = `${'long-'.repeat(12)}name`;
-    const seen = overview(
-      facts({
-        pods: [traced('a-0', 'a'), pod('d-0', long, { annotations: { 'tracing.acme/inject': 'true' } })],
-        closed: ['pods of others'],
-      }),
-    );
-    const text = statusTable(seen, true, plain, 80);
-    const lines = text.split('\n');
-    // What is to be copied, and the name in front of it, stays whole.
-    expect(lines.filter((line) => line.length > 80 && !line.includes(long))).toEqual([]);
-    expect(text).toMatch(/NAMESPACE +WORKLOAD +PODS +TRACED +REPORTING +POLICY +STATE\nshop .*… +1 +0 .*Missing\nshop/);
-    expect(text).toContain(`→ kubectl tracing explain statefulset/${long} -n shop`);
-    expect(text).toContain('You may not read\n  pods of others');
   });
 });
