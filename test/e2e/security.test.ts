@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
 import { JSON_PATCH, KubeClient, MERGE_PATCH } from '../../operator/kube/client.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { until } from '../cluster/progress.ts';
 import { OPERATOR } from '../demo/deploy.ts';
 import { withOperator, untilUsable } from './installation.ts';
+import { stolenToken } from './stolen-token.ts';
 
 const ACCOUNT = `system:serviceaccount:${OPERATOR.namespace}:${OPERATOR.release}`;
 const OURS = { 'tracing.acme/test': 'x' };
@@ -62,18 +62,7 @@ describe("the operator's own ServiceAccount", () => {
     await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=baseline');
     await untilUsable(cluster, namespace, 20_000);
     await cluster.run('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(objects(namespace)) });
-    const token = await cluster.run('kubectl', [
-      'create',
-      'token',
-      OPERATOR.release,
-      '--namespace',
-      OPERATOR.namespace,
-    ]);
-    const config = new KubeConfig();
-    config.loadFromDefault();
-    const stolen = new KubeConfig();
-    stolen.loadFromClusterAndUser(config.getCurrentCluster()!, { name: 'thief', token: token.trim() });
-    thief = new KubeClient(stolen);
+    thief = await stolenToken(cluster);
   }, 180_000);
 
   afterAll(async () => {
@@ -110,55 +99,6 @@ describe("the operator's own ServiceAccount", () => {
       ] as const)
         expect([verb, resource, await may(ACCOUNT, verb, resource)]).toEqual([verb, resource, false]);
     }, 60_000);
-
-    it('no way to end a pod but one that hangs by our agent, has never run, and is made anew', async () => {
-      const pods = `/api/v1/namespaces/${namespace}/pods`;
-      const labels = { app: 'hanging', 'tracing.acme/injected': 'true' };
-      const initContainers = [{ name: 'tracing-acme-agent', image: 'agent:1' }];
-      const template = { metadata: { labels }, spec: { ...podSpec, initContainers } };
-      await admin.request('POST', `/apis/apps/v1/namespaces/${namespace}/replicasets`, {
-        body: { metadata: { name: 'hanging' }, spec: { replicas: 1, selector: { matchLabels: labels }, template } },
-      });
-      await admin.request('POST', pods, {
-        body: { metadata: { name: 'nobodys', labels: { 'tracing.acme/injected': 'true' } }, spec: template.spec },
-      });
-      let name = '';
-      await until('the ReplicaSet has no pod', 30_000, async () => {
-        name = await kubectl('get', 'pods', '-l', 'app=hanging', '-o', 'jsonpath={.items[*].metadata.name}');
-        return name !== '';
-      });
-      const container = (of: string, state: object, lastState: object = {}) => [
-        { name: of, image: 'x:1', imageID: '', ready: false, restartCount: 0, state, lastState },
-      ];
-      const waiting = { waiting: { reason: 'PodInitializing' } };
-      const hangs = container('tracing-acme-agent', { waiting: { reason: 'ErrImagePull' } });
-      const set = (pod: string, initContainerStatuses: unknown, containerStatuses: unknown, phase = 'Pending') =>
-        admin.request('PATCH', `${pods}/${pod}/status`, {
-          contentType: MERGE_PATCH,
-          body: { status: { phase, initContainerStatuses, containerStatuses } },
-        });
-      const refused = async (pod: string) =>
-        expect(thief.request('DELETE', `${pods}/${pod}`)).rejects.toThrow(/may not DELETE pods but those/);
-
-      await refused('target');
-      await refused(name);
-      await set('nobodys', hangs, container('app', waiting));
-      await refused('nobodys');
-      await set(name, container('tracing-acme-agent', { terminated: { exitCode: 0 } }), container('app', waiting));
-      await refused(name);
-      await set(name, hangs, container('app', { running: {} }));
-      await refused(name);
-      await set(name, hangs, container('app', waiting, { terminated: { exitCode: 1 } }));
-      await refused(name);
-      await set(name, hangs, container('app', waiting), 'Running');
-      await refused(name);
-      await set(name, hangs, container('app', waiting));
-      await thief.request('DELETE', `${pods}/${name}`);
-      await until('its owner has not made it anew', 30_000, async () => {
-        const others = await kubectl('get', 'pods', '-l', 'app=hanging', '-o', 'jsonpath={.items[*].metadata.name}');
-        return others !== '' && !others.includes(name);
-      });
-    }, 90_000);
 
     it('what it needs to tell a pod of its policy, and people by events', async () => {
       await merge(`${paths.pod}/status`, { metadata: { annotations: { 'tracing.acme/policy-key': 'policy.a.json' } } });
