@@ -1,20 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { load } from 'js-yaml';
 import { ApiError, APPLY, MERGE_PATCH } from '../../operator/kube/client.ts';
-import { goModule } from '../cluster/go.ts';
 import { until } from '../cluster/progress.ts';
+import { gatewayDefinitions } from './crds/gateways.ts';
 import type { Crd } from './integration-scene.ts';
 import { exporters, HURRY, integrationScene, POLICIES } from './integration-scene.ts';
 
-/** The definitions of Kong's controller 3.4 and of the Gateway API, as they are delivered. */
-const DEFINITIONS: Record<string, string[]> = {
-  'github.com/kong/kubernetes-configuration@v1.4.0': [
-    'config/crd/ingress-controller/configuration.konghq.com_kongplugins.yaml',
-    'config/crd/ingress-controller/configuration.konghq.com_kongclusterplugins.yaml',
-  ],
-  'sigs.k8s.io/gateway-api@v1.2.1': ['config/crd/standard/gateway.networking.k8s.io_httproutes.yaml'],
-};
 const NETWORKING = '/apis/networking.k8s.io/v1';
 const CLASSES = { 'ingress-controllers.konghq.com/kong': 'test-kong', 'k8s.io/ingress-nginx': 'test-nginx' };
 const ADDED_BY = 'tracing.acme/added-by';
@@ -110,11 +101,7 @@ describe('gateways', () => {
     });
 
   beforeAll(async () => {
-    const read = async ([module, files]: [string, string[]]) => {
-      const folder = await goModule(module);
-      return files.map((file) => load(readFileSync(`${folder}/${file}`, 'utf8')) as Crd);
-    };
-    crds = (await Promise.all(Object.entries(DEFINITIONS).map(read))).flat();
+    crds = (await gatewayDefinitions()).map((text) => load(text) as Crd);
     for (const [controller, name] of Object.entries(CLASSES))
       await scene.apply(`${NETWORKING}/ingressclasses/${name}`, {
         apiVersion: 'networking.k8s.io/v1',
