@@ -9,6 +9,8 @@ export const SERVICES: AddedTo = {
   versions: ['v1'],
   resource: 'services',
   kind: 'Service',
+  // Of Istio and of Kong: who has neither is spared a copy of all Services.
+  whileDefined: ['telemetry.istio.io', 'configuration.konghq.com'],
   forAll: true,
   prune: ({ metadata: { name, namespace, uid, resourceVersion, annotations } }) => {
     const { [LAST_APPLIED]: _, ...kept } = (annotations ?? {}) as Record<string, string>;

@@ -18,6 +18,8 @@ export interface Watched {
   builtIn?: true;
   /** Its objects are the namespaces themselves: each is one of the namespace that it is. */
   isNamespace?: true;
+  /** What every API server serves is watched while a CustomResourceDefinition of one of these API groups is there. */
+  whileDefined?: readonly string[];
   /** Plans of any namespace go by whether an object of another is there. What it says counts for its own namespace alone. */
   forAll?: true;
   /** Drops what the plan does not read. */

@@ -53,6 +53,7 @@ export class IntegrationView implements Seen {
       prune: ({ metadata: { name, resourceVersion } }) => ({ metadata: { name, resourceVersion } }),
       onChange: ({ metadata: { name } }) => {
         const group = name.slice(name.indexOf('.') + 1);
+        this.#followCompanions(group);
         if (this.#groups.has(group)) this.#rediscover(group, TRIES);
       },
     });
@@ -60,7 +61,8 @@ export class IntegrationView implements Seen {
 
   /** Starts watching. Nothing waits for it: apps are traced whatever becomes of this. */
   start(): void {
-    for (const watched of this.#options.watched) if (isBuiltIn(watched)) this.#follow(watched, watched.versions[0]);
+    for (const watched of this.#options.watched)
+      if (isBuiltIn(watched) && !watched.whileDefined) this.#follow(watched, watched.versions[0]);
     this.#definitions.start();
     void this.#definitions.synced.then(() => this.#options.onChange(undefined));
   }
@@ -109,6 +111,16 @@ export class IntegrationView implements Seen {
       });
   }
 
+  /** Before what is defined is found to be served: nobody plans by the one without the other. */
+  #followCompanions(group: string): void {
+    for (const watched of this.#options.watched.filter(({ whileDefined }) => whileDefined?.includes(group))) {
+      const isWanted = [...this.#definitions.values()].some(({ metadata: { name } }) =>
+        watched.whileDefined!.some((each) => name.endsWith(`.${each}`)),
+      );
+      this.#follow(watched, isWanted ? watched.versions[0] : undefined);
+    }
+  }
+
   async #discover(group: string, tries: number): Promise<void> {
     if (this.#stopped) return;
     const wanted = this.#options.watched.filter((watched) => watched.group === group);
@@ -153,7 +165,7 @@ export class IntegrationView implements Seen {
     if (known) {
       this.#collections.delete(key);
       void known.reflector.stop();
-      logger.info({ resource: key, version: known.version }, 'is not served any more');
+      if (!isBuiltIn(watched)) logger.info({ resource: key, version: known.version }, 'is not served any more');
     }
     if (version !== undefined) {
       const { group, resource, name, forAll, isNamespace, prune } = watched;

@@ -9,6 +9,7 @@ import type { Installation } from './operator-process.ts';
 
 const HURRY = ['--import', new URL('hurry.ts', import.meta.url).pathname];
 const POLICIES = '/apis/tracing.acme/v1alpha1';
+const WEBHOOKS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
 const exporters = [{ name: 'default', endpoint: 'http://collector.observability:4318' }];
 
 interface Pod {
@@ -141,8 +142,28 @@ describe('the operator', () => {
     const expiredBefore = expired();
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     expect(made.relay.writes(from)).toEqual([]);
-    // That it was not idle: sixteen watches, most of them several times, and the certificate twice.
-    expect(watches.size).toBe(16);
+    // That it was not idle: each of its watches, most of them several times, and the certificate twice.
+    expect([...watches.keys()].sort()).toEqual(
+      [
+        '/api/v1/configmaps?metadata.name=istio',
+        '/api/v1/configmaps?metadata.name=linkerd-config',
+        '/api/v1/configmaps?metadata.name=tracing-acme-policies',
+        `/api/v1/namespaces/${installation.namespace}/secrets?metadata.name=webhook`,
+        '/api/v1/namespaces?',
+        '/api/v1/pods?!tracing.acme/injected',
+        '/api/v1/pods?tracing.acme/injected=true',
+        `${WEBHOOKS}?metadata.name=${installation.namespace}`,
+        `${WEBHOOKS}?metadata.name=${installation.namespace}-policies`,
+        '/apis/apiextensions.k8s.io/v1/customresourcedefinitions?',
+        '/apis/apps/v1/daemonsets?',
+        '/apis/apps/v1/deployments?',
+        '/apis/apps/v1/statefulsets?',
+        '/apis/batch/v1/cronjobs?',
+        `/apis/rbac.authorization.k8s.io/v1/clusterroles?metadata.name=${installation.namespace}`,
+        `${POLICIES}/clustertracingpolicies?`,
+        `${POLICIES}/tracingpolicies?`,
+      ].sort(),
+    );
     const since = requests.slice(from);
     expect(since.filter(({ query }) => query.get('watch') !== null).length).toBeGreaterThan(18);
     expect(expired() - expiredBefore).toBeGreaterThan(6);
