@@ -51,6 +51,10 @@ build: install ## dist/: what goes into the images, and kubectl-tracing
 	@node cli/build.ts
 	@node injector/agent/build.ts
 
+.PHONY: release
+release: install ## Everything that a release consists of, into .release; publishes nothing: VERSION= REGISTRY= DOWNLOADS=
+	@node release/release.ts --version '$(VERSION)' --registry '$(REGISTRY)' --downloads '$(DOWNLOADS)'
+
 .PHONY: bench
 bench: build ## Figures, as ratios in one run, into test/bench/results.json
 	@node test/bench/run.ts

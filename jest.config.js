@@ -23,7 +23,7 @@ export default {
     {
       ...base,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{charts,crds,injector,webhook,operator,cli,test}/**/*.test.ts'],
+      testMatch: ['<rootDir>/{charts,crds,injector,webhook,operator,cli,release,test}/**/*.test.ts'],
       testPathIgnorePatterns: [
         '/node_modules/',
         '<rootDir>/test/agent/',
@@ -31,6 +31,7 @@ export default {
         '<rootDir>/test/page/',
         '<rootDir>/test/shop/',
         '<rootDir>/test/chart/',
+        '<rootDir>/test/release/',
         '<rootDir>/test/webhook/',
         '<rootDir>/test/integration/',
         '<rootDir>/test/e2e/',
@@ -45,7 +46,7 @@ export default {
     {
       ...base,
       displayName: 'services',
-      testMatch: ['<rootDir>/test/{chart,edge,page,shop,webhook}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{chart,edge,page,release,shop,webhook}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/agent/setup.ts',
     },
     { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

@@ -9,9 +9,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { cached } from './cache.ts';
 import { run } from './command.ts';
+import { unpackForeignDebian } from './debian.ts';
 import { writeImageArchive } from './image-archive.ts';
 import { unpackNpmPackage } from './npm-package.ts';
 import { ensurePackages, IMAGE_NEEDS } from './packages.ts';
@@ -59,8 +60,27 @@ export const KNOWN_BASES: readonly string[] = [...Object.keys(NODE_BUILDS), BUSY
 /** Those that the project's own Dockerfiles use. */
 export const COMMON_BASES: readonly string[] = ['node:24-slim', BUSYBOX];
 
-/** An archive of the base image, made locally and cached. */
-export async function baseArchive(ref: string): Promise<string> {
+/** What is in the bases for an architecture that is not this machine's, by Node's name for it. */
+const FOREIGN: Readonly<Record<string, { debian: string; folder: string; loader: string }>> = {
+  x64: { debian: 'amd64', folder: 'x86_64-linux-gnu', loader: '/lib64/ld-linux-x86-64.so.2' },
+  arm64: { debian: 'arm64', folder: 'aarch64-linux-gnu', loader: '/lib/ld-linux-aarch64.so.1' },
+};
+const FOREIGN_PACKAGES = ['busybox-static', 'libc6', 'libstdc++6', 'libgcc-s1'];
+/** That Node's own builds need. */
+const NODE_LIBRARIES = [
+  ...['libc.so.6', 'libm.so.6', 'libdl.so.2', 'libpthread.so.0', 'librt.so.1', 'libresolv.so.2'],
+  ...['libstdc++.so.6', 'libgcc_s.so.1'],
+];
+
+/** Where programs and libraries for a base are taken from. */
+interface Supply {
+  busybox: string;
+  /** By their paths in the image: where each library is that Node needs. */
+  libraries: (node: string) => Promise<Map<string, string>>;
+}
+
+/** An archive of the base image for an architecture, by Node's name for it; made locally and cached. */
+export async function baseArchive(ref: string, architecture: string = process.arch): Promise<string> {
   const name = KNOWN_BASES.find((known) => normalizeReference(known) === normalizeReference(ref));
   if (name === undefined)
     throw new Error(`No base image ${ref} without Docker. There are: ${KNOWN_BASES.join(', ')}, scratch.`);
@@ -68,46 +88,71 @@ export async function baseArchive(ref: string): Promise<string> {
   const folder = await cached({
     name: `base-${name.replace(':', '-')}`,
     recipe: [
-      process.arch,
+      architecture,
       JSON.stringify(NODE_BUILDS[name] ?? ''),
       NODE_ENTRYPOINT,
       await systemVersions(),
       readFileSync(import.meta.filename),
     ],
-    title: `making the base image ${name}`,
+    title: `making the base image ${name} for ${architecture}`,
     usually: '3 to 10 s',
     make: async (dir, log) => {
       const root = join(dir, 'root');
       mkdirSync(root, { mode: 0o755 });
-      const config = name === BUSYBOX ? await fillBusybox(root) : await fillNode(root, name, log);
-      await writeImageArchive(join(dir, 'image.tar'), name, root, config);
-      rmSync(root, { recursive: true });
+      const supply = architecture === process.arch ? OF_THIS_MACHINE : await foreignSupply(architecture, dir, log);
+      const config =
+        name === BUSYBOX ? await fillBusybox(root, supply) : await fillNode(root, { name, architecture, supply, log });
+      await writeImageArchive(join(dir, 'image.tar'), name, root, config, architecture);
+      for (const folder of [root, join(dir, 'foreign')]) rmSync(folder, { recursive: true, force: true });
     },
   });
   return join(folder, 'image.tar');
 }
 
-async function fillBusybox(root: string): Promise<{ Cmd: string[] }> {
-  await addShell(root);
+const OF_THIS_MACHINE: Supply = {
+  busybox: '/bin/busybox',
+  libraries: async (node) => new Map((await librariesOf(node)).map((path) => [path, path])),
+};
+
+async function foreignSupply(architecture: string, dir: string, log: string): Promise<Supply> {
+  const known = FOREIGN[architecture];
+  if (known === undefined) throw new Error(`no base images for ${architecture}: ${Object.keys(FOREIGN).join(', ')}`);
+  const root = join(dir, 'foreign/root');
+  mkdirSync(root, { recursive: true });
+  await unpackForeignDebian(FOREIGN_PACKAGES, known.debian, root, log);
+  const folders = [`/lib/${known.folder}`, `/usr/lib/${known.folder}`];
+  const find = (library: string): [string, string] => {
+    const path = folders.map((folder) => `${folder}/${library}`).find((each) => existsSync(join(root, each)));
+    if (path === undefined) throw new Error(`${library} is in none of ${FOREIGN_PACKAGES.join(', ')}`);
+    return [path, join(root, path)];
+  };
+  const loader = find(basename(known.loader))[1];
+  return {
+    busybox: ['/bin/busybox', '/usr/bin/busybox'].map((path) => join(root, path)).find((path) => existsSync(path))!,
+    libraries: () => Promise.resolve(new Map([...NODE_LIBRARIES.map(find), [known.loader, loader]])),
+  };
+}
+
+async function fillBusybox(root: string, { busybox }: Supply): Promise<{ Cmd: string[] }> {
+  await addShell(root, busybox);
   return { Cmd: ['sh'] };
 }
 
 async function fillNode(
   root: string,
-  name: string,
-  log: string,
+  { name, architecture, supply, log }: { name: string; architecture: string; supply: Supply; log: string },
 ): Promise<{ Env: string[]; Entrypoint: string[]; Cmd: string[] }> {
   const build = NODE_BUILDS[name];
-  const integrity = process.arch === 'arm64' ? build?.arm64 : build?.x64;
-  if (build === undefined || integrity === undefined) throw new Error(`${name} is not known for ${process.arch}`);
+  const integrity = architecture === 'arm64' ? build?.arm64 : build?.x64;
+  if (build === undefined || integrity === undefined) throw new Error(`${name} is not known for ${architecture}`);
   const unpacked = join(root, '..', 'npm');
   mkdirSync(unpacked);
-  await unpackNpmPackage({ name: `node-linux-${process.arch}`, version: build.version, integrity }, unpacked, log);
-  await addShell(root);
+  await unpackNpmPackage({ name: `node-linux-${architecture}`, version: build.version, integrity }, unpacked, log);
+  await addShell(root, supply.busybox);
   const node = join(root, 'usr/local/bin/node');
   put(join(unpacked, 'package/bin/node'), node, 0o755);
   rmSync(unpacked, { recursive: true });
-  for (const library of await librariesOf(node)) put(library, join(root, library), 0o755);
+  for (const [path, library] of await supply.libraries(node)) put(library, join(root, path), 0o755);
   writeFileSync(join(root, 'usr/local/bin/docker-entrypoint.sh'), NODE_ENTRYPOINT, { mode: 0o755 });
   addUser(root, 'node', 1000, '/home/node');
   if (existsSync(CERTIFICATES)) put(CERTIFICATES, join(root, CERTIFICATES), 0o644);
@@ -120,12 +165,13 @@ async function fillNode(
 }
 
 /** Busybox under all of its names, and the few files and folders that every program expects. */
-export async function addShell(root: string): Promise<void> {
+export async function addShell(root: string, busybox = '/bin/busybox'): Promise<void> {
   for (const folder of ['bin', 'usr/bin', 'etc', 'proc', 'sys', 'dev', 'root'])
     mkdirSync(join(root, folder), { recursive: true });
   mkdirSync(join(root, 'tmp'));
   chmodSync(join(root, 'tmp'), 0o1777);
-  put('/bin/busybox', join(root, 'bin/busybox'), 0o755);
+  put(busybox, join(root, 'bin/busybox'), 0o755);
+  // One for another architecture does not run here, but has the same applets: it is of the same Debian.
   for (const applet of (await run('/bin/busybox', ['--list'])).split('\n')) {
     if (applet !== '' && applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
   }

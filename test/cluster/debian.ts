@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
 import { outside } from './outside.ts';
@@ -31,6 +31,35 @@ export async function unpackDebian(
   for (const file of readdirSync(work)) await run('dpkg-deb', ['-x', join(work, file), root], { log });
   rmSync(work, { recursive: true });
   for (const path of FOR_PEOPLE) rmSync(join(root, path), { recursive: true, force: true });
+}
+
+/** Debian's own sources alone: others need not have anything for another architecture. */
+const SOURCES = ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list'];
+
+/**
+ * Fetches these Debian packages for another architecture (by Debian's name), and nothing that they need, and unpacks them below
+ * `root`. This machine's own lists of packages stay as they are.
+ */
+export async function unpackForeignDebian(
+  names: readonly string[],
+  architecture: string,
+  root: string,
+  log: string,
+): Promise<void> {
+  const work = join(root, '..', 'packages');
+  for (const folder of ['lists/partial', 'archives/partial', 'debs'])
+    mkdirSync(join(work, folder), { recursive: true });
+  const options = [
+    ...[`APT::Architecture=${architecture}`, `APT::Architectures::=${architecture}`, 'APT::Sandbox::User=root'],
+    ...[`Dir::State=${work}`, 'Dir::State::status=/dev/null', `Dir::Cache=${work}`],
+    ...[`Dir::Etc::sourcelist=${SOURCES.find((file) => existsSync(file)) ?? ''}`, 'Dir::Etc::sourceparts=-'],
+  ].flatMap((option) => ['-o', option]);
+  const apt = (cwd: string, ...args: string[]) => run(...outside('apt-get', [...options, ...args]), { cwd, log });
+  await apt(work, 'update', '-q');
+  await apt(join(work, 'debs'), 'download', '-q', ...names.map((name) => `${name}:${architecture}`));
+  for (const file of readdirSync(join(work, 'debs')))
+    await run('dpkg-deb', ['-x', join(work, 'debs', file), root], { log });
+  rmSync(work, { recursive: true });
 }
 
 /** Whether a package is a library that a server may need, and not one for managing a system. */

@@ -17,18 +17,22 @@ export interface ImageConfig {
   readonly StopSignal?: string;
 }
 
-/** Writes an image of one layer, the content of the folder `root`, as an archive that `docker load` understands. */
+/**
+ * Writes an image of one layer, the content of the folder `root`, as an archive that `docker load` understands. Its architecture
+ * is called as Node calls it.
+ */
 export async function writeImageArchive(
   archive: string,
   ref: string,
   root: string,
   config: ImageConfig,
+  nodeArchitecture: string = process.arch,
 ): Promise<void> {
   const work = mkdtempSync(join(dirname(archive), '.image-'));
   try {
     const layer = join(work, 'layer.tar');
     await run('tar', ['--sort=name', '--numeric-owner', '--mtime=@0', '-C', root, '-cf', layer, '.']);
-    const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
+    const architecture = { x64: 'amd64' }[nodeArchitecture] ?? nodeArchitecture;
     const rootfs = { type: 'layers', diff_ids: [`sha256:${await sha256(layer)}`] };
     const description = JSON.stringify({ created: '1970-01-01T00:00:00Z', architecture, os: 'linux', config, rootfs });
     const name = `${createHash('sha256').update(description).digest('hex')}.json`;

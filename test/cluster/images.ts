@@ -38,7 +38,9 @@ export interface BuiltImage {
 export async function buildImage(source: ImageSource): Promise<BuiltImage> {
   const dockerfile = readFileSync(source.dockerfile, 'utf8');
   const docker = await dockerRuns();
-  const bases = docker ? [] : await Promise.all(baseImages(dockerfile, source.buildArguments).map(baseArchive));
+  const bases = docker
+    ? []
+    : await Promise.all(baseImages(dockerfile, source.buildArguments).map((base) => baseArchive(base)));
   const settings = JSON.stringify([normalizeReference(source.ref), docker, bases, source.buildArguments]);
   const thing = { name: `image-${slugOf(source.ref)}`, recipe: [settings, dockerfile, contentHash(source.context)] };
   const built = !existsSync(cachePath(thing));
@@ -46,7 +48,10 @@ export async function buildImage(source: ImageSource): Promise<BuiltImage> {
     ...thing,
     title: `building the image ${source.ref} with ${docker ? 'Docker' : 'buildah'}`,
     usually: '5 s',
-    make: (dir, log) => (docker ? buildWithDocker(source, dir, log) : buildWithBuildah(source, bases, dir, log)),
+    make: (dir, log) => {
+      const transport = `docker-archive:${join(dir, 'image.tar')}:${normalizeReference(source.ref)}`;
+      return docker ? buildWithDocker(source, dir, log) : buildWithBuildah(source, bases, transport, { dir, log });
+    },
   });
   const archive = join(folder, 'image.tar');
   return { ref: source.ref, archive, bytes: statSync(archive).size, built };
@@ -59,12 +64,29 @@ async function buildWithDocker(source: ImageSource, dir: string, log: string): P
   await run('docker', ['save', '-o', join(dir, 'image.tar'), source.ref], { log });
 }
 
+/**
+ * Builds an image for an architecture (by Node's name for it), on bases made here, into an OCI layout. The same content and time
+ * give the same bytes.
+ */
+export async function buildOciLayout(
+  source: ImageSource,
+  layout: string,
+  { architecture, timestamp, dir, log }: { architecture: string; timestamp: number; dir: string; log: string },
+): Promise<void> {
+  const dockerfile = readFileSync(source.dockerfile, 'utf8');
+  const bases = await Promise.all(
+    baseImages(dockerfile, source.buildArguments).map((base) => baseArchive(base, architecture)),
+  );
+  const platform = `linux/${architecture === 'x64' ? 'amd64' : architecture}`;
+  await buildWithBuildah(source, bases, `oci:${layout}`, { dir, log, platform, timestamp });
+}
+
 /** Everything that buildah keeps is in the folder of this one build, so nothing is left and no two builds meet. */
 async function buildWithBuildah(
   source: ImageSource,
   bases: readonly string[],
-  dir: string,
-  log: string,
+  transport: string,
+  { dir, log, platform, timestamp = 0 }: { dir: string; log: string; platform?: string; timestamp?: number },
 ): Promise<void> {
   const work = join(dir, 'work');
   mkdirSync(work);
@@ -85,8 +107,9 @@ async function buildWithBuildah(
   try {
     for (const base of bases) await buildah('pull', '--quiet', `docker-archive:${base}`);
     const files = ['--file', resolve(source.dockerfile), resolve(source.context)];
-    await buildah('build', '--pull-never', '--timestamp=0', '--tag', ref, ...argumentFlags(source), ...files);
-    await buildah('push', '--quiet', ref, `docker-archive:${join(dir, 'image.tar')}:${ref}`);
+    const settings = [`--timestamp=${timestamp}`, ...(platform === undefined ? [] : [`--platform=${platform}`])];
+    await buildah('build', '--pull-never', ...settings, '--tag', ref, ...argumentFlags(source), ...files);
+    await buildah('push', '--quiet', ref, transport);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

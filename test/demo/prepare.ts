@@ -36,7 +36,7 @@ export async function prepareBuiltImages(cluster: Cluster): Promise<Images> {
 /** Bundles the operator and the agent, builds them into images and loads those. */
 export async function prepareOwnImages(cluster: Cluster): Promise<Pick<Images, 'operator' | 'agent'>> {
   await step('bundling the operator and the agent', { usually: '5 s' }, async () => {
-    for (const script of ['operator/build.ts', 'injector/agent/build.ts']) {
+    for (const script of ['operator/build.ts', 'cli/build.ts', 'injector/agent/build.ts']) {
       await run(process.execPath, [script], { cwd: CHECKOUT });
     }
   });

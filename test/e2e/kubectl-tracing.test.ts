@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
+import { OPERATOR } from '../demo/deploy.ts';
 import type { Images } from '../demo/prepare.ts';
 import { OpenPage } from '../page/open-page.ts';
 import { tracingUi } from '../page/tracing-ui.ts';
@@ -257,4 +258,25 @@ describe('kubectl tracing', () => {
     await becomes(['pod/offline'], /4 matched, 4 injected, 4 reporting, 4 current/);
     expect(await tracing(['inject', '--check', ...args])).toMatch(/1 of 1 would change[^]*exit code 1\n$/);
   }, 240_000);
+
+  it("is in the operator's image too, where it has the operator's rights", async () => {
+    const inPod = [
+      '--namespace',
+      OPERATOR.namespace,
+      'exec',
+      `deployment/${OPERATOR.release}`,
+      '--',
+      'kubectl-tracing',
+    ];
+    const text = await cluster.run('sh', [
+      '-c',
+      'kubectl "$@" 2>&1; echo "exit code $?"',
+      'sh',
+      ...inPod,
+      'status',
+      '-A',
+    ]);
+    expect(text).toMatch(new RegExp(`${namespace} +(Deployment/)?traced`, 'i'));
+    expect(text).toMatch(/exit code [01]\n$/);
+  }, 60_000);
 });
