@@ -58,6 +58,8 @@ describe("a traced pod's annotation for its sidecar", () => {
 });
 
 describe('what is added to the YAML of an owner', () => {
+  const bomb = Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]\n`).join('');
+
   it.each([
     '# Nothing yet.\n',
     'concurrency: 2',
@@ -91,9 +93,18 @@ describe('what is added to the YAML of an owner', () => {
     ['- a', 'not a mapping'],
     ['just words', 'not a mapping'],
     ['tracing:', 'its own tracing wins: null'],
+    ['a: &a {b: 1}\nc: *a\n', 'anchors or aliases'],
+    [`a0: &a0 [x]\n${bomb}tracing: *a30\n`, 'anchors or aliases'],
+    ['a: &&a {b: 1}\nc: *&a\n', 'anchors or aliases'],
+    [`{a0: &a0 [x], a1: &a1 [*a0,*a0]}`, 'anchors or aliases'],
     ['tracing: {zipkin: {address: "zipkin:9411"}}', 'its own tracing wins: {"zipkin":{"address":"zipkin:9411"}}'],
     ['{"tracing": {"sampling": 5}}', 'its own tracing wins: {"sampling":5}'],
   ])('is nothing where that cannot be, or is its own: %j', (text, why) => {
     expect(withTracing(text, TRACING)).toEqual({ kept: expect.stringContaining(why) });
+  });
+
+  it('is shown in part where it is long', () => {
+    const { kept } = withTracing(`tracing: ${'x'.repeat(200_000)}`, TRACING) as { kept: string };
+    expect(kept.length).toBeLessThan(300);
   });
 });

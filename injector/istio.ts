@@ -7,6 +7,10 @@ import type { Pod } from './pod.ts';
 export const PROXY_CONFIG = 'proxy.istio.io/config';
 const PROXY = 'istio-proxy';
 const INJECT = 'sidecar.istio.io/inject';
+/** Characters of what an owner wrote: it goes into a warning and an annotation. */
+const SHOWN = 200;
+/** A few lines of them, each of the one before, are a value that nobody can write or compare in a lifetime. */
+const ALIAS = /(^|[\s[{,:-])[&*]\S/m;
 
 /**
  * Tells the sidecar of a traced pod by annotation how to sample, where the mesh has no Telemetries. Either order of the webhooks
@@ -44,10 +48,11 @@ function hasSidecar({ metadata = {}, spec }: Pod, namespaceLabels: Record<string
 
 /** The owner's text with `tracing` added, letter for letter where that can be done; or why it is left. */
 export function withTracing(text: string, tracing: object): { text: string } | { kept: string } {
+  if (ALIAS.test(text)) return { kept: 'it has anchors or aliases, which are not looked into' };
   const own = isEmpty(text) ? {} : parsed(text);
   if (typeof own !== 'object' || own === null || Array.isArray(own))
     return { kept: 'it is not a mapping in YAML, such as "concurrency: 2"' };
-  if ('tracing' in own) return { kept: `its own tracing wins: ${JSON.stringify(own.tracing)}` };
+  if ('tracing' in own) return { kept: `its own tracing wins: ${JSON.stringify(own.tracing).slice(0, SHOWN)}` };
   const wanted = { ...own, tracing };
   const line = `tracing: ${JSON.stringify(tracing)}\n`;
   if (text.trimStart().startsWith('{') && isJson(text)) return { text: JSON.stringify(wanted) };
