@@ -161,6 +161,24 @@ describe('dashboards and alerts', () => {
     );
   }, 300_000);
 
+  it('show what is there: replicas, who leads, what is traced, what is lost', async () => {
+    const value = async (title: string, where: (metric: Record<string, string>) => boolean = () => true) => {
+      const { expr } = queries.find((each) => each.title === title)!;
+      const series = (await prometheus.query(filledIn(expr))).filter(({ metric }) => where(metric));
+      return series.reduce((sum, each) => sum + Number(each.value[1]), 0);
+    };
+    const here = ({ namespace }: Record<string, string>) => namespace === watched;
+    expect([await value('Replicas'), await value('Leaders')]).toEqual([2, 1]);
+    await until('spans are not counted', 120_000, async () => (await value('Spans exported', here)) > 0);
+    await until('losses are not counted', 120_000, async () => (await value('Spans lost', here)) > 0);
+    const failed = 'Batches that could not be delivered';
+    await until('failures are not counted', 120_000, async () => (await value(failed, here)) > 0);
+    expect(await value('Admission requests')).toBeGreaterThan(0);
+    const rows = await prometheus.query(`max by (state) (tracing_operator_pods{namespace="${watched}"})`);
+    const states = Object.fromEntries(rows.map(({ metric, value }) => [metric['state']!, Number(value[1])]));
+    expect(states).toMatchObject({ matched: 4, missing: 1, failed: 1 });
+  }, 300_000);
+
   it('fire where there is trouble of their kind', async () => {
     expect([...HERE, ...Object.keys(NOT_HERE), 'TracingOperatorDown'].sort()).toEqual(
       groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)).sort(),
