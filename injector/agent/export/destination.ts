@@ -136,7 +136,8 @@ class OtlpDestination implements Destination {
       const left = deadline - performance.now();
       const wait = Math.max(this.notBefore - performance.now(), backoff(retry, tries));
       // What the receiver has asked for counts for the next batch as well, so this one may wait as long as it is let.
-      if (!this.closed) await this.pause(Math.min(wait, left));
+      // A try that took all of its time may end after it: of a pause below zero Node.js warns whoever reads the app's log.
+      if (!this.closed && left > 0) await this.pause(Math.min(wait, left));
       if (this.closed || wait >= left) return this.givenUp(outcome.reason);
     }
   }
