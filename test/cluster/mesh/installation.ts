@@ -52,6 +52,9 @@ export async function removeIstio(cluster: Cluster): Promise<void> {
   const all = (await cluster.run('kubectl', ['get', 'crds', '--output', 'name'])).split('\n');
   const own = all.filter((name) => name.endsWith('.istio.io'));
   if (own.length > 0) await cluster.run('kubectl', ['delete', ...own, '--ignore-not-found']);
+  // And istiod these, in each namespace.
+  for (const name of ['istio-ca-root-cert', 'istio-ca-crl'])
+    await cluster.run('kubectl', ['delete', 'configmaps', '-A', `--field-selector=metadata.name=${name}`]);
   await cluster.run('kubectl', ['delete', 'namespace', ISTIO_NAMESPACE, '--ignore-not-found', '--wait=false']);
 }
 
