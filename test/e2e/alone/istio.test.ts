@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../../cluster/cluster.ts';
-import { installIstio, ISTIO_INJECTOR, removeIstio } from '../../cluster/mesh/installation.ts';
+import { installIstio, ISTIO_INJECTOR, ISTIO_NAMESPACE, removeIstio } from '../../cluster/mesh/installation.ts';
 import { askProxy, proxyTracing } from '../../cluster/mesh/proxy-tracing.ts';
 import type { ProxySampling } from '../../cluster/mesh/proxy-tracing.ts';
 import { until } from '../../cluster/progress.ts';
@@ -21,7 +22,12 @@ const ORDER = ['order client', 'order proxy client', 'order proxy server', 'orde
 const PAYMENT = ['payment client', 'payment proxy server', 'payment server'];
 const EDGE = [...GATEWAY, ...ORDER, ...PAYMENT].sort();
 
+/** Percentages; undefined where no spans are made. */
+type Sampling = Record<'inbound' | 'outbound', number | undefined>;
+const both = (percentage: number | undefined): Sampling => ({ inbound: percentage, outbound: percentage });
+
 interface PodObject {
+  metadata: { annotations: Record<string, string> };
   spec: Record<'initContainers' | 'containers', { name: string; env?: { name: string }[] }[]>;
 }
 
@@ -56,11 +62,43 @@ describe('Istio', () => {
     apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: which, labels } });
 
   /** The percentages that a pod's Envoy runs by; every listener of a direction has the same, and sends spans. */
-  async function samplingOf(pod: string): Promise<Record<'inbound' | 'outbound', number | undefined>> {
+  async function samplingOf(pod: string): Promise<Sampling> {
     const { inbound, outbound } = await proxyTracing(cluster, mesh, pod);
     const percentage = (all: ProxySampling[]) =>
       all.length === 1 && all[0]?.provider === 'envoy.tracers.opentelemetry' ? all[0].percentage : undefined;
     return { inbound: percentage(inbound), outbound: percentage(outbound) };
+  }
+
+  /** Resolves when a pod's Envoy runs by these percentages. */
+  async function untilSampled(pod: string, wanted: Sampling): Promise<void> {
+    let last: Sampling | undefined;
+    await until(`${pod} does not sample like that`, 30_000, async () =>
+      isDeepStrictEqual((last = await samplingOf(pod)), wanted),
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(last)} is not ${JSON.stringify(wanted)}`);
+    });
+  }
+
+  const telemetry = (telemetryName: string, tracing: object, where = mesh) =>
+    apply({
+      apiVersion: 'telemetry.istio.io/v1',
+      kind: 'Telemetry',
+      metadata: { name: telemetryName, namespace: where },
+      spec: { tracing: [tracing] },
+    });
+  const untelemeter = (telemetryName: string, where = mesh) =>
+    cluster.run('kubectl', ['--namespace', where, 'delete', 'telemetry', telemetryName]);
+
+  /** Resolves when the policy's line for Istio has this state, and all of these texts. */
+  async function untilSaid(state: string, ...texts: string[]): Promise<void> {
+    let last = '';
+    const line = 'jsonpath={.status.integrations[?(@.name=="Istio")]}';
+    await until(`the policy does not say ${state}`, 60_000, async () => {
+      last = await cluster.run('kubectl', ['get', 'clustertracingpolicy', name, '-o', line]);
+      return last.includes(`"state":"${state}"`) && texts.every((text) => last.includes(text));
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${last}`);
+    });
   }
 
   /** Which pods there are, and how often their containers have been restarted. */
@@ -105,7 +143,15 @@ describe('Istio', () => {
     const service = `collector.${outside}.svc.cluster.local`;
     // A proxy sends its spans once: what is not answered in time is lost.
     const otel = { service, port: 4318, http: { path: '/v1/traces', timeout: '60s' } };
-    await installIstio(cluster, { extensionProviders: [{ name: 'otel', opentelemetry: otel }] });
+    await installIstio(cluster, {
+      extensionProviders: [
+        { name: 'otel', opentelemetry: otel },
+        // It has a sampler of its own.
+        { name: 'sampling', opentelemetry: { ...otel, dynatraceSampler: { tenant: 'abc' } } },
+      ],
+      // Weaker than all that the operator sets.
+      ...{ defaultProviders: { tracing: ['otel'] }, defaultConfig: { tracing: { sampling: 20 } } },
+    });
     await policy({ sampling: { ratio: 0.1 } });
     scene = new MeshScene(cluster, { mesh, edge, outside });
     await scene.deploy(images);
@@ -121,7 +167,9 @@ describe('Istio', () => {
 
   afterAll(async () => {
     await cluster.run('kubectl', ['delete', 'clustertracingpolicy', name, '--ignore-not-found'], { tolerant: true });
-    await cluster.run('kubectl', ['delete', 'namespace', mesh, edge, outside, '--wait=false'], { tolerant: true });
+    await cluster.run('kubectl', ['delete', 'namespace', mesh, edge, outside, '--wait=false', '--ignore-not-found'], {
+      tolerant: true,
+    });
     await cluster.run('kubectl', ['delete', 'mutatingwebhookconfiguration', LATE_INJECTOR, '--ignore-not-found']);
     await removeIstio(cluster);
   }, 240_000);
@@ -239,6 +287,66 @@ describe('Istio', () => {
       );
     }
   }, 300_000);
+
+  it('goes by what is nearest, and the older of two Telemetries, and has the policy say which', async () => {
+    // An owner's annotation counts for less.
+    const sampled = { 'proxy.istio.io/config': 'concurrency: 1\ntracing: {sampling: 33}\n' };
+    await scene.add(images, 'annotated', { traced: true, annotations: sampled });
+    await untilSampled('annotated', { inbound: 50, outbound: 100 });
+    await policy({ sampling: { ratio: 0.5 }, mesh: { istio: { mode: 'Disabled' } } });
+    await untilSaid('Disabled');
+    await untilSampled('legacy', both(20));
+    await untilSampled('annotated', both(33));
+    // The whole mesh's counts for more than that, and less than the namespace's.
+    await telemetry('of-the-mesh', { randomSamplingPercentage: 45 }, ISTIO_NAMESPACE);
+    await untilSampled('annotated', both(45));
+    await telemetry('b-older', { randomSamplingPercentage: 30 });
+    // They are told apart by whole seconds.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await telemetry('a-younger', { randomSamplingPercentage: 60 });
+    await untilSampled('legacy', both(30));
+    await untelemeter('of-the-mesh', ISTIO_NAMESPACE);
+    await policy({ sampling: { ratio: 0.5 } });
+    await untilSaid('Conflict', 'Telemetry b-older counts', 'begins 30 % of traces, the policy asks for 50 %');
+    expect(await samplingOf('legacy')).toEqual(both(30));
+    await untelemeter('b-older');
+    await untilSampled('legacy', both(60));
+    await untelemeter('a-younger');
+    await untilSaid('Configured');
+    await untilSampled('legacy', both(50));
+  }, 240_000);
+
+  it('turns tracing off for a provider that is not there, which is never set', async () => {
+    await policy({ sampling: { ratio: 0.5 }, mesh: { istio: { provider: 'nowhere' } } });
+    await untilSaid('Incomplete', 'the mesh has no provider nowhere');
+    await untilSampled('legacy', both(20));
+    await telemetry('by-hand', { providers: [{ name: 'nowhere' }], randomSamplingPercentage: 60 });
+    await untilSampled('legacy', both(undefined));
+    await untelemeter('by-hand');
+    await policy({ sampling: { ratio: 0.5 }, mesh: { istio: { provider: 'sampling' } } });
+    await untilSaid('Incomplete', 'provider sampling has a dynatraceSampler');
+    await policy({ sampling: { ratio: 0.5 } });
+    await untilSaid('Configured');
+    await untilSampled('legacy', both(50));
+  }, 240_000);
+
+  it('lets traced pods say that all is to pass, where it has no Telemetries', async () => {
+    await cluster.run('kubectl', ['delete', 'crd', 'telemetries.telemetry.istio.io']);
+    await untilSaid('Incomplete', 'proxy.istio.io/config', 'all other proxies begin 20 %', 'asks for 50 %');
+    await untilSampled('legacy', both(20));
+    // Here Istio's injector comes after the webhook, which is as good.
+    await scene.add(images, 'passing', { traced: true, annotations: { 'proxy.istio.io/config': 'concurrency: 1' } });
+    await untilSampled('passing', both(100));
+    const { metadata } = JSON.parse(await kubectl('get', 'pod', 'passing', '-o', 'json')) as PodObject;
+    expect(metadata.annotations['proxy.istio.io/config']).toBe('concurrency: 1\ntracing: {"sampling":100}\n');
+    await scene.add(images, 'own', {
+      traced: true,
+      annotations: { 'proxy.istio.io/config': 'tracing: {sampling: 33}' },
+    });
+    await untilSampled('own', both(33));
+    await scene.add(images, 'untraced', { traced: false });
+    expect(await samplingOf('untraced')).toEqual(both(20));
+  }, 240_000);
 });
 
 function shapesOf(traces: readonly MeshTrace[]): string[][] {
