@@ -2,7 +2,10 @@
 const server = require('http').createServer((request, response) => {
   if (request.url === '/held') {
     globalThis.gc();
-    return response.end(JSON.stringify(process.memoryUsage()));
+    const young = require('v8')
+      .getHeapSpaceStatistics()
+      .find(({ space_name }) => space_name === 'new_space');
+    return response.end(JSON.stringify({ ...process.memoryUsage(), young: young.physical_space_size }));
   }
   response.end('hello');
 });
