@@ -30,8 +30,8 @@ const TICK_MILLIS = 10;
 const SLOW_MILLIS = 5000;
 /** Kept below `slow`, so that batches time out. */
 const TIMEOUT_MILLIS = 2000;
-/** Longer than a batch waits and takes: what was under way when a phase begins is through. */
-const SETTLE_MILLIS = 3500;
+/** Longer than an exporter waits before it tries again (10 s, and half as much by chance) and than that try takes. */
+const SETTLE_MILLIS = 17_500;
 const MAX_SLOPE = 1;
 /** Longer than a span waits for its batch. */
 const QUIET_MILLIS = 1500;
