@@ -88,11 +88,12 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
       [PROTOCOL]: 'opentelemetry',
       'example.com/owner': 'us',
     });
-    const line = await cluster.run('kubectl', [
-      ...['--namespace', namespace, 'get', 'tracingpolicy', 'default', '-o'],
-      'jsonpath={.status.integrations[?(@.name=="Linkerd")].state}',
-    ]);
-    expect(line).toBe('Configured');
+    const state = () =>
+      cluster.run('kubectl', [
+        ...['--namespace', namespace, 'get', 'tracingpolicy', 'default', '-o'],
+        'jsonpath={.status.integrations[?(@.name=="Linkerd")].state}',
+      ]);
+    await until('the status does not say so', 30_000, async () => (await state()) === 'Configured');
     await cluster.run('kubectl', ['--namespace', namespace, 'delete', 'tracingpolicy', 'default']);
     await until('annotations outlive the policy', 60_000, async () => !(COLLECTOR in (await annotations())));
     expect(await annotations()).toEqual({ 'linkerd.io/inject': 'enabled', 'example.com/owner': 'us' });
