@@ -60,13 +60,12 @@ bench: build ## Figures, as ratios in one run, into test/bench/results.json
 	@node test/bench/run.ts
 
 .PHONY: soak
-soak: build ## Half an hour at 500 requests a second with a collector that comes and goes, the agent's whole matrix, many odd pods and requests, the shop without its collector, 5,000 requests through a mesh, two bad minutes of the operator
+soak: build ## Half an hour at 500 requests a second with a collector that comes and goes, the agent's whole matrix, many odd pods and requests, the shop without its collector, two bad minutes of the operator
 	@node test/bench/soak.ts --minutes 30 --rate 500
 	@AGENT_MATRIX=full node test/run.ts --only agent --files matrix
 	@GENERATED_PODS=20000 node test/run.ts --only unit --files injector/generated
 	@FUZZ_REQUESTS=100000 node test/run.ts --only services --files webhook/fuzz
 	@COLLECTOR_GONE_SECONDS=300 node test/run.ts --only services --files shop/bad-days
-	@MESH_REQUESTS=5000 node test/run.ts --only e2e --files alone/istio
 	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files alone/chaos
 
 .PHONY: generate

@@ -12,7 +12,7 @@ import { untilUsable, withFreshOperator } from '../installation.ts';
 import { MeshScene, tracesOf } from '../mesh-scene.ts';
 import type { MeshTrace } from '../mesh-scene.ts';
 
-const REQUESTS = Number(process.env['MESH_REQUESTS'] ?? 1_000);
+const REQUESTS = 5_000;
 /** First part of the path of requests that do not count. */
 const WARM = 'warm';
 const LATE_INJECTOR = 'zz-istio-sidecar-injector';
