@@ -69,10 +69,11 @@ soak: build ## Half an hour at 500 requests a second with a collector that comes
 	@CHAOS_SECONDS=120 node test/run.ts --only e2e --files alone/chaos
 
 .PHONY: generate
-generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies, of the chart and of kubectl tracing
+generate: install ## What is derived from the schemas: CRD YAML, the chart's values, the references of policies, of metrics, of the chart and of kubectl tracing
 	@node crds/generate.ts
 	@node charts/reference.ts
 	@node cli/reference.ts
+	@node operator/reference.ts
 
 .PHONY: pictures
 pictures: install ## The pictures of the coverage page in docs/guides, by its test
