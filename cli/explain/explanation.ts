@@ -371,8 +371,9 @@ function agentsSay(
   }
   if (own.length === 0)
     lines.push(
-      `its status says nothing of this ${workload.kind}${(status.workloads?.length ?? 0) >= 20 ? ', or it is not among the 20 workloads that are listed' : ''}`,
+      `its status knows of no trouble with this ${workload.kind}${(status.workloads?.length ?? 0) >= 20 ? ', or it is not among the 20 workloads that are listed' : ''}`,
     );
+  if (counted.unknown) lines.push('unknown: not heard from yet, or no more; new pods report within two minutes');
   return { lines, problems };
 }
 
