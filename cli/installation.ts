@@ -39,7 +39,7 @@ export async function findInstallation(read: Read): Promise<Installation | 'abse
     { labelSelector: OPERATOR },
   );
   if (!configurations) return undefined;
-  const webhooks = configurations.items.flatMap(({ webhooks = [] }) => webhooks);
+  const webhooks = (configurations.items ?? []).flatMap(({ webhooks = [] }) => webhooks);
   const webhook = webhooks.find((each) => each.name === 'pods.tracing.acme');
   const service = webhook?.clientConfig.service;
   if (!service) return 'absent';

@@ -38,6 +38,8 @@ export function policiesOf(documents: readonly ManifestDocument[], namespace: st
         `${item.position(['kind'])}: ${kind} is not a TracingPolicy or ClusterTracingPolicy of ${GROUP}, ${EXAMPLE}`,
       );
     }
+    const problem = versionProblem(item);
+    if (problem !== undefined) throw new InputError(`${item.position(['apiVersion'])}: apiVersion ${problem}`);
     const spec = readSpec(item, kind as PolicyKind);
     const {
       name,
@@ -58,6 +60,12 @@ export function policiesOf(documents: readonly ManifestDocument[], namespace: st
 /** Whether an object is a policy of ours. */
 export function isPolicy({ object: { kind, apiVersion } }: Item): boolean {
   return kind in KINDS && String(apiVersion).startsWith(`${GROUP}/`);
+}
+
+/** What is wrong with a policy's version; undefined where the API server serves it. */
+export function versionProblem({ object: { kind, apiVersion } }: Item): string | undefined {
+  if (apiVersion === `${GROUP}/${VERSION}`) return undefined;
+  return `${String(apiVersion)} is not served: ${String(kind)} is of ${GROUP}/${VERSION}, ${EXAMPLE}`;
 }
 
 function readSpec(item: Item, kind: PolicyKind) {

@@ -2,7 +2,8 @@ import type { KubeClient } from '../operator/kube/client.ts';
 import { ApiError } from '../operator/kube/client.ts';
 
 export interface List<T> {
-  items: T[];
+  /** Null where there are none, in lists of metadata alone. */
+  items: T[] | null;
   metadata: { continue?: string };
 }
 
@@ -67,7 +68,7 @@ export async function readAll<T>(
     const asked = { limit: PAGE, ...query, ...(token !== undefined && { continue: token }) };
     const page: List<T> | undefined = await read(path, leavesOpen, asked, accept);
     if (!page) return undefined;
-    items.push(...page.items);
+    items.push(...(page.items ?? []));
     token = page.metadata.continue || undefined;
   } while (token !== undefined);
   return items;

@@ -17,6 +17,7 @@ import type { Installation } from '../../operator/coverage/facts.ts';
 import { reportLines } from '../../operator/coverage/report-lines.ts';
 import { EVERYWHERE, whyNotReached } from '../../operator/reach.ts';
 import { CHART } from '../chart.ts';
+import { SWITCH, switchedOn } from '../switch/switch.ts';
 import type { Outcome } from '../workload.ts';
 import { at, decide, put, templatePath } from '../workload.ts';
 import { annotate, patchTemplate } from './commands.ts';
@@ -273,7 +274,10 @@ function policyProblems(
   for (const text of problems)
     found.push({ text, next: text.startsWith('annotation ') ? `${kubectl} get tracingpolicy` : show });
   if (policy?.spec.enabled === false)
-    found.push({ text: `${describePolicy(policy)} is switched off (enabled: false)`, next: show });
+    found.push({
+      text: `${describePolicy(policy)} is switched off (enabled: false)`,
+      next: policy.metadata.name === SWITCH ? switchedOn(policy) : show,
+    });
   else if (document ? document.spec.exporters.length === 0 && sure : sure)
     found.push({
       text: document

@@ -124,7 +124,7 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     );
     const at = (event: { lastTimestamp?: string | null; eventTime?: string | null }) =>
       event.lastTimestamp ?? event.eventTime ?? '';
-    const last = events?.items.sort((a, b) => at(a).localeCompare(at(b))).at(-1)?.message;
+    const last = events?.items?.sort((a, b) => at(a).localeCompare(at(b))).at(-1)?.message;
     if (last) warnings.set(pod.metadata.name, last);
   }
   const maker = (pods[0] && owner(pods[0])) ?? { kind: kind.kind, name };
@@ -187,7 +187,7 @@ async function find(
     const others = await client
       .request<List<WorkloadObject>>('GET', path, { query: { limit: 20 } })
       .catch(() => undefined);
-    const names = others?.items.map(({ metadata }) => metadata.name) ?? [];
+    const names = others?.items?.map(({ metadata }) => metadata.name) ?? [];
     const isGone = await client.request('GET', `/api/v1/namespaces/${namespace}`).then(
       () => false,
       (failure: unknown) => failure instanceof ApiError && failure.status === 404,

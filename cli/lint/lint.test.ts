@@ -25,6 +25,17 @@ describe('what the API server would refuse', () => {
     ]);
   });
 
+  it('has a version that is not served', () => {
+    const { findings } = lint(policy({ exporters: [COLLECTOR] }).replace('v1alpha1', 'v1'), 'policy.yaml');
+    expect(findings.map(({ level, field, what }) => [level, field, what])).toEqual([
+      [
+        'Refused',
+        'apiVersion',
+        expect.stringContaining('tracing.acme/v1 is not served: TracingPolicy is of tracing.acme/v1alpha1'),
+      ],
+    ]);
+  });
+
   it('has what rules of several fields say, fields that there are not, and what stands twice', () => {
     expect(found({ exporters: [{ ...COLLECTOR, tls: {} }] })).toEqual(['Invalid spec.exporters[0]']);
     expect(found({ sampling: { ration: 1 }, samplng: {} })).toEqual([

@@ -4,7 +4,7 @@ import { fieldPath, InputError } from '../input-error.ts';
 import { itemsOf } from '../manifest/items.ts';
 import { parseManifest } from '../manifest/manifest.ts';
 import type { PolicyKind } from '../policy-file.ts';
-import { checkSpec, isPolicy } from '../policy-file.ts';
+import { checkSpec, isPolicy, versionProblem } from '../policy-file.ts';
 import { adviceOn } from './advice.ts';
 import { duplicates } from './duplicates.ts';
 
@@ -44,7 +44,9 @@ export function lint(text: string, file: string): { policies: number; findings: 
     });
     const given = item.object['spec'];
     const { issues, spec } = checkSpec(given, kind);
+    const version = versionProblem(item);
     return [
+      ...(version === undefined ? [] : [refuse(['apiVersion'], version)]),
       ...(typeof name === 'string' && name.length > 63
         ? [refuse(['metadata', 'name'], 'the name of a policy has no more than 63 characters, e.g. default')]
         : []),

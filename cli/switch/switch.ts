@@ -25,6 +25,13 @@ export function switchPolicy(namespace: string | undefined) {
   };
 }
 
+/** The command that takes it away. */
+export function switchedOn(policy: Policy): string {
+  return policy.kind === 'TracingPolicy'
+    ? `kubectl tracing on -n ${policy.metadata.namespace}`
+    : 'kubectl tracing on -A';
+}
+
 export interface SwitchFacts {
   /** Undefined: all namespaces. */
   namespace?: string;

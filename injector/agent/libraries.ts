@@ -143,7 +143,10 @@ export class Libraries {
     if (!isMain && !library.files.includes(path)) return undefined;
     const wanted = library.instrumentations.filter((instrumentation) => this.isEnabled(instrumentation));
     // Express 5 is made of it, and its own instrumentation makes a span of each of the same layers.
-    if (name === 'router' && this.seen.has('express', 5) && this.isEnabled('express')) return undefined;
+    if (name === 'router' && this.seen.has('express', 5) && this.isEnabled('express')) {
+      this.seen.noteCovered(directory);
+      return undefined;
+    }
     if (wanted.length < library.instrumentations.length) this.noteSkipped(library.instrumentations, name);
     if (wanted.length === 0) return undefined;
     for (const instrumentation of wanted) this.instrument(instrumentation);

@@ -37,6 +37,7 @@ export class SeenLibraries {
   private readonly onNews: () => void;
   private readonly names = new Map<string, string>();
   private readonly patched = new Set<string>();
+  private readonly covered = new Set<string>();
   private readonly bundled = new Set<string>();
   private before: UninstrumentedLibrary[] | undefined;
 
@@ -57,6 +58,11 @@ export class SeenLibraries {
     return [...this.names].some(
       ([directory, each]) => each === name && Number.parseInt(this.facts.version(directory) ?? '', 10) >= major,
     );
+  }
+
+  /** Another library's instrumentation makes its spans. */
+  noteCovered(directory: string): void {
+    this.covered.add(directory);
   }
 
   /** One of its files was given to the instrumentations. */
@@ -84,7 +90,7 @@ export class SeenLibraries {
     const unpatched = [...this.names.keys()].filter((directory) => !this.patched.has(directory));
     const loaded = unpatched.length > 0 ? this.loadedAmong(unpatched) : new Set<string>();
     for (const [directory, name] of this.names) {
-      if (!this.patched.has(directory) && !loaded.has(directory)) continue;
+      if (this.covered.has(directory) || (!this.patched.has(directory) && !loaded.has(directory))) continue;
       const version = this.facts.version(directory);
       const library = version === undefined ? name : `${name}@${version}`;
       const obstacle = this.obstacle(name, version);

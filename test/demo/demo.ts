@@ -196,7 +196,9 @@ The cluster stays up. A shell that reaches it, with kubectl and helm (your own k
 
 and in it, for instance:
 
-  kubectl -n ${SHOP_NAMESPACE} get pods -L tracing.acme/injected
+  kubectl tracing status -n ${SHOP_NAMESPACE}
+  kubectl tracing explain deployment/order -n ${SHOP_NAMESPACE}
+  kubectl tracing ui                                # the same in a browser
   kubectl -n ${SHOP_NAMESPACE} edit tracingpolicy shop            # change the ratio again
   kubectl -n ${SHOP_NAMESPACE} get pod -l app.kubernetes.io/name=order -o yaml    # what was injected
   node test/demo/place-order.ts                     # place an order, see its trace
