@@ -238,6 +238,15 @@ describe('kubectl tracing', () => {
     );
   }, 60_000);
 
+  it('has nothing to say, and no fault, where there are no pods', async () => {
+    const empty = 'kube-public';
+    expect(await tracing(['status', '-n', empty])).toMatch(/exit code 0\n$/);
+    expect(await tracing(['off', '-n', `${namespace}-not-there`])).toMatch(
+      /there is no namespace [^ ]+-not-there\. Which there are: kubectl get namespaces\nexit code 2\n$/,
+    );
+    for (const verb of ['off', 'on']) expect(await tracing([verb, '-n', empty])).not.toMatch(/TypeError|\n +at /);
+  });
+
   it('lints what the cluster has', async () => {
     const stored = join(directory, 'stored.yaml');
     writeFileSync(stored, await kubectl('get', 'tracingpolicies', '--output', 'yaml'));
