@@ -31,6 +31,15 @@ const HINTS: [words: RegExp, hint: string][] = [
     "there is no such host: is the exporter's endpoint right? From another namespace it is NAME.NAMESPACE",
   ],
   [/ECONNREFUSED/, 'nothing listens there: does it run, and is the port right?'],
+  [
+    /ECONNRESET|socket hang up/,
+    'what listens there hung up. Collectors mostly take grpc at 4317 and http/protobuf at 4318; or it wants TLS (https)',
+  ],
+  [/EPROTO|wrong version number/, 'it speaks no TLS there: is the endpoint meant to be http and not https?'],
+  [
+    /HTTP 404/,
+    'nothing takes them at that path: /v1/traces and the like are added to the endpoint, which mostly has no path of its own',
+  ],
   [/CERT|certificate|self.signed/i, 'is it the right authority? See tls.ca of the exporter'],
 ];
 

@@ -247,7 +247,10 @@ describe('the summary of a namespace', () => {
       });
 
       it.each([
-        ['collector:4318: HTTP 404', /^exporter default: collector:4318: HTTP 404$/],
+        ['collector:4318: HTTP 503', /^exporter default: collector:4318: HTTP 503$/],
+        ['collector:4318: HTTP 404', /HTTP 404 \(nothing takes them at that path: .*added to the endpoint/],
+        ['collector:4317: ECONNRESET', /ECONNRESET \(what listens there hung up\. .*4317.*4318/],
+        ['collector:4318: EPROTO', /EPROTO \(it speaks no TLS there: /],
         ['collector:4318: connect ECONNREFUSED', /ECONNREFUSED \(nothing listens there: /],
         [
           'collector:4317: HPE_INVALID_CONSTANT',
