@@ -70,7 +70,7 @@ async function switchOff(flags: SwitchFlags): Promise<ExitCode> {
     else if (there)
       say(`${name} is there, since ${there.metadata.creationTimestamp}: it reaches ${count(pods, 'pod')}`);
     else {
-      await attempt(`make a ${policy.kind}`, namespace, 409, () =>
+      await attempt(`make a ${policy.kind}`, namespace, [409], () =>
         client.request('POST', policiesPath(namespace), { body: policy, query: { fieldManager: 'kubectl-tracing' } }),
       );
       say(`made ${name}: it reaches ${count(pods, 'pod')}`);
@@ -99,7 +99,7 @@ async function switchOn(flags: SwitchFlags): Promise<ExitCode> {
       return 0;
     }
     if (there) {
-      await attempt(`delete a ${switchPolicy(namespace).kind}`, namespace, 404, () =>
+      await attempt(`delete a ${switchPolicy(namespace).kind}`, namespace, [404, 409], () =>
         client.request('DELETE', `${policiesPath(namespace)}/${SWITCH}`, {
           body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid: there.metadata.uid } },
         }),
@@ -138,11 +138,11 @@ async function follow(client: KubeClient, namespace: string | undefined, only: b
   }
 }
 
-/** @param done the status by which the API server says that somebody else did the same just now. */
+/** @param done statuses by which the API server says that somebody else did the same just now. */
 async function attempt(
   what: string,
   namespace: string | undefined,
-  done: number,
+  done: number[],
   work: () => Promise<unknown>,
 ): Promise<void> {
   try {
@@ -153,7 +153,7 @@ async function attempt(
       throw new InputError(
         `you may not ${what}: ${error.message}${namespace === undefined ? '\nFor one namespace the role edit in it is enough: kubectl tracing off -n NAME' : ''}`,
       );
-    if (error.status === done) return;
+    if (done.includes(error.status)) return;
     if (error.status !== 404) throw error;
     throw new InputError(
       namespace !== undefined && error.message.includes('namespaces')
