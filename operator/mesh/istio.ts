@@ -2,6 +2,7 @@ import { PROXY_CONFIG } from '../../injector/istio.ts';
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Resolution } from '../../injector/resolve.ts';
+import { readOnce } from '../integration/read-once.ts';
 import { SERVICES } from '../integration/services.ts';
 import { modeOf } from '../integration/standing.ts';
 import type { DesiredObject, Plan, PlanInput, Seen, System, Watched } from '../integration/system.ts';
@@ -172,10 +173,12 @@ function meshConfig(
   const revision = labels?.['istio.io/rev'];
   const found = configMaps(revisions).flatMap((watched) => seen.list(watched, namespace) as ConfigMap[]);
   const own = found.find(({ metadata: { name } }) => name === `istio-${revision}`) ?? found[0];
-  return readMeshConfig(own?.data);
+  return own && meshConfigOf(own);
 }
 
 type ConfigMap = KubeObject & { data?: Record<string, string> };
+
+const meshConfigOf = readOnce(({ data }: ConfigMap) => readMeshConfig(data));
 
 function byAnnotation(config: MeshConfig, document: PolicyDocument): Plan {
   const without = `there is no CustomResourceDefinition ${TELEMETRIES.resource}.${TELEMETRIES.group}`;

@@ -7,7 +7,9 @@ import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { NAMESPACES } from '../integration/namespaces.ts';
 import { modeOf } from '../integration/standing.ts';
+import { readOnce } from '../integration/read-once.ts';
 import type { Plan, Seen, System, Watched } from '../integration/system.ts';
+import { nothing } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
 
 export interface LinkerdOptions {
@@ -67,13 +69,13 @@ export function linkerd({ namespace: controlPlane, annotateNamespaces }: Linkerd
       const said = seen.list(NAMESPACES, namespace.metadata.name)[0]?.metadata['annotations'] as Said;
       const isMeshed = ['enabled', 'ingress'].includes(said?.[LINKERD_INJECT] ?? '');
       if (!isMeshed && !pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
-        return standing('NotUsed', "no pod of the namespace has Linkerd's proxy");
+        return nothing('NotUsed', "no pod of the namespace has Linkerd's proxy");
       const known = config(seen, controlPlane);
       if (document.spec.exporters.length === 0)
-        return standing('Configured', 'tracing is switched off: what is not sampled has no spans of proxies');
+        return nothing('Configured', 'tracing is switched off: what is not sampled has no spans of proxies');
       const endpoint = linkerdEndpoint(document);
       if (endpoint === undefined)
-        return standing(
+        return nothing(
           'Incomplete',
           `Linkerd's proxies send OTLP over gRPC in plain text, and the policy's exporter ${document.spec.exporters[0]!.endpoint} wants TLS: name a collector in the cluster first`,
         );
@@ -84,7 +86,7 @@ export function linkerd({ namespace: controlPlane, annotateNamespaces }: Linkerd
       const account = policy.spec.mesh?.linkerd?.collectorServiceAccount;
       const different = difference(tracing, endpoint, account);
       if (tracing === undefined || different !== undefined)
-        return standing(
+        return nothing(
           'Incomplete',
           `${different}. Helm values to set for linkerd-control-plane:\n${toSet(endpoint, account)}`,
         );
@@ -124,7 +126,7 @@ function byJaeger(
   );
   // Another collector has another protocol and account: half of each would be neither's.
   if (theirs.length > 0)
-    return standing(
+    return nothing(
       'Conflict',
       `the namespace says otherwise, and nothing is added to it: ${theirs.map(([key, value]) => `${key} is ${said![key]}, and the policy asks for ${value}`).join('; ')}`,
     );
@@ -151,21 +153,22 @@ function tracingOf({ spec }: Policy, known: Values | undefined): LinkerdTracing 
 }
 
 function config(seen: Seen, controlPlane: string): Values | undefined {
-  const [found] = seen.list(CONFIG, controlPlane) as (KubeObject & { data?: Record<string, string> })[];
-  if (!found) return undefined;
+  const [found] = seen.list(CONFIG, controlPlane) as ConfigMap[];
+  return found && valuesOf(found);
+}
+
+type ConfigMap = KubeObject & { data?: Record<string, string> };
+
+const valuesOf = readOnce(({ data }: ConfigMap): Values | undefined => {
   try {
-    return values.safeParse(load(found.data?.['values'] ?? '') ?? {}).data;
+    return values.safeParse(load(data?.['values'] ?? '') ?? {}).data;
   } catch {
     return undefined;
   }
-}
-
-function standing(state: Plan['state'], message: string): Plan {
-  return { state, message, objects: [] };
-}
+});
 
 function told(message: string, problem: string | undefined): Plan {
-  return problem === undefined ? standing('Configured', message) : standing('Incomplete', `${message}; ${problem}`);
+  return problem === undefined ? nothing('Configured', message) : nothing('Incomplete', `${message}; ${problem}`);
 }
 
 /** They join a trace by traceparent, or by B3 in several headers where there is none. */
