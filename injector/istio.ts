@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { load } from 'js-yaml';
 import type { Decision } from './decision.ts';
+import { isJson } from './json.ts';
 import type { Pod } from './pod.ts';
 
 /** What a pod's sidecar is to go by, in YAML; stronger than the MeshConfig, weaker than a Telemetry. */
@@ -71,14 +72,5 @@ function parsed(text: string): unknown {
     return load(text);
   } catch {
     return undefined;
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

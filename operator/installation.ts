@@ -28,6 +28,14 @@ export function belongsTo(
   return owners.every(({ uid }) => metadata.ownerReferences?.some((each) => each.uid === uid));
 }
 
+/** An object's metadata as it is to be written, so that it belongs to these. */
+export function givenTo<Metadata extends { ownerReferences?: readonly { uid?: string }[] | undefined }>(
+  metadata: Metadata,
+  owners: readonly OwnerReference[],
+): Metadata {
+  return belongsTo(metadata, owners) ? metadata : { ...metadata, ownerReferences: owners };
+}
+
 interface Role extends KubeObject {
   metadata: KubeObject['metadata'] & { uid: string };
 }

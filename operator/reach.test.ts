@@ -29,7 +29,7 @@ describe('which namespaces are looked at', () => {
     ['other', few, /the chart's webhook\.namespaces does not contain it$/],
     ['other', { only: ['other'], excluded: ['other'] }, /the chart's webhook\.excludedNamespaces names it$/],
   ])('%s of %j: says why not', (namespace, reach, why) => {
-    const found = whyNotReached(reach, namespace, { name: 'op', namespace: 'system' });
+    const found = whyNotReached(namespace, reach, { name: 'op', namespace: 'system' });
     if (why) expect(found?.why).toMatch(why);
     else expect(found).toBeUndefined();
   });

@@ -59,11 +59,14 @@ export function reachRequirements({ only, excluded }: Reach): Requirement[] {
   ];
 }
 
-/** Why pods of a namespace are never looked at, for people, and the command that changes it; undefined where they are. */
+/**
+ * Why pods of a namespace are never looked at, for people, and the command that changes it; undefined where they are. Without reach
+ * and release: where it is not known how the operator is installed.
+ */
 export function whyNotReached(
-  reach: Reach,
   namespace: string,
-  release: Release,
+  reach: Reach = EVERYWHERE,
+  release: Release = { name: '', namespace: '' },
 ): { why: string; next: string } | undefined {
   if (reaches(reach, namespace)) return undefined;
   const said = (why: string, next: string) => ({

@@ -1,15 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { run } from '../test/cluster/command.ts';
-
-/** The sum of a file, in hexadecimal digits. */
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
+import { sha256 } from '../test/cluster/image-archive.ts';
 
 /**
  * Packs what is in a folder, in the same order, as nobody's, of one time: the same content makes the same bytes.

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ociArchitecture } from '../test/cluster/image-archive.ts';
 import { buildOciLayout } from '../test/cluster/images.ts';
 import { packFolder } from './files.ts';
 
 /** By Node's names. */
 export const ARCHITECTURES = ['x64', 'arm64'] as const;
-const OCI_NAMES = { x64: 'amd64', arm64: 'arm64' };
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 /** https://github.com/opencontainers/image-spec/blob/main/descriptor.md */
@@ -45,7 +45,7 @@ export async function imageArchive(
     const [{ mediaType, digest, size }] = (
       JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: [Descriptor] }
     ).manifests;
-    manifests.push({ mediaType, digest, size, platform: { os: 'linux', architecture: OCI_NAMES[architecture] } });
+    manifests.push({ mediaType, digest, size, platform: { os: 'linux', architecture: ociArchitecture(architecture) } });
     cpSync(join(layout, 'blobs'), join(both, 'blobs'), { recursive: true });
   }
   const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });

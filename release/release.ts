@@ -2,13 +2,14 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { CHART, helm } from '../test/chart/helm.ts';
 import { cached } from '../test/cluster/cache.ts';
 import { run } from '../test/cluster/command.ts';
+import { sha256 } from '../test/cluster/image-archive.ts';
 import { contentHash } from '../test/cluster/images.ts';
 import { outside } from '../test/cluster/outside.ts';
 import { announce, step } from '../test/cluster/progress.ts';
-import { toolsFolder } from '../test/cluster/tools.ts';
-import { packFolder, sha256, writeSums } from './files.ts';
+import { packFolder, writeSums } from './files.ts';
 import { imageArchive } from './image.ts';
 import { krewManifest } from './krew.ts';
 import { checkStated, checkVersion, notesOf, ReleaseError, statedVersions } from './version.ts';
@@ -34,6 +35,8 @@ Examples:
 `;
 
 const CHECKOUT = resolve(import.meta.dirname, '..');
+/** What kubectl tracing consists of, in dist/. */
+const PLUGIN = ['kubectl-tracing', 'kubectl-tracing.LEGAL.txt', 'kubectl_complete-tracing'];
 
 interface Wanted {
   version: string;
@@ -83,7 +86,7 @@ async function build(context: string): Promise<void> {
     scripts(['operator/build.ts'], ['cli/build.ts']),
   );
   mkdirSync(context);
-  for (const name of ['operator', 'kubectl-tracing', 'kubectl-tracing.LEGAL.txt', 'kubectl_complete-tracing'])
+  for (const name of ['operator', ...PLUGIN])
     cpSync(join(CHECKOUT, 'dist', name), join(context, name), { recursive: true });
   const agent = await cached({
     name: 'released-agent',
@@ -103,8 +106,7 @@ async function build(context: string): Promise<void> {
 /** kubectl tracing as a package of npm, with the agent that `run` needs. */
 async function npmPackage(out: string, context: string, work: string, version: string): Promise<void> {
   const folder = join(work, 'npm');
-  for (const name of ['kubectl-tracing', 'kubectl-tracing.LEGAL.txt', 'kubectl_complete-tracing', 'agent'])
-    cpSync(join(context, name), join(folder, name), { recursive: true });
+  for (const name of [...PLUGIN, 'agent']) cpSync(join(context, name), join(folder, name), { recursive: true });
   cpSync(join(CHECKOUT, 'LICENSE'), join(folder, 'LICENSE'));
   writeFileSync(
     join(folder, 'README.md'),
@@ -124,9 +126,7 @@ async function npmPackage(out: string, context: string, work: string, version: s
 
 /** The chart as helm packs it, packed once more: helm writes the time of the day into it. */
 async function chartPackage(out: string, work: string, { version, timestamp }: { version: string; timestamp: number }) {
-  const tools = await toolsFolder();
-  const helm = (...args: string[]) => run(tools === undefined ? 'helm' : join(tools, 'helm'), args);
-  await helm('package', join(CHECKOUT, 'charts/tracing-operator'), '--destination', work);
+  await helm('package', CHART, '--destination', work);
   const folder = join(work, 'chart');
   mkdirSync(folder);
   const name = `tracing-operator-${version}.tgz`;

@@ -15,7 +15,7 @@ import { owner } from '../../injector/resource.ts';
 import { WORKLOAD_KINDS } from '../../injector/workload.ts';
 import type { Installation } from '../../operator/coverage/facts.ts';
 import { reportLines } from '../../operator/coverage/report-lines.ts';
-import { EVERYWHERE, whyNotReached } from '../../operator/reach.ts';
+import { whyNotReached } from '../../operator/reach.ts';
 import { CHART } from '../chart.ts';
 import { SWITCH, switchedOn } from '../switch/switch.ts';
 import type { Outcome } from '../workload.ts';
@@ -74,9 +74,7 @@ export function explain(facts: Facts): Explanation {
       text: `no replica of the operator in ${installed.namespace} is ready: new pods are not injected, and policies do not change`,
       next: `kubectl -n ${installed.namespace} describe pods -l app.kubernetes.io/name=tracing-operator`,
     });
-  const notReached = installed
-    ? whyNotReached(installed.reach, namespace, installed)
-    : whyNotReached(EVERYWHERE, namespace, { name: '', namespace: '' });
+  const notReached = whyNotReached(namespace, installed?.reach, installed);
   if (asked && notReached) problems.push({ text: notReached.why, next: notReached.next });
 
   sections.push([

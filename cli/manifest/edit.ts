@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ParsedNode, YAMLMap, YAMLSeq } from 'yaml';
 import { isCollection, isMap, isScalar, isSeq, stringify } from 'yaml';
+import { isJson } from '../../injector/json.ts';
 import { originsOf } from '../../webhook/json-patch.ts';
 import type { ManifestDocument } from './manifest.ts';
 import { parseManifest } from './manifest.ts';
@@ -250,15 +251,6 @@ function asJson(before: string, value: unknown): string {
     indent,
   ).replace(/"\\u0000(-?\d+)"/g, '$1');
   return before.includes('\r\n') ? text.replaceAll('\n', '\r\n') : text;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

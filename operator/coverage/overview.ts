@@ -9,7 +9,7 @@ import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Policy, Resolution } from '../../injector/resolve.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { Trouble, WorkloadStanding } from '../page/state.ts';
-import { EVERYWHERE, isOwnWish, whyNotReached } from '../reach.ts';
+import { isOwnWish, whyNotReached } from '../reach.ts';
 import type { PodMeta, StatusFacts } from './facts.ts';
 
 export interface WorkloadRow extends WorkloadStanding {
@@ -202,10 +202,8 @@ function leftAlone(annotations: Record<string, string>): Trouble | undefined {
 }
 
 function notReached({ installation }: StatusFacts, namespace: string): Trouble | undefined {
-  const found =
-    typeof installation === 'object'
-      ? whyNotReached(installation.reach, namespace, installation)
-      : whyNotReached(EVERYWHERE, namespace, { name: '', namespace: '' });
+  const installed = typeof installation === 'object' ? installation : undefined;
+  const found = whyNotReached(namespace, installed?.reach, installed);
   return found && { reason: 'NotReached', message: `${found.why}. Next: ${found.next}` };
 }
 

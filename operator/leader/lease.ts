@@ -4,7 +4,7 @@ import { microTime, systemClock } from '../clock.ts';
 import { ApiError, APPLY } from '../kube/client.ts';
 import type { KubeClient, RequestOptions } from '../kube/client.ts';
 import type { OwnerReference } from '../installation.ts';
-import { belongsTo } from '../installation.ts';
+import { givenTo } from '../installation.ts';
 import type { Part } from '../manager.ts';
 import { OWNED } from '../owned.ts';
 
@@ -282,11 +282,14 @@ export class LeaderElector implements Part {
 
   #put(send: Send, lease: Lease, spec: Lease['spec']): Promise<Lease> {
     const { managedFields: _, ...metadata } = lease.metadata;
-    const owners = this.#options.owners();
-    const owned = belongsTo(metadata, owners) ? metadata : { ...metadata, ownerReferences: owners };
     return send('PUT', this.#path, {
       query: { fieldManager: FIELD_MANAGER },
-      body: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: owned, spec },
+      body: {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: givenTo(metadata, this.#options.owners()),
+        spec,
+      },
     });
   }
 

@@ -4,7 +4,7 @@ import { endOf, isFresh, issue, renew, trusted } from '../../webhook/certificate
 import type { Certificate } from '../../webhook/tls-server.ts';
 import { ApiError } from '../kube/client.ts';
 import type { OwnerReference } from '../installation.ts';
-import { belongsTo } from '../installation.ts';
+import { belongsTo, givenTo } from '../installation.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { OWNED } from '../owned.ts';
 
@@ -119,9 +119,7 @@ export class CertificateKeeper implements CertificateSource {
       }),
     );
     if (stored) {
-      const metadata = belongsTo(stored.metadata, ownerReferences)
-        ? stored.metadata
-        : { ...stored.metadata, ownerReferences };
+      const metadata = givenTo(stored.metadata, ownerReferences);
       await this.#client.request('PUT', `${base}/${secret}`, { body: { ...stored, metadata, data } });
       return;
     }

@@ -98,7 +98,7 @@ export class StatusController {
   summarizeNamespace(name: string): void {
     const namespace = this.#view.namespace(name);
     const before = this.#summaries.get(name);
-    const notReached = whyNotReached(this.#options.reach, name, this.#options.release);
+    const notReached = whyNotReached(name, this.#options.reach, this.#options.release);
     const after = namespace
       ? summarize({
           namespace,

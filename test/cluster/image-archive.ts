@@ -17,6 +17,11 @@ export interface ImageConfig {
   readonly StopSignal?: string;
 }
 
+/** What images call an architecture, by Node's name for it. */
+export function ociArchitecture(nodeArchitecture: string): string {
+  return { x64: 'amd64' }[nodeArchitecture] ?? nodeArchitecture;
+}
+
 /**
  * Writes an image of one layer, the content of the folder `root`, as an archive that `docker load` understands. Its architecture
  * is called as Node calls it.
@@ -32,7 +37,7 @@ export async function writeImageArchive(
   try {
     const layer = join(work, 'layer.tar');
     await run('tar', ['--sort=name', '--numeric-owner', '--mtime=@0', '-C', root, '-cf', layer, '.']);
-    const architecture = { x64: 'amd64' }[nodeArchitecture] ?? nodeArchitecture;
+    const architecture = ociArchitecture(nodeArchitecture);
     const rootfs = { type: 'layers', diff_ids: [`sha256:${await sha256(layer)}`] };
     const description = JSON.stringify({ created: '1970-01-01T00:00:00Z', architecture, os: 'linux', config, rootfs });
     const name = `${createHash('sha256').update(description).digest('hex')}.json`;
@@ -94,7 +99,8 @@ export async function deriveImageArchive(
   }
 }
 
-async function sha256(path: string): Promise<string> {
+/** The sum of a file, in hexadecimal digits. */
+export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');

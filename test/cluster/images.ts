@@ -16,6 +16,7 @@ import { cached, cachePath } from './cache.ts';
 import { dockerRuns } from './choose.ts';
 import { run, type CommandOptions } from './command.ts';
 import { baseImages } from './dockerfile.ts';
+import { ociArchitecture } from './image-archive.ts';
 import { normalizeReference, slugOf } from './reference.ts';
 
 export interface ImageSource {
@@ -77,7 +78,7 @@ export async function buildOciLayout(
   const bases = await Promise.all(
     baseImages(dockerfile, source.buildArguments).map((base) => baseArchive(base, architecture)),
   );
-  const platform = `linux/${architecture === 'x64' ? 'amd64' : architecture}`;
+  const platform = `linux/${ociArchitecture(architecture)}`;
   await buildWithBuildah(source, bases, `oci:${layout}`, { dir, log, platform, timestamp });
 }
 

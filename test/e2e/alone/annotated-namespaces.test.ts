@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
-import { KubeClient, MERGE_PATCH } from '../../../operator/kube/client.ts';
+import type { KubeClient } from '../../../operator/kube/client.ts';
+import { MERGE_PATCH } from '../../../operator/kube/client.ts';
+import { CHART } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { until } from '../../cluster/progress.ts';
 import { installOperator, OPERATOR } from '../../demo/deploy.ts';
 import type { Images } from '../../demo/prepare.ts';
 import { withFreshOperator } from '../installation.ts';
+import { stolenToken } from '../stolen-token.ts';
 
-const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
 const COLLECTOR = 'config.linkerd.io/trace-collector';
 const PROTOCOL = 'config.linkerd.io/trace-collector-protocol';
 const ACCOUNT = 'config.alpha.linkerd.io/trace-collector-service-account';
@@ -31,17 +31,6 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
     };
     return object.metadata.annotations;
   };
-  /** A client with a token of the operator's own. */
-  async function steal(): Promise<KubeClient> {
-    const token = await cluster.run('kubectl', [
-      ...['create', 'token', OPERATOR.release, '--namespace', OPERATOR.namespace],
-    ]);
-    const config = new KubeConfig();
-    config.loadFromDefault();
-    const stolen = new KubeConfig();
-    stolen.loadFromClusterAndUser(config.getCurrentCluster()!, { name: 'thief', token: token.trim() });
-    return new KubeClient(stolen);
-  }
 
   beforeAll(async () => {
     ({ cluster, images } = await withFreshOperator());
@@ -51,7 +40,7 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
       annotations: { 'linkerd.io/inject': 'enabled', 'example.com/owner': 'us' },
     };
     await apply({ apiVersion: 'v1', kind: 'Namespace', metadata });
-    thief = await steal();
+    thief = await stolenToken(cluster);
   }, 300_000);
 
   afterAll(async () => {

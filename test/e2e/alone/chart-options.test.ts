@@ -5,6 +5,7 @@ import { load } from 'js-yaml';
 import { readFileSync } from 'node:fs';
 import { endOf, issue } from '../../../webhook/certificates.ts';
 import type { ServingCertificate } from '../../../webhook/certificates.ts';
+import { CHART } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { run } from '../../cluster/command.ts';
 import { until } from '../../cluster/progress.ts';
@@ -15,7 +16,6 @@ import { untilUsable, withFreshOperator } from '../installation.ts';
 import { nodePod } from '../node-pod.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..');
-const CHART = join(CHECKOUT, 'charts/tracing-operator');
 const SERVICE = `${OPERATOR.release}.${OPERATOR.namespace}.svc`;
 const SECRET = 'own-certificate';
 const CONFIGURATION = `${OPERATOR.release}.${OPERATOR.namespace}`;

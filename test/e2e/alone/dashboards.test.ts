@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { load } from 'js-yaml';
+import { CHART } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { until } from '../../cluster/progress.ts';
 import { OPERATOR } from '../../demo/deploy.ts';
@@ -12,7 +13,6 @@ import { nodePod } from '../node-pod.ts';
 import { Prometheus } from '../prometheus.ts';
 import type { RuleGroup } from '../prometheus.ts';
 
-const CHART = join(resolve(import.meta.dirname, '../../..'), 'charts/tracing-operator');
 const { groups } = load(readFileSync(join(CHART, 'alerts.yaml'), 'utf8')) as { groups: RuleGroup[] };
 
 /** What would take too long, or too much of the cluster, to come about; promtool tries these with made-up series. */

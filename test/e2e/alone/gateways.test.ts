@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CHART } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { renderForNginx } from '../../cluster/gateways/ingress-nginx.ts';
 import { placedIn, translateForKong } from '../../cluster/gateways/kong.ts';
@@ -14,7 +15,6 @@ import { untilUsable, withFreshOperator } from '../installation.ts';
 import { nodePod } from '../node-pod.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..');
-const CHART = join(CHECKOUT, 'charts/tracing-operator');
 const TELEMETRY = join(CHECKOUT, 'test/integration/crds/telemetry.yaml');
 /** What its owner has put into the ConfigMap of ingress-nginx. */
 const THEIRS = { 'use-gzip': 'true' };
