@@ -194,19 +194,19 @@ describe('for a while', () => {
       'default',
       `tracing.acme/override=${JSON.stringify([entry])}`,
     );
-    // Of order alone, whose requests are two spans each, five times a second.
+    // Of order alone, whose requests are two spans each, five times a second. It is an average that begins with the seconds in which
+    // nothing was sent yet.
     let now = { spansPerSecond: 0, bytesPerSecond: 0 };
-    await until('its agents have counted nothing', 60_000, async () => {
+    await until('its agents have not counted what is sent', 90_000, async () => {
       const { exporters } = await load();
       const sum = (field: keyof typeof now) => exporters.reduce((total, each) => total + each.now[field], 0);
       now = { spansPerSecond: sum('spansPerSecond'), bytesPerSecond: sum('bytesPerSecond') };
-      return now.spansPerSecond > 0;
+      return now.spansPerSecond > 2;
     });
-    expect(now.spansPerSecond).toBeGreaterThan(2);
     expect(now.spansPerSecond).toBeLessThan(20);
     expect(now.bytesPerSecond / now.spansPerSecond).toBeGreaterThan(100);
     expect(now.bytesPerSecond / now.spansPerSecond).toBeLessThan(3_000);
-  }, 120_000);
+  }, 150_000);
 
   it('is left alone by what applies a policy from Git, by kubectl and by server-side apply', async () => {
     const before = await annotation();
