@@ -12,7 +12,11 @@ export function patchTemplate(
   kind: string,
   annotations: Record<string, string> = { [INJECT]: 'true' },
 ): string {
+  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(templatePatch(kind, annotations))}'`;
+}
+
+/** A merge patch of a pod template's annotations; null takes one away. */
+export function templatePatch(kind: string, annotations: Record<string, string | null>): object {
   const template = { template: { metadata: { annotations } } };
-  const patch = { spec: kind === 'CronJob' ? { jobTemplate: { spec: template } } : template };
-  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(patch)}'`;
+  return { spec: kind === 'CronJob' ? { jobTemplate: { spec: template } } : template };
 }

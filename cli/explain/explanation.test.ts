@@ -105,7 +105,6 @@ describe('explain', () => {
       { namespaced: undefined as never },
       'the cluster has no TracingPolicies: the operator is not installed -> helm list -A',
     ],
-    ['no operator', { installation: 'absent' }, /^the operator is not installed/],
     [
       'no replica that is ready',
       { installation: { ...INSTALLATION, readyReplicas: 0 } },

@@ -14,6 +14,7 @@ import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
 import { owner } from '../../injector/resource.ts';
 import { WORKLOAD_KINDS } from '../../injector/workload.ts';
 import type { Installation } from '../../operator/coverage/facts.ts';
+import { isUninstalled } from '../../operator/coverage/installed.ts';
 import { reportLines } from '../../operator/coverage/report-lines.ts';
 import { whyNotReached } from '../../operator/reach.ts';
 import { CHART } from '../chart.ts';
@@ -22,6 +23,7 @@ import type { Outcome } from '../workload.ts';
 import { at, decide, put, templatePath } from '../workload.ts';
 import { annotate, patchTemplate } from './commands.ts';
 import type { Facts } from './facts.ts';
+import { leftOver } from './left-over.ts';
 import { findingOf, operatorLogs, statusOf } from './pods.ts';
 import type { Explanation } from './layout.ts';
 import type { Problem } from './problem.ts';
@@ -65,10 +67,18 @@ export function explain(facts: Facts): Explanation {
   const problems: Problem[] = [];
   const sections: [title: string, lines: string[]][] = [];
 
-  if (facts.namespaced === undefined && !facts.closed.some((text) => text.startsWith('TracingPolicies')))
+  const gone = isUninstalled(facts);
+  const remake = restart(facts, kubectl, target);
+  if (gone)
+    problems.push(
+      {
+        text: 'the operator is not installed: no pod gets the agent, and no policy is delivered',
+        next: 'helm list -A',
+      },
+      ...leftOver(facts, kubectl, target, remake),
+    );
+  else if (facts.namespaced === undefined && !facts.closed.some((text) => text.startsWith('TracingPolicies')))
     problems.push({ text: 'the cluster has no TracingPolicies: the operator is not installed', next: 'helm list -A' });
-  else if (installation === 'absent')
-    problems.push({ text: 'the operator is not installed: there is no webhook configuration', next: 'helm list -A' });
   if (installed?.readyReplicas === 0)
     problems.push({
       text: `no replica of the operator in ${installed.namespace} is ready: new pods are not injected, and policies do not change`,
@@ -82,29 +92,37 @@ export function explain(facts: Facts): Explanation {
     [taken ? `yes: ${OTEL_OPERATOR} asks for it, and the namespace is taken over` : whoAsks(outcome, facts)],
   ]);
   const path = templatePath(workload);
-  problems.push(...mistakes(facts, path && (at(workload, path) as Pod).metadata, kubectl, target));
-  if (!notReached) problems.push(...askingProblems(outcome, facts, kubectl, target));
+  if (!gone) problems.push(...mistakes(facts, path && (at(workload, path) as Pod).metadata, kubectl, target));
+  if (!notReached && !gone) problems.push(...askingProblems(outcome, facts, kubectl, target));
 
   const document = sure ? resolution.document : (deliveredTo(facts) ?? resolution.document);
-  sections.push(['Policy', [policyLine(document, facts, sure)]]);
-  const standing = standings([...cluster, ...namespaced], resolution, pod.metadata?.labels, facts.namespaceLabels);
+  sections.push(['Policy', [gone ? 'none: nobody delivers one' : policyLine(document, facts, sure)]]);
+  const standing = gone
+    ? []
+    : standings([...cluster, ...namespaced], resolution, pod.metadata?.labels, facts.namespaceLabels);
   if (standing.length > 0)
     sections.push(['Candidates', standing.map(({ policy, why }) => `${describePolicy(policy)}: ${why}`)]);
-  problems.push(...policyProblems(facts, resolution, asked, document, sure, kubectl));
+  if (!gone) problems.push(...policyProblems(facts, resolution, asked, document, sure, kubectl));
 
-  for (const { agent, reason, message } of asked ? facts.outages : [])
+  for (const { agent, reason, message } of asked && !gone ? facts.outages : [])
     problems.push({
       text: `new pods of the namespace start without the agent (${agent}), which keeps pods from starting: ${reason}: ${message}`,
       next: `${kubectl} get events --field-selector reason=AgentUnavailable`,
     });
 
   if (facts.restart) sections.push(['Restart', [`${facts.restart.phase}: ${facts.restart.message}`]]);
-  sections.push(['Containers', containerLines(outcome, asked)]);
+  sections.push(['Containers', containerLines(outcome, asked, gone)]);
   const { canary } = resolution;
-  if (canary && asked) sections.push(['New agent', [canaryLine(canary)]]);
+  if (canary && asked && !gone) sections.push(['New agent', [canaryLine(canary)]]);
   const imagePolicy = resolution.candidates.find(({ policy }) => 'agent' in policy.spec && policy.spec.agent);
   for (const decision of outcome.decisions)
-    if (asked && decision.warn && decision.reason !== 'InvalidAnnotation' && decision.reason !== 'PolicyProblem')
+    if (
+      asked &&
+      !gone &&
+      decision.warn &&
+      decision.reason !== 'InvalidAnnotation' &&
+      decision.reason !== 'PolicyProblem'
+    )
       problems.push({
         text: describe(decision),
         next: `${kubectl} edit ${target} # ${decision.reason}: docs/reference/decisions.md`,
@@ -114,10 +132,10 @@ export function explain(facts: Facts): Explanation {
   const findings = facts.pods.map((each) => ({
     name: each.metadata.name,
     ...findingOf(each, facts, {
-      asked: asked && !notReached,
-      mark: sure ? policyMark(resolvedFor(each.metadata).document) : undefined,
+      asked: asked && !notReached && !gone,
+      mark: sure && !gone ? policyMark(resolvedFor(each.metadata).document) : undefined,
       imageFrom: imagePolicy ? describePolicy(imagePolicy.policy) : 'the chart',
-      restart: restart(facts, kubectl, target),
+      restart: remake,
     }),
   }));
   const more = findings.length > LISTED ? [`and ${findings.length - LISTED} more`] : [];
@@ -129,18 +147,18 @@ export function explain(facts: Facts): Explanation {
   ]);
   problems.push(...summedUp(findings.flatMap((finding) => finding.problems)));
 
-  if (resolution.policy) {
+  if (resolution.policy && !gone) {
     const said = agentsSay(facts, resolution.policy, kubectl);
     sections.push(['Agents say', said.lines]);
     problems.push(...said.problems);
   }
-  if (facts.digest) {
+  if (facts.digest && !gone) {
     const { kind, name } = facts.digest;
     const whose = kind === workload.kind && name === workload.metadata.name ? [] : [`of all pods of ${kind} ${name}`];
     sections.push(['Reports', [...whose, ...reportLines(facts.digest, facts.now)]]);
   }
   if (facts.closed.length > 0) sections.push(['You may not read', facts.closed]);
-  const hint = next(outcome, facts, kubectl, target);
+  const hint = gone ? undefined : next(outcome, facts, kubectl, target);
   return {
     workload: `${kind.kind} ${namespace}/${workload.metadata.name}`,
     sections: sections.map(([title, lines]) => ({ title, lines })),
@@ -294,13 +312,14 @@ function policyProblems(
   return found;
 }
 
-function containerLines({ decisions, pod }: Outcome, asked: boolean): string[] {
+function containerLines({ decisions, pod }: Outcome, asked: boolean, gone: boolean): string[] {
   const status = statusOf(pod.metadata?.annotations ?? {});
   if (status && decisions.some(({ reason }) => reason === 'AlreadyInjected'))
     return [
       ...status.injected.map((name) => `${name}: has the agent`),
       ...Object.entries(status.skipped ?? {}).map(([name, reason]) => `${name}: ${reason}`),
     ];
+  if (gone) return pod.spec.containers.map(({ name }) => `${name}: starts without the agent`);
   if (!asked) return pod.spec.containers.map(({ name }) => `${name}: would get the agent if it were asked for`);
   const lines = decisions.map((decision) =>
     decision.reason === 'Injected' ? `${decision.container}: gets the agent` : describe(decision),

@@ -77,7 +77,31 @@ describe('the overview', () => {
     );
     expect(operator).toMatchObject({ leader: 'tracing-x', readyReplicas: 2 });
     expect(operator.troubles.map(({ reason }) => reason)).toEqual(['NoLeader', 'NoAuthority']);
-    expect(overview(facts({ installation: 'absent' })).operator.troubles).toHaveLength(1);
+  });
+
+  it('of an operator that is gone says what it has left, and no word of what it said before', () => {
+    const failing = { namespace: 'shop', kind: 'StatefulSet', name: 'b', pods: 1, reason: 'Missing' as const };
+    const seen = overview(
+      facts({
+        installation: 'absent',
+        namespaced: [policy({}, { workloads: [failing] })],
+        pods: [traced('a-0', 'a'), pod('b-0', 'b', { annotations: { 'tracing.acme/inject': 'true' } })],
+      }),
+    );
+    expect(seen.operator.troubles).toEqual([
+      {
+        reason: 'NotInstalled',
+        message:
+          'no pod gets the agent, and no policy is delivered. Is it installed? helm list -A. Left over: 1 policy, removed with their definitions by kubectl delete crd tracingpolicies.tracing.acme clustertracingpolicies.tracing.acme; 1 pod with the agent, which runs on under the last policy that was told; 1 pod without it that asks for it. For each workload kubectl tracing explain has the command that rids it of the agent and of what asks for it',
+      },
+    ]);
+    expect(seen.workloads.map(({ name, state }) => [name, state])).toEqual([
+      ['b', 'NotInstalled'],
+      ['a', 'Traced'],
+    ]);
+    expect(seen.policies).toEqual([expect.objectContaining({ health: 'Unknown', troubles: [] })]);
+    const { operator } = overview(facts({ installation: 'absent', namespaced: [] }));
+    expect(operator.troubles[0]!.message).toMatch(/helm list -A$/);
   });
 
   it('does not blame a namespace for what pods of a cluster policy suffer elsewhere', () => {

@@ -11,6 +11,7 @@ import type { Digest } from '../digest/digest.ts';
 import type { Trouble, WorkloadStanding } from '../page/state.ts';
 import { isOwnWish, whyNotReached } from '../reach.ts';
 import type { PodMeta, StatusFacts } from './facts.ts';
+import { isUninstalled, REMOVE_DEFINITIONS } from './installed.ts';
 
 export interface WorkloadRow extends WorkloadStanding {
   namespace: string;
@@ -75,8 +76,10 @@ export function overview(facts: StatusFacts): Overview {
   const workloads = workloadRows(facts).sort(
     (a, b) => b.troubles.length - a.troubles.length || compare(a.namespace, b.namespace) || compare(a.name, b.name),
   );
+  const gone = isUninstalled(facts);
   const policies = [...(facts.cluster ?? []), ...(facts.namespaced ?? [])].map((policy) =>
-    policyRow(policy, facts.namespace),
+    // What an operator that is not there any more has said holds no longer.
+    policyRow(gone ? { ...policy, status: {} } : policy, facts.namespace),
   );
   for (const text of facts.unreadable) {
     const policy = text.slice(0, text.indexOf(':'));
@@ -89,7 +92,7 @@ export function overview(facts: StatusFacts): Overview {
     });
   }
   return {
-    operator: operatorState(facts),
+    operator: gone ? uninstalled(policies.length, workloads) : operatorState(facts),
     namespaces: namespaceRows(workloads),
     workloads,
     policies: policies.sort((a, b) => b.troubles.length - a.troubles.length || compare(a.policy, b.policy)),
@@ -104,6 +107,7 @@ export function countTroubles({ operator, workloads, policies }: Overview): numb
 }
 
 function workloadRows(facts: StatusFacts): WorkloadRow[] {
+  const gone = isUninstalled(facts);
   const rows = new Map<string, WorkloadRow>();
   const rowOf = (namespace: string, kind: string, name: string): WorkloadRow => {
     const id = `${namespace} ${kind}/${name}`;
@@ -130,7 +134,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     const injected = labels?.[names.INJECTED_LABEL] === 'true';
     const asked = isAsked(annotations, facts.namespaceLabels.get(namespace) ?? {}, resolution);
     const left = leftAlone(annotations);
-    const vain = injected ? undefined : notReached(facts, namespace);
+    const vain = injected ? undefined : gone ? nobodyThere : notReached(facts, namespace);
     // What a policy of the cluster asks for in general, nobody waits for where the chart says no.
     const isWanted = asked.asked === true && (!vain || isOwnWish(asked.by, resolution.policy));
     if (!injected && !isWanted && left === undefined) continue;
@@ -144,10 +148,10 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       known.under.add(policyOf(pod, resolution));
       if (resolution.policy?.spec.enabled !== false) known.off = false;
       const ready = resolution.policy?.status?.conditions?.find(({ type }) => type === 'Ready');
-      if (ready?.status === 'False') known.unready = ready.reason;
+      if (ready?.status === 'False' && !gone) known.unready = ready.reason;
     } else addTrouble(row, left ?? vain ?? missing);
   }
-  for (const policy of [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
+  for (const policy of gone ? [] : [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
     for (const { namespace, kind, name, reason, message = '' } of policy.status?.workloads ?? [])
       if (reason !== REMARK && (facts.namespace ?? namespace) === namespace)
         addTrouble(rowOf(namespace, kind, name), { reason, message });
@@ -171,6 +175,11 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
 const missing: Trouble = {
   reason: 'Missing',
   message: 'started without the agent: before tracing was asked for, or while the operator was away; restart it',
+};
+
+const nobodyThere: Trouble = {
+  reason: 'NotInstalled',
+  message: 'asks for tracing, and there is no operator that would give its pods the agent',
 };
 
 /** What an agent says itself: the policy's status names only the first 20 workloads. */
@@ -263,11 +272,35 @@ function told({ reason, message }: NonNullable<PolicyStatus['conditions']>[numbe
   return { reason, message };
 }
 
-function operatorState({ installation, leader, now, namespaced, closed }: StatusFacts): OperatorState {
-  const noPolicies = namespaced === undefined && !closed.some((text) => text.startsWith('TracingPolicies'));
-  if (installation === 'absent' || (installation === undefined && noPolicies))
-    return { troubles: [{ reason: 'NotInstalled', message: 'the operator is not installed: helm list -A' }] };
-  if (installation === undefined) return { troubles: [] };
+/** What to do about an operator that is not there, and about what it has left. */
+function uninstalled(policies: number, workloads: readonly WorkloadRow[]): OperatorState {
+  const sum = (count: (row: WorkloadRow) => number) => workloads.reduce((total, row) => total + count(row), 0);
+  const [traced, asking] = [sum((row) => row.traced), sum((row) => row.pods - row.traced)];
+  const left = [
+    ...(policies > 0
+      ? [`${count(policies, 'policy', 'policies')}, removed with their definitions by ${REMOVE_DEFINITIONS}`]
+      : []),
+    ...(traced > 0
+      ? [
+          `${count(traced, 'pod')} with the agent, which ${traced === 1 ? 'runs' : 'run'} on under the last policy that was told`,
+        ]
+      : []),
+    ...(asking > 0 ? [`${count(asking, 'pod')} without it that ${asking === 1 ? 'asks' : 'ask'} for it`] : []),
+  ];
+  const how =
+    traced + asking > 0
+      ? '. For each workload kubectl tracing explain has the command that rids it of the agent and of what asks for it'
+      : '';
+  const message = `no pod gets the agent, and no policy is delivered. Is it installed? helm list -A${left.length > 0 ? `. Left over: ${left.join('; ')}${how}` : ''}`;
+  return { troubles: [{ reason: 'NotInstalled', message }] };
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function operatorState({ installation, leader, now }: StatusFacts): OperatorState {
+  if (typeof installation !== 'object') return { troubles: [] };
   const { namespace, name, version, readyReplicas, replicas, authority } = installation;
   const troubles: Trouble[] = [];
   if (readyReplicas === 0)
