@@ -187,7 +187,7 @@ describe('a policy file', () => {
     [policy('\n  injection: all'), /spec\.injection: has to be one of OptIn, All\./],
     [
       policy('\n  sampling:\n    rate: 1'),
-      /line 6: .*spec\.sampling\.rate: there is no such field\. What there is: kubectl explain tracingpolicy\.spec\.sampling$/,
+      /line 6: .*spec\.sampling\.rate: there is no such field\. Did you mean ratio\? What there is: kubectl explain tracingpolicy\.spec\.sampling$/,
     ],
     [
       policy('{exporters: [{name: a, endpoint: collector:4318}]}'),

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { didYouMean } from './suggestion.ts';
 
 /** What was given cannot be worked on; the message says where, what is allowed and an example. Exit code 2. */
 export class InputError extends Error {
@@ -11,12 +12,12 @@ export interface Issue {
   message: string;
 }
 
-/** What a schema does not like. */
-export function issues({ error }: z.ZodSafeParseResult<unknown>): Issue[] {
+/** What a schema does not like. @param given what was read: where it is one of few words, the nearest of those is named. */
+export function issues({ error }: z.ZodSafeParseResult<unknown>, given?: unknown): Issue[] {
   return (error?.issues ?? []).map((issue) => {
     // Of a map's key the reason is one level below.
     const reason = issue.code === 'invalid_key' ? issue.issues[0] : undefined;
-    return { path: issue.path, message: reason?.message ?? inWords(issue) };
+    return { path: issue.path, message: reason?.message ?? inWords(issue, given) };
   });
 }
 
@@ -36,7 +37,7 @@ export function fieldPath(path: readonly PropertyKey[]): string {
 const COUNTED: Record<string, string> = { string: ' characters', array: ' items', object: ' entries' };
 
 /** What a schema says in its own words is for people already. */
-function inWords(issue: z.core.$ZodIssue): string {
+function inWords(issue: z.core.$ZodIssue, given: unknown): string {
   const { message } = issue;
   if (!/^(Invalid (input|option)|Too (big|small)): /.test(message)) return message;
   if (issue.code === 'invalid_type') {
@@ -49,7 +50,15 @@ function inWords(issue: z.core.$ZodIssue): string {
     return `has to be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${COUNTED[issue.origin] ?? ''}`;
   if (issue.code === 'too_small')
     return `has to be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${COUNTED[issue.origin] ?? ''}`;
-  if (issue.code === 'invalid_value') return `has to be one of ${issue.values.map(String).join(', ')}`;
+  if (issue.code === 'invalid_value') {
+    const words = issue.values.map(String);
+    const value = issue.path.reduce<unknown>(
+      (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+      given,
+    );
+    const near = typeof value === 'string' ? didYouMean(value, words) : '';
+    return `has to be one of ${words.join(', ')}${near && `.${near}`}`;
+  }
   return message;
 }
 

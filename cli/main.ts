@@ -3,6 +3,7 @@ import { complete } from './completion/complete.ts';
 import { names } from './completion/names.ts';
 import { InputError } from './input-error.ts';
 import { checkVerb, program } from './program.ts';
+import { suggestionIn } from './suggestion.ts';
 
 async function main(words: string[]): Promise<number> {
   let code = 0;
@@ -16,14 +17,17 @@ async function main(words: string[]): Promise<number> {
     root.outputHelp();
     return 2;
   }
-  checkVerb(root, name);
+  checkVerb(root, name === 'help' ? (more[0] ?? name) : name);
   try {
     await root.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
-    throw new InputError(`${message}. Options and examples: kubectl tracing ${name} --help`);
+    const [message] = error.message.replace(/^error: /, '').split('\n');
+    const of = name.startsWith('-') ? '' : `${name} `;
+    throw new InputError(
+      `${message!.replace(/\.$/, '')}.${suggestionIn(error.message)} Options and examples: kubectl tracing ${of}--help`,
+    );
   }
   return code;
 }

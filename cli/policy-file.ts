@@ -8,6 +8,7 @@ import type {
 import type { Issue } from './input-error.ts';
 import { fieldPath, InputError, issues } from './input-error.ts';
 import type { ManifestDocument } from './manifest/manifest.ts';
+import { unknownFields } from './structure.ts';
 import type { Item } from './manifest/items.ts';
 import { itemsOf } from './manifest/items.ts';
 
@@ -71,38 +72,28 @@ export function versionProblem({ object: { kind, apiVersion } }: Item): string |
 function readSpec(item: Item, kind: PolicyKind) {
   const name = String((item.object['metadata'] as { name?: unknown } | undefined)?.name);
   const { issues, spec } = checkSpec(item.object['spec'], kind);
-  const [issue] = issues;
+  const [issue, ...others] = issues;
   if (!issue) return spec!;
   const path = ['spec', ...issue.path];
-  throw new InputError(`${item.position(path)}: ${kind} ${name}: ${fieldPath(path)}: ${issue.message}`);
+  const more = others.length > 0 ? `\nThat is the first of ${issues.length}. All: kubectl tracing lint -f FILE` : '';
+  throw new InputError(`${item.position(path)}: ${kind} ${name}: ${fieldPath(path)}: ${issue.message}${more}`);
 }
 
 /** What the API server would refuse in a policy's spec, or drop; and the spec, where its schema can read it. */
 export function checkSpec(given: unknown = {}, kind: PolicyKind): { issues: Issue[]; spec?: PolicySpec } {
   const result = KINDS[kind].safeParse(given);
-  const refused = issues(result).map(({ path, message }) => ({
+  const refused = issues(result, given).map(({ path, message }) => ({
     path,
-    message: `${message}. More: kubectl explain ${explained(kind, path)}`,
+    message: `${message}${message.endsWith('?') ? '' : '.'} More: kubectl explain ${explained(kind, path)}`,
   }));
-  const unknown = result.success ? unknownFields(given, result.data) : [];
-  const dropped = unknown.map((path) => ({
+  const unknown = unknownFields(given, kind).map(({ path, message }) => ({
     path,
-    message: `there is no such field. What there is: kubectl explain ${explained(kind, path.slice(0, -1))}`,
+    message: `${message} What there is: kubectl explain ${explained(kind, path.slice(0, -1))}`,
   }));
-  return { issues: [...refused, ...dropped], ...(result.success && { spec: result.data }) };
+  return { issues: [...refused, ...unknown], ...(result.success && { spec: result.data }) };
 }
 
 /** How kubectl explain names a field. */
 function explained(kind: string, path: readonly PropertyKey[]): string {
   return [kind.toLowerCase(), 'spec', ...path.filter((key) => typeof key === 'string')].join('.');
-}
-
-/** The paths of what is given and was left out by reading. */
-function unknownFields(given: unknown, read: unknown): PropertyKey[][] {
-  if (typeof given !== 'object' || given === null || typeof read !== 'object' || read === null) return [];
-  return Object.entries(given).flatMap(([key, child]) => {
-    const step = Array.isArray(given) ? Number(key) : key;
-    if (!(key in read)) return [[step]];
-    return unknownFields(child, (read as Record<string, unknown>)[key]).map((path) => [step, ...path]);
-  });
 }

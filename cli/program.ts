@@ -13,6 +13,7 @@ import { samplingVerb } from './verb/sampling.ts';
 import { offVerb, onVerb } from './verb/switch.ts';
 import { uiVerb } from './verb/ui.ts';
 import { verifyVerb } from './verb/verify.ts';
+import { didYouMean } from './suggestion.ts';
 import type { End } from './verb/verb.ts';
 
 const VERBS = [
@@ -67,5 +68,5 @@ Exit codes:
 export function checkVerb(root: Command, name: string): void {
   const names = root.commands.map((each) => each.name());
   if (!name.startsWith('-') && name !== 'help' && !names.includes(name))
-    throw new InputError(`there is no verb ${name}. Verbs: ${names.join(', ')}`);
+    throw new InputError(`there is no verb ${name}.${didYouMean(name, names)} Verbs: ${names.join(', ')}`);
 }

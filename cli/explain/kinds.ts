@@ -1,4 +1,5 @@
 import { InputError } from '../input-error.ts';
+import { didYouMean } from '../suggestion.ts';
 
 export interface Kind {
   kind: string;
@@ -37,9 +38,10 @@ export function parseWorkload(words: readonly string[]): { kind: Kind; name: str
   const word = type.toLowerCase().replace(/\.(apps|batch|argoproj\.io)$/, '');
   const kind = KINDS.find(({ kind, plural, short }) => [kind.toLowerCase(), plural, ...short].includes(word));
   if (!kind) {
+    const names = KINDS.flatMap(({ kind, plural }) => [kind.toLowerCase(), plural]);
     const allowed = KINDS.map(({ kind }) => kind.toLowerCase()).join(', ');
     throw new InputError(
-      `${JSON.stringify(type)} is none of ${allowed}. Of a workload of another kind look at one of its pods: kubectl tracing explain pod/NAME`,
+      `${JSON.stringify(type)} is none of ${allowed}.${didYouMean(word, names)} Of a workload of another kind look at one of its pods: kubectl tracing explain pod/NAME`,
     );
   }
   return { kind, name };

@@ -1,25 +1,12 @@
-import { customResourceDefinitions } from '../../crds/crd.ts';
 import type { Issue } from '../input-error.ts';
 import { fieldPath } from '../input-error.ts';
 import type { PolicyKind } from '../policy-file.ts';
-
-/** A structural schema, as far as it is looked at here. */
-interface Schema {
-  properties?: Record<string, Schema>;
-  items?: Schema;
-  'x-kubernetes-list-type'?: string;
-  'x-kubernetes-list-map-keys'?: string[];
-}
-
-interface Definition {
-  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
-}
+import type { Schema } from '../structure.ts';
+import { specSchema } from '../structure.ts';
 
 /** What stands twice in a list in which the API server takes each once. */
 export function duplicates(spec: unknown, kind: PolicyKind): Issue[] {
-  const definitions = [...customResourceDefinitions().values()] as unknown as Definition[];
-  const { versions } = definitions.find((each) => each.spec.names.kind === kind)!.spec;
-  return walk(spec, versions[0]!.schema.openAPIV3Schema.properties!['spec'], []);
+  return walk(spec, specSchema(kind), []);
 }
 
 function walk(value: unknown, schema: Schema | undefined, path: PropertyKey[]): Issue[] {

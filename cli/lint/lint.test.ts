@@ -25,6 +25,40 @@ describe('what the API server would refuse', () => {
     ]);
   });
 
+  it('names fields that there are not beside what else is wrong, line by line, and what was meant', () => {
+    const text = [
+      'apiVersion: tracing.acme/v1alpha1',
+      'kind: TracingPolicy',
+      'metadata: {name: default,',
+      '  lables: {a: b}}',
+      'spec:',
+      '  samplng: {ratio: 1}',
+      '  sampling: {ratio: 2,',
+      '    ration: 0.5}',
+      '  exporters:',
+      '    - name: default',
+      '      endpont: http://collector:4318',
+      '      protocol: gprc',
+      '  nonsense: 1',
+      '  endpoint: http://collector:4318',
+      'stats: {}',
+    ].join('\n');
+    const near = ({ what }: { what: string }) => /Did you mean ([^?]*)\?/.exec(what)?.[1];
+    const { findings } = lint(text, 'policy.yaml');
+    expect(findings.map((each) => [Number(/line (\d+)$/.exec(each.position)![1]), each.field, near(each)])).toEqual([
+      [4, 'metadata.lables', 'labels'],
+      [6, 'spec.samplng', 'sampling'],
+      [7, 'spec.sampling.ratio', undefined],
+      [8, 'spec.sampling.ration', 'ratio'],
+      [10, 'spec.exporters[0].endpoint', undefined],
+      [11, 'spec.exporters[0].endpont', 'endpoint'],
+      [12, 'spec.exporters[0].protocol', 'grpc'],
+      [13, 'spec.nonsense', undefined],
+      [14, 'spec.endpoint', 'spec.exporters.endpoint'],
+      [15, 'stats', 'status'],
+    ]);
+  });
+
   it('has a version that is not served', () => {
     const { findings } = lint(policy({ exporters: [COLLECTOR] }).replace('v1alpha1', 'v1'), 'policy.yaml');
     expect(findings.map(({ level, field, what }) => [level, field, what])).toEqual([

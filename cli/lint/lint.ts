@@ -5,8 +5,17 @@ import { itemsOf } from '../manifest/items.ts';
 import { parseManifest } from '../manifest/manifest.ts';
 import type { PolicyKind } from '../policy-file.ts';
 import { checkSpec, isPolicy, versionProblem } from '../policy-file.ts';
+import { didYouMean } from '../suggestion.ts';
 import { adviceOn } from './advice.ts';
 import { duplicates } from './duplicates.ts';
+
+/** Fields of every object that people write. */
+const OBJECT = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
+const METADATA = [
+  ...['name', 'namespace', 'labels', 'annotations', 'generateName', 'finalizers', 'ownerReferences', 'uid'],
+  ...['resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'],
+  ...['managedFields', 'selfLink'],
+];
 
 export interface Finding {
   /** `Refused` by the API server; or valid, and to be thought about. */
@@ -39,19 +48,34 @@ export function lint(text: string, file: string): { policies: number; findings: 
       policy: `${kind} ${typeof name === 'string' ? name : '(without a name)'}`,
       field: fieldPath(path),
     });
-    const refuse = (path: readonly PropertyKey[], what: string): Finding => ({
-      ...{ level: 'Refused', ...place(path), rule: 'Invalid', what },
+    const refuse = (path: readonly PropertyKey[], what: string) => ({
+      line: item.line(path),
+      finding: { level: 'Refused', ...place(path), rule: 'Invalid', what } satisfies Finding as Finding,
     });
+    const unknown = (of: unknown, path: readonly string[], fields: readonly string[]) =>
+      Object.keys(of ?? {})
+        .filter((key) => !fields.includes(key))
+        .map((key) =>
+          refuse(
+            [...path, key],
+            `there is no such field.${didYouMean(key, fields)} What there is: kubectl explain ${[kind.toLowerCase(), ...path].join('.')}`,
+          ),
+        );
     const given = item.object['spec'];
     const { issues, spec } = checkSpec(given, kind);
     const version = versionProblem(item);
-    return [
+    const refused = [
       ...(version === undefined ? [] : [refuse(['apiVersion'], version)]),
       ...(typeof name === 'string' && name.length > 63
         ? [refuse(['metadata', 'name'], 'the name of a policy has no more than 63 characters, e.g. default')]
         : []),
       ...(given === undefined ? [refuse(['spec'], 'is missing, e.g. spec: {sampling: {ratio: 0.1}}')] : []),
       ...[...issues, ...duplicates(given, kind)].map(({ path, message }) => refuse(['spec', ...path], message)),
+      ...unknown(item.object, [], OBJECT),
+      ...unknown(item.object['metadata'], ['metadata'], METADATA),
+    ];
+    return [
+      ...refused.sort((a, b) => a.line - b.line).map(({ finding }) => finding),
       // Of what cannot be read there is nothing to advise.
       ...(spec ? adviceOn(spec as TracingPolicySpec & ClusterTracingPolicySpec) : []).map(({ path, ...advice }) => ({
         ...{ level: 'Advice' as const, ...place(['spec', ...path]), ...advice },

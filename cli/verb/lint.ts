@@ -44,7 +44,8 @@ function text(policies: number, findings: readonly Finding[], paint: Paint, widt
   const lines = findings.flatMap(({ level, position, policy, field, rule, what, why, example }) => [
     `${position}: ${policy}`,
     `  ${field}: ${level === 'Refused' ? paint('red', 'refused') : paint('yellow', rule)}`,
-    ...wrap(what, width, '    '),
+    // What was meant stands on a line of its own.
+    ...what.split(/ (?=Did you mean )|(?<=\?) /).flatMap((part) => wrap(part, width, '    ')),
     ...(why === undefined ? [] : wrap(`why: ${why}`, width, '    ')),
     ...(example === undefined ? [] : [`    e.g. ${example}`]),
     '',

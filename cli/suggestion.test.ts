@@ -1,0 +1,14 @@
+import { expect, it } from '@jest/globals';
+import { didYouMean } from './suggestion.ts';
+
+it.each([
+  ['explian', ['explain', 'plan', 'status'], ' Did you mean explain?'],
+  ['gprc', ['http/protobuf', 'http/json', 'grpc'], ' Did you mean grpc?'],
+  ['b4', ['b3', 'b3multi'], ' Did you mean b3?'],
+  ['ration', ['ratio', 'ration-of-cpu'], ' Did you mean ratio?'],
+  ['nonsense', ['explain', 'plan'], ''],
+  ['--odd', ['explain'], ''],
+  ['a b', ['explain'], ''],
+  ['help', ['explain'], ''],
+  ['', ['explain'], ''],
+])('of %j among %j says%j', (word, candidates, expected) => expect(didYouMean(word, candidates)).toBe(expected));
