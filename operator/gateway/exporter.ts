@@ -16,7 +16,7 @@ export function overHttp(document: PolicyDocument, namespace: string): Destinati
   const exporter = all.find((each) => each.protocol !== 'grpc' && isOpen(each));
   if (!exporter)
     return {
-      problem: `none of the policy's exporters is one that it can send to: OTLP over HTTP, without headers from Secrets and certificates of its own. Of ${names(all)} none is`,
+      problem: `none of the policy's exporters is one that it can send to: OTLP over HTTP, without headers from Secrets, empty ones and such whose names have other characters than A-Z, a-z, 0-9, _ and -, and without certificates of its own. Of ${names(all)} none is`,
     };
   const { endpoint, headers } = exporter;
   return {
@@ -41,8 +41,11 @@ function forTraces({ spec }: PolicyDocument): DocumentExporter[] {
   return spec.exporters.filter(({ signals }) => signals?.includes('traces') ?? true);
 }
 
+/** Kong refuses other headers, and with one thing that it refuses a DB-less Kong takes nothing of its configuration. */
 function isOpen({ headers, tls }: DocumentExporter): boolean {
-  return tls === undefined && headers.every((header) => 'value' in header);
+  return (
+    tls === undefined && headers.every((header) => 'value' in header && header.value && /^[\w-]+$/.test(header.name))
+  );
 }
 
 function names(exporters: readonly DocumentExporter[]): string {
