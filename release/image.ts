@@ -7,6 +7,7 @@ import { packFolder } from './files.ts';
 
 /** By Node's names. */
 export const ARCHITECTURES = ['x64', 'arm64'] as const;
+export type Architecture = (typeof ARCHITECTURES)[number];
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 /** https://github.com/opencontainers/image-spec/blob/main/descriptor.md */
@@ -30,7 +31,11 @@ interface Release {
 /** Builds an image for each architecture, and packs them as one image of several: an archive of an OCI layout. */
 export async function imageArchive(
   archive: string,
-  { name, dockerfile, context }: { name: string; dockerfile: string; context: string },
+  {
+    name,
+    dockerfile,
+    contexts,
+  }: { name: string; dockerfile: string; contexts: Readonly<Record<Architecture, string>> },
   { version, timestamp, work, log }: Release,
 ): Promise<void> {
   const both = join(work, name);
@@ -40,7 +45,7 @@ export async function imageArchive(
     const dir = join(work, `${name}-${architecture}`);
     mkdirSync(dir);
     const layout = join(dir, 'layout');
-    const source = { ref: `tracing-acme/${name}:${version}`, dockerfile, context };
+    const source = { ref: `tracing-acme/${name}:${version}`, dockerfile, context: contexts[architecture] };
     await buildOciLayout(source, layout, { architecture, timestamp, dir, log });
     const [{ mediaType, digest, size }] = (
       JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: [Descriptor] }

@@ -2,15 +2,17 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { compile } from '../injector/agent/compile.ts';
 import { CHART, helm } from '../test/chart/helm.ts';
 import { cached } from '../test/cluster/cache.ts';
 import { run } from '../test/cluster/command.ts';
 import { sha256 } from '../test/cluster/image-archive.ts';
+import { emulated } from '../test/cluster/emulator.ts';
 import { contentHash } from '../test/cluster/images.ts';
 import { outside } from '../test/cluster/outside.ts';
 import { announce, step } from '../test/cluster/progress.ts';
 import { packFolder, writeSums } from './files.ts';
-import { imageArchive } from './image.ts';
+import { ARCHITECTURES, imageArchive, type Architecture } from './image.ts';
 import { krewManifest } from './krew.ts';
 import { checkStated, checkVersion, notesOf, ReleaseError, statedVersions } from './version.ts';
 
@@ -75,32 +77,44 @@ async function checkTree(): Promise<void> {
 }
 
 /**
- * What goes into images and archives. V8's compiled code comes out a little different each time, so that an agent is built once
- * for what it is made of.
+ * What goes into images and archives, by architecture. V8's compiled code comes out a little different each time, so that an
+ * agent is built once for what it is made of.
  */
-async function build(context: string): Promise<void> {
+async function build(contexts: Readonly<Record<Architecture, string>>): Promise<void> {
   const scripts = async (...each: string[][]) => {
     for (const args of each) await run(process.execPath, args, { cwd: CHECKOUT });
   };
   await step('bundling the operator and kubectl tracing', { usually: '5 s' }, () =>
     scripts(['operator/build.ts'], ['cli/build.ts']),
   );
-  mkdirSync(context);
-  for (const name of ['operator', ...PLUGIN])
-    cpSync(join(CHECKOUT, 'dist', name), join(context, name), { recursive: true });
+  for (const context of Object.values(contexts)) {
+    mkdirSync(context);
+    for (const name of ['operator', ...PLUGIN])
+      cpSync(join(CHECKOUT, 'dist', name), join(context, name), { recursive: true });
+  }
   const agent = await cached({
     name: 'released-agent',
     recipe: [
       process.version,
+      process.arch,
       contentHash(join(CHECKOUT, 'injector')),
       contentHash(join(CHECKOUT, 'crds')),
       readFileSync(join(CHECKOUT, 'package-lock.json')),
     ],
-    title: 'building the agent',
-    usually: '10 s',
-    make: (dir) => scripts(['injector/agent/build.ts', join(dir, 'agent')]),
+    title: 'building the agent, with compiled code for both architectures',
+    usually: '1 to 2 min',
+    make: async (dir) => {
+      const own = join(dir, process.arch);
+      await scripts(['injector/agent/build.ts', join(own, 'agent')]);
+      for (const architecture of ARCHITECTURES.filter((each) => each !== process.arch)) {
+        cpSync(own, join(dir, architecture), { recursive: true });
+        const failed = compile(join(dir, architecture, 'agent'), { architecture, run: await emulated(architecture) });
+        if (failed.length > 0) throw new Error(`no compiled code for ${architecture}: ${failed.join('; ')}`);
+      }
+    },
   });
-  cpSync(agent, context, { recursive: true });
+  for (const architecture of ARCHITECTURES)
+    cpSync(join(agent, architecture), contexts[architecture], { recursive: true });
 }
 
 /** kubectl tracing as a package of npm, with the agent that `run` needs. */
@@ -163,8 +177,8 @@ async function release({ version, registry, downloads }: Wanted): Promise<void> 
   const work = mkdtempSync(join(tmpdir(), 'release-'));
   const log = join(work, 'log');
   try {
-    const context = join(work, 'context');
-    await build(context);
+    const contexts = { x64: join(work, 'context-x64'), arm64: join(work, 'context-arm64') };
+    await build(contexts);
     for (const [name, dockerfile] of Object.entries({
       operator: 'operator/Dockerfile',
       agent: 'injector/agent/Dockerfile',
@@ -172,13 +186,13 @@ async function release({ version, registry, downloads }: Wanted): Promise<void> 
       await step(`the image of the ${name}, for amd64 and arm64`, { usually: '20 s' }, () =>
         imageArchive(
           join(out, `${name}-${version}.oci.tar`),
-          { name, dockerfile: join(CHECKOUT, dockerfile), context },
+          { name, dockerfile: join(CHECKOUT, dockerfile), contexts },
           { version, timestamp, work, log },
         ),
       );
     await step('the chart', {}, () => chartPackage(out, work, { version, timestamp }));
     await step('kubectl tracing, for npm and krew', {}, async () => {
-      await npmPackage(out, context, work, version);
+      await npmPackage(out, contexts.x64, work, version);
       const folder = join(work, 'npm');
       rmSync(join(folder, 'package.json'));
       const archive = `kubectl-tracing-${version}.tar.gz`;

