@@ -93,5 +93,10 @@ export function readConfig(file: string): Config {
   const result = schema.safeParse(load(readFileSync(file, 'utf8')));
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(top)'}: ${issue.message}`);
+  // Its chart writes it, and refuses other values itself.
+  if (result.error.issues.some(({ code }) => code === 'unrecognized_keys'))
+    lines.push(
+      "This image may be older than the chart that wrote the file: leave image.tag out, or set it to the chart's version.",
+    );
   throw new Error(`${file} is not a valid configuration:\n${lines.join('\n')}`);
 }
