@@ -13,7 +13,7 @@ const base = {
 // unit: pure code, no network but loopback, no cluster. services: local processes: the shop on real servers, services behind real
 // proxies, the coverage page in a browser, the webhook under bad requests. The others need a cluster and run inside its network
 // namespace (`node test/run.ts --only integration,e2e`): integration talks to the API server, e2e runs pods, alone (of the stage e2e) does
-// so and disturbs the operator.
+// so and disturbs the operator, and servers (of that stage too) as well, with servers that take long to build.
 export default {
   // No test is about speed: on a busy machine five seconds are soon over.
   testTimeout: 60_000,
@@ -57,5 +57,6 @@ export default {
       globalSetup: '<rootDir>/test/e2e/setup.ts',
     },
     { ...base, displayName: 'alone', testMatch: ['<rootDir>/test/e2e/alone/*.test.ts'] },
+    { ...base, displayName: 'servers', testMatch: ['<rootDir>/test/e2e/servers/*.test.ts'] },
   ],
 };

@@ -7,7 +7,7 @@ import { Background } from './background.ts';
 import { openCluster, type Cluster } from './cluster/cluster.ts';
 import { announce, formatDuration } from './cluster/progress.ts';
 import { OWN_SERVERS, provideServer, SHOP_SERVERS, type ServerName } from './cluster/servers.ts';
-import { prepareBuiltImages } from './demo/prepare.ts';
+import { buildImages, loadImages, type Images } from './demo/prepare.ts';
 
 const HELP = `Runs every test of the project and ends with the line "N passed, N failed".
 
@@ -19,8 +19,8 @@ Stages, in order:
   unit                pure code
   agent               real Node processes of several versions under the agent
   services            the shop as local processes against real servers
-  integration, e2e    a real cluster of their own: the API server; pods. What disturbs the operator (test/e2e/alone) has
-                      another one, at the same time
+  integration, e2e    a real cluster of their own: the API server; pods. What disturbs the operator (test/e2e/alone), and
+                      then what needs large servers (test/e2e/servers), has another one, at the same time
 
 What later stages need and is not there yet (packages, Kubernetes, servers) is made in the background from the beginning.
 
@@ -44,11 +44,13 @@ const FETCHING = ['agent', 'services'];
 /** What runs gateways' own code. */
 const GATEWAYS = ['services', 'alone'];
 /** Test files that run beside each other, where it is not as many as there are processors: mostly they wait for pods. */
-const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alone: 1 };
+const WORKERS: Readonly<Record<string, number>> = { integration: 1, e2e: 2, alone: 1, servers: 1 };
+/** Of the stage e2e, those that disturb the operator: what needs no server before what waits until these are built. */
+const DISTURBING = ['alone', 'servers'];
 /** What pods of these tests run or talk to; it is made in this order. */
 const SERVERS_OF: Readonly<Record<string, readonly ServerName[]>> = {
   e2e: ['collector', 'old-node'],
-  alone: [...SHOP_SERVERS, 'jaeger', ...OWN_SERVERS],
+  servers: ['collector', ...SHOP_SERVERS, 'jaeger', ...OWN_SERVERS],
 };
 
 interface Count {
@@ -134,12 +136,12 @@ interface Lane {
 
 /** What disturbs the operator has a cluster of its own, beside that of the others. */
 function lanes(stages: readonly string[], files: readonly string[]): Lane[] {
-  const ofE2e = ['e2e', 'alone'].filter((project) => files.length === 0 || hasTests(project, files));
+  const ofE2e = ['e2e', ...DISTURBING].filter((project) => files.length === 0 || hasTests(project, files));
   const e2e = stages.includes('e2e') ? ofE2e : [];
   const projects = [...stages.filter((stage) => stage !== 'e2e'), ...e2e.filter((project) => project === 'e2e')];
   const all = [
     { purpose: 'test', projects },
-    { purpose: 'test-alone', projects: e2e.filter((project) => project === 'alone') },
+    { purpose: 'test-alone', projects: e2e.filter((project) => DISTURBING.includes(project)) },
   ];
   const busy = all.filter((lane) => lane.projects.length > 0);
   // Jest then says that there is no such file.
@@ -177,18 +179,15 @@ async function onCluster(lane: Lane, context: { files: string[]; keep: boolean; 
   }
 }
 
-let last: Promise<unknown> = Promise.resolve();
+let images: Promise<Images> | undefined;
 
-/** Loads what pods run, one cluster after the other: there is one folder in which it is bundled. */
+/** Loads what pods run; our own images are built once, for all clusters. */
 async function imagesOn(cluster: Cluster, project: string, made: Made): Promise<NodeJS.ProcessEnv> {
   await made.servers[project]?.done();
-  const loading = last.then(async () => {
-    const images = await prepareBuiltImages(cluster);
-    for (const server of SERVERS_OF[project] ?? []) await provideServer(cluster, server);
-    return { TRACING_TEST_IMAGES: JSON.stringify(images) };
-  });
-  last = loading.catch(() => undefined);
-  return loading;
+  const built = await (images ??= buildImages());
+  await loadImages(cluster, built);
+  for (const server of SERVERS_OF[project] ?? []) await provideServer(cluster, server);
+  return { TRACING_TEST_IMAGES: JSON.stringify(built) };
 }
 
 type Timed = (stage: string, work: () => Promise<Count>) => Promise<void>;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Cluster } from '../cluster/cluster.ts';
 import { step } from '../cluster/progress.ts';
 import { installOperator } from '../demo/deploy.ts';
-import { prepareOwnImages } from '../demo/prepare.ts';
+import { buildOwnImages, loadImages } from '../demo/prepare.ts';
 import { onOwnCluster, runThere } from './own-cluster.ts';
 
 const HELP = `Measures one replica of the operator, installed from the chart, on a real API server with thousands of objects: memory,
@@ -33,7 +33,8 @@ const DEFAULTS = { namespaces: '1000', pods: '10000', policies: '500', starts: '
 
 async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
   await cluster.up();
-  const images = await prepareOwnImages(cluster);
+  const images = await buildOwnImages();
+  await loadImages(cluster, images);
   await step('installing the operator', { usually: '10 s' }, () => installOperator(cluster, images));
   const program = join(import.meta.dirname, 'operator/measure.ts');
   await runThere(cluster, [process.execPath, program], { settings, signal });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Cluster } from '../cluster/cluster.ts';
-import { prepareOwnImages } from '../demo/prepare.ts';
+import { buildOwnImages, loadImages } from '../demo/prepare.ts';
 import { onOwnCluster, runThere } from './own-cluster.ts';
 import { peerFolder, PEER_VERSION } from './webhook/peer.ts';
 
@@ -34,7 +34,8 @@ const CLIENT_PROCESSOR = '0';
 async function measure(cluster: Cluster, settings: typeof DEFAULTS, signal: AbortSignal): Promise<void> {
   await peerFolder();
   await cluster.up();
-  const images = await prepareOwnImages(cluster);
+  const images = await buildOwnImages();
+  await loadImages(cluster, images);
   const program = join(import.meta.dirname, 'webhook/measure.ts');
   await runThere(cluster, ['taskset', '--cpu-list', CLIENT_PROCESSOR, process.execPath, program], {
     settings,

@@ -19,33 +19,35 @@ export interface Images {
 
 /** Builds the operator, the agent and the shop into images and loads them, with those of the shop's servers and Jaeger. */
 export async function prepareImages(cluster: Cluster): Promise<Images> {
-  const images = await prepareBuiltImages(cluster);
+  const images = await buildImages();
+  await loadImages(cluster, images);
   for (const server of [...SHOP_SERVERS, 'jaeger'] as const) await provideServer(cluster, server);
   return images;
 }
 
-/** Builds the operator, the agent and the shop into images and loads them. */
-export async function prepareBuiltImages(cluster: Cluster): Promise<Images> {
-  const own = await prepareOwnImages(cluster);
+/** Builds the operator, the agent and the shop into images. */
+export async function buildImages(): Promise<Images> {
+  const own = await buildOwnImages();
   await step("installing the shop's dependencies", { usually: '5 s, nothing when they are there' }, installShop);
-  const shop = await build('shop', 'examples/shop/Dockerfile', 'examples/shop');
-  await cluster.load(shop);
-  return { ...own, shop };
+  return { ...own, shop: await build('shop', 'examples/shop/Dockerfile', 'examples/shop') };
 }
 
-/** Bundles the operator and the agent, builds them into images and loads those. */
-export async function prepareOwnImages(cluster: Cluster): Promise<Pick<Images, 'operator' | 'agent'>> {
+/** Bundles the operator and the agent, and builds them into images. */
+export async function buildOwnImages(): Promise<Pick<Images, 'operator' | 'agent'>> {
   await step('bundling the operator and the agent', { usually: '5 s' }, async () => {
     for (const script of ['operator/build.ts', 'cli/build.ts', 'injector/agent/build.ts']) {
       await run(process.execPath, [script], { cwd: CHECKOUT });
     }
   });
-  const images = {
+  return {
     operator: await build('operator', 'operator/Dockerfile', 'dist'),
     agent: await build('agent', 'injector/agent/Dockerfile', 'dist'),
   };
+}
+
+/** So that pods on a cluster can use them. */
+export async function loadImages(cluster: Cluster, images: Partial<Images>): Promise<void> {
   for (const image of Object.values(images)) await cluster.load(image);
-  return images;
 }
 
 function build(name: string, dockerfile: string, context: string): Promise<BuiltImage> {
