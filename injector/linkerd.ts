@@ -26,10 +26,15 @@ const OTLP_PORT = 4317;
 /** What can be the name of an annotation, behind the prefix. */
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 
+/** What Linkerd's injector copies into YAML, where other characters are none and the pod would start without a proxy. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
+/** What comes out otherwise than it went into linkerd-jaeger, which escapes for HTML what it writes into JSON. */
+const MANGLED = /["&'+<>\\]/;
+
 /**
  * What is to be added to a traced pod's annotations so that its Linkerd proxy and its app are one service, and send to one
- * place. Only where the proxy is in the pod already: Linkerd's injector comes before us by its name, and linkerd-jaeger's is
- * asked again after us. What the pod or its namespace says itself stays.
+ * place: where the proxy is in the pod, or Linkerd's injector is to add it and comes after us, which depends on what both are
+ * called. What the pod or its namespace says itself stays.
  */
 export function linkerdAnnotations(
   pod: Pod,
@@ -38,8 +43,9 @@ export function linkerdAnnotations(
   tracing: LinkerdTracing | undefined,
   namespace: { name: string; annotations?: Record<string, string> | undefined },
 ): Record<string, string> {
-  if (tracing === undefined || !document || proxies(pod).length === 0) return {};
   const { annotations: own = {} } = pod.metadata ?? {};
+  const isMeshed = proxies(pod).length > 0 || asksForProxy({ ...namespace.annotations, ...own });
+  if (tracing === undefined || !document || !isMeshed) return {};
   const name = serviceName(pod, traced, document.spec.resource.useLabels === true);
   if (tracing === 'ControlPlane') {
     const attributes = {
@@ -48,18 +54,24 @@ export function linkerdAnnotations(
       'service.name': name,
     };
     const wanted = Object.entries(attributes).filter(
-      ([key, value]) => ANNOTATION_NAME.test(key) && !/[\r\n]/.test(value) && !(OTEL_ANNOTATION + key in own),
+      ([key, value]) => ANNOTATION_NAME.test(key) && !UNPRINTABLE.test(value) && !(OTEL_ANNOTATION + key in own),
     );
     return Object.fromEntries(wanted.map(([key, value]): [string, string] => [OTEL_ANNOTATION + key, value]));
   }
   const endpoint = linkerdEndpoint(document);
   if (endpoint === undefined) return {};
-  const wanted = { ...collectorAnnotations(endpoint, policy), [LINKERD_JAEGER.name]: name };
+  const isTaken = !UNPRINTABLE.test(name) && !MANGLED.test(name);
+  const wanted = { ...collectorAnnotations(endpoint, policy), ...(isTaken && { [LINKERD_JAEGER.name]: name }) };
   const ours = addedBy(namespace.annotations)?.names ?? [];
   const said = Object.fromEntries(Object.entries(namespace.annotations ?? {}).filter(([key]) => !ours.includes(key)));
   // Another collector has another protocol and account: half of each would be neither's.
   if (LINKERD_JAEGER.collector in own || LINKERD_JAEGER.collector in said) return {};
   return Object.fromEntries(Object.entries(wanted).filter(([key]) => !(key in own) && !(key in said)));
+}
+
+/** Whether annotations of a namespace or a pod have Linkerd's injector add a proxy. */
+export function asksForProxy(annotations: Readonly<Record<string, string>> = {}): boolean {
+  return ['enabled', 'ingress'].includes(annotations[LINKERD_INJECT] ?? '');
 }
 
 /** Where proxies of a policy's pods send spans, as linkerd-jaeger reads it of a pod or of its namespace. */
@@ -76,8 +88,8 @@ export function collectorAnnotations(endpoint: string, policy: Policy | undefine
 const ATTRIBUTES = 'LINKERD2_PROXY_TRACE_EXTRA_ATTRIBUTES';
 
 /**
- * Tells the proxy in a pod what annotations that were added say. Linkerd's injector turns annotations of a pod into a variable of
- * its proxy, has done so by now, and is not asked again; of two lines with one name the proxy takes the last.
+ * Tells a proxy that is in a pod what annotations that were added say. Linkerd's injector turns annotations of a pod into a variable
+ * of its proxy, has done so by then, and is not asked again; of two lines with one name the proxy takes the last.
  * https://github.com/linkerd/linkerd2/blob/b24cd4059841f8cee2fb7a9c2ac23a693c583579/pkg/inject/inject.go#L608-L625
  * https://github.com/linkerd/linkerd2/blob/b24cd4059841f8cee2fb7a9c2ac23a693c583579/charts/partials/templates/_proxy.tpl#L170-L174
  * https://github.com/linkerd/linkerd2-proxy/blob/29637b64f6cebedaf15bfbf516818d7a28a4d5a6/linkerd/app/src/env/trace.rs#L36-L76

@@ -2,7 +2,7 @@ import { load } from 'js-yaml';
 import * as z from 'zod';
 import { addedBy } from '../../injector/added-by.ts';
 import type { LinkerdTracing } from '../../injector/linkerd.ts';
-import { collectorAnnotations, LINKERD_INJECT, linkerdEndpoint } from '../../injector/linkerd.ts';
+import { asksForProxy, collectorAnnotations, linkerdEndpoint } from '../../injector/linkerd.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { NAMESPACES } from '../integration/namespaces.ts';
@@ -27,6 +27,7 @@ const CONFIG: Watched = { group: '', versions: ['v1'], resource: 'configmaps', n
  * https://github.com/linkerd/linkerd2/blob/b24cd4059841f8cee2fb7a9c2ac23a693c583579/charts/linkerd-control-plane/values.yaml#L284-L308
  */
 const values = z.object({
+  linkerdVersion: z.string().default(''),
   proxy: z
     .object({
       tracing: z
@@ -67,8 +68,7 @@ export function linkerd({ namespace: controlPlane, annotateNamespaces }: Linkerd
     plan(input) {
       const { namespace, pods, policy, document, seen } = input;
       const said = seen.list(NAMESPACES, namespace.metadata.name)[0]?.metadata['annotations'] as Said;
-      const isMeshed = ['enabled', 'ingress'].includes(said?.[LINKERD_INJECT] ?? '');
-      if (!isMeshed && !pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
+      if (!asksForProxy(said) && !pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
         return nothing('NotUsed', "no pod of the namespace has Linkerd's proxy");
       const known = config(seen, controlPlane);
       if (document.spec.exporters.length === 0)
@@ -80,7 +80,13 @@ export function linkerd({ namespace: controlPlane, annotateNamespaces }: Linkerd
           `Linkerd's proxies send OTLP over gRPC in plain text, and the policy's exporter ${document.spec.exporters[0]!.endpoint} wants TLS: name a collector in the cluster first`,
         );
       const problem = propagation(document);
-      if (tracingOf(policy, known) === 'LinkerdJaeger')
+      const how = tracingOf(policy, known);
+      if (how === undefined)
+        return nothing(
+          'Incomplete',
+          `proxies of Linkerd ${known?.linkerdVersion} speak OpenCensus, and the policy's exporter takes OTLP: nothing is set, and they send their spans where linkerd-jaeger's values say. From 2.17 on (edge-24.10.1) they speak OTLP`,
+        );
+      if (how === 'LinkerdJaeger')
         return byJaeger(namespace.metadata.name, endpoint, policy, said, annotateNamespaces, problem);
       const tracing = known?.proxy.tracing;
       const account = policy.spec.mesh?.linkerd?.collectorServiceAccount;
@@ -148,8 +154,22 @@ export function linkerdTracing(
   return tracingOf(policy, known);
 }
 
-function tracingOf({ spec }: Policy, known: Values | undefined): LinkerdTracing {
-  return spec.mesh?.linkerd?.tracing ?? (known?.proxy.tracing ? 'ControlPlane' : 'LinkerdJaeger');
+/** Undefined where proxies would not be understood at the policy's collector. */
+function tracingOf({ spec }: Policy, known: Values | undefined): LinkerdTracing | undefined {
+  const said = spec.mesh?.linkerd?.tracing;
+  if (said || known?.proxy.tracing) return said ?? 'ControlPlane';
+  return speaksOtlp(known?.linkerdVersion ?? '') ? 'LinkerdJaeger' : undefined;
+}
+
+/**
+ * Whether proxies can be told to speak OTLP, as `edge-24.10.1`, `stable-2.17.0` and later can; of what is called otherwise it is assumed.
+ * https://github.com/linkerd/linkerd2/pull/13099, https://github.com/linkerd/linkerd2/pull/13130
+ */
+function speaksOtlp(version: string): boolean {
+  const [, channel, major, minor] = /^(?:([a-z]+)-)?(\d+)\.(\d+)/.exec(version) ?? [];
+  if (major === undefined) return true;
+  const first = channel === 'edge' ? [24, 10] : [2, 17];
+  return Number(major) > first[0]! || (Number(major) === first[0] && Number(minor) >= first[1]!);
 }
 
 function config(seen: Seen, controlPlane: string): Values | undefined {

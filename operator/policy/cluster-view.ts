@@ -6,7 +6,7 @@ import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../
 import { isCanaryHalted } from '../../injector/canary.ts';
 import type { CredentialPath } from '../../injector/credentials.ts';
 import { mountedCredentials } from '../../injector/credentials.ts';
-import { LINKERD_JAEGER } from '../../injector/linkerd.ts';
+import { LINKERD_INJECT, LINKERD_JAEGER } from '../../injector/linkerd.ts';
 import * as names from '../../injector/names.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
 import type { Pod } from '../../injector/pod.ts';
@@ -368,7 +368,7 @@ function prunePod({ metadata, status, spec }: WholePod): PodMeta {
 
 function pruneNamespace({ metadata }: NamespaceMeta): NamespaceMeta {
   const { name, resourceVersion, labels, annotations, deletionTimestamp } = metadata;
-  const read = [OTEL_OPERATOR, names.ADDED_BY, ...Object.values(LINKERD_JAEGER)];
+  const read = [OTEL_OPERATOR, names.ADDED_BY, LINKERD_INJECT, ...Object.values(LINKERD_JAEGER)];
   const kept = read.filter((key) => annotations?.[key] !== undefined).map((key) => [key, annotations![key]!] as const);
   return {
     metadata: {
