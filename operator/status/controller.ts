@@ -24,6 +24,7 @@ import type { KeptReport } from '../reports/report.ts';
 import type { Hold } from '../rollout/controller.ts';
 import type { Progress } from '../rollout/progress.ts';
 import { progress } from '../rollout/progress.ts';
+import { BehindPods } from './behind.ts';
 import { overridden } from './overridden.ts';
 import { ready } from './ready.ts';
 import type { PodCounts, ProblemWorkload, StaleWorkload, Summary } from './summary.ts';
@@ -87,6 +88,8 @@ export class StatusController {
   readonly #view: ClusterView;
   readonly #options: StatusOptions;
   readonly #summaries = new Map<string, Map<string, Summary>>();
+  /** By namespace. */
+  readonly #behind = new Map<string, BehindPods>();
 
   constructor(client: KubeClient, view: ClusterView, options: StatusOptions) {
     this.#client = client;
@@ -99,6 +102,11 @@ export class StatusController {
     const namespace = this.#view.namespace(name);
     const before = this.#summaries.get(name);
     const notReached = whyNotReached(name, this.#options.reach, this.#options.release);
+    const now = this.#options.now();
+    const behind = this.#behind.get(name) ?? new BehindPods();
+    behind.next();
+    if (namespace) this.#behind.set(name, behind);
+    else this.#behind.delete(name);
     const after = namespace
       ? summarize({
           namespace,
@@ -115,7 +123,8 @@ export class StatusController {
           integrations: this.#options.integrations(name),
           restarts: this.#view.restarts(name),
           failedStarts: (agent) => openOutage(this.#view.outages(name), agent)?.failures ?? 0,
-          now: this.#options.now(),
+          behindFor: (podUid, mark) => behind.for(podUid, mark, now),
+          now,
           listeningSince: this.#options.listeningSince,
         })
       : new Map<string, Summary>();

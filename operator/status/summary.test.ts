@@ -6,6 +6,7 @@ import { policyMark, resolve } from '../../injector/resolve.ts';
 import type { NamespaceFacts } from './summary.ts';
 import { rolledBack } from '../rollout/sample-restart.ts';
 import { summarize } from './summary.ts';
+import { PATIENCE } from './behind.ts';
 
 const time = '2026-01-01T00:00:00Z';
 const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: time });
@@ -35,6 +36,7 @@ const sum = (facts: {
   labels?: Record<string, string>;
   reports?: Record<string, Partial<KeptReport>[]>;
   listeningSince?: number;
+  behindFor?: NamespaceFacts['behindFor'];
   outage?: string;
   notReached?: string;
   integrations?: NamespaceFacts['integrations'];
@@ -50,6 +52,7 @@ const sum = (facts: {
     restarts: facts.restarts ?? [],
     integrations: 'integrations' in facts ? facts.integrations : [],
     listeningSince: facts.listeningSince ?? 0,
+    behindFor: facts.behindFor ?? (() => Infinity),
     namespace: { metadata: { ...meta('shop'), labels: facts.labels ?? {} } },
     policies: { namespaced: facts.namespaced ?? [policy('p')], cluster: facts.cluster ?? [], defaults: {} },
     injected: facts.injected ?? [],
@@ -228,6 +231,16 @@ describe('the summary of a namespace', () => {
       ['long ago', [{ ...mark, receivedAt: NOW - 10 * MINUTE }], 'matched injected unknown', 'ReportsStopped'],
       ['never, though there was time', [], 'matched noAgentReport', 'NoAgentReport'],
     ])('%s', (_name, reports, counts, reasons) => expect(of(reports)).toEqual([counts, reasons]));
+
+    it('another revision for less than it may take: it is on its way, and no trouble', () => {
+      const noted: string[] = [];
+      const behindFor = (podUid: string, wanted: string) => (noted.push(podUid, wanted), PATIENCE - 1);
+      const reports = { a: [{ ...mark, revision: 'old' }] };
+      const { pods, workloads } = sum({ injected: [pod('a', asked)], reports, behindFor }).get('TracingPolicy shop/p')!;
+      expect(pods).toMatchObject({ outdated: 1, reporting: 1 });
+      expect(workloads).toEqual([]);
+      expect(noted).toEqual(['a', `${mark.key} ${mark.revision}`]);
+    });
 
     describe('which also say, in their own words,', () => {
       const says = (...reports: Partial<KeptReport>[]) =>

@@ -20,6 +20,7 @@ import { isOwnWish } from '../reach.ts';
 import type { KeptReport } from '../reports/report.ts';
 import { REPORT_INTERVAL } from '../reports/report.ts';
 import type { Phase, Restart } from '../rollout/restart.ts';
+import { PATIENCE } from './behind.ts';
 import { complaintsOf } from './complaints.ts';
 
 export type PodCounts = Record<keyof NonNullable<PolicyStatus['pods']>, number>;
@@ -81,6 +82,8 @@ export interface NamespaceFacts {
   integrations: Outcome[] | undefined;
   /** Workloads of the namespace that the operator restarts or has restarted. */
   restarts: readonly Restart[];
+  /** For how many milliseconds a pod, by its UID, has not acted on this key and revision. */
+  behindFor: (podUid: string, mark: string) => number;
   /** How often in a row an agent of that name has kept pods of the namespace from starting, of late. */
   failedStarts: (agent: string) => number;
   /** Milliseconds since 1970. */
@@ -226,7 +229,7 @@ function stateOf(
   document: PolicyDocument | undefined,
   all: KeptReport[],
   outage: string | undefined,
-  { now, listeningSince }: NamespaceFacts,
+  { now, listeningSince, behindFor }: NamespaceFacts,
 ): State {
   const failed = pod.start && startFailure(pod.start, created(pod), now, false);
   // In the words of the outage where there is one: the kubelet changes its own with each try.
@@ -245,7 +248,10 @@ function stateOf(
       const message = `older than the policy's use of ${absent.map(describeFile).join(', ')}: restart it, e.g. kubectl rollout restart`;
       return { count: 'outdated', reason: 'Outdated', message, needsRestart: true };
     }
-    const message = `a process acts on ${behind.key} ${behind.revision}, not on ${wanted.key} ${wanted.revision}`;
+    // Most follow within seconds: what is only on its way is nobody's trouble.
+    const mark = `${wanted.key} ${wanted.revision}`;
+    if (behindFor(pod.metadata.uid, mark) < PATIENCE) return { count: 'outdated' };
+    const message = `a process acts on ${behind.key} ${behind.revision}, not on ${mark}`;
     return { count: 'outdated', reason: 'Outdated', message };
   }
   if (all.length > 0) return { count: 'unknown', reason: 'ReportsStopped', message: 'no report for some minutes' };
