@@ -66,7 +66,32 @@ describe('a plan', () => {
 
   it('says of a policy that it is in force for nobody: a new one is the youngest', () => {
     const { steps, idle, unchanged } = plan(facts([policy('second', { sampling: { ratio: 1 } })]));
-    expect([steps, idle, unchanged]).toEqual([[], ['TracingPolicy shop/second'], 2]);
+    const why =
+      'the 2 pods that it matches, and that are traced or to be, are under TracingPolicy shop/default, as the older one';
+    expect([steps, idle, unchanged]).toEqual([[], [{ policy: 'TracingPolicy shop/second', why }], 2]);
+  });
+
+  it('says why a policy is in force for nobody: whom it selects, who asks, and which one comes first', () => {
+    const wide = (spec: ClusterTracingPolicy['spec'], more: Partial<PlanFacts> = {}) => {
+      const metadata = { ...meta, name: 'wide', creationTimestamp: '' };
+      const cluster = [{ kind: 'ClusterTracingPolicy' as const, metadata, spec }];
+      const namespaceLabels = new Map([['shop', { team: 'a' }]]);
+      return plan(facts([], { written: { namespaced: [], cluster }, namespaceLabels, ...more })).idle[0]?.why;
+    };
+    expect(wide({})).toBe(
+      'the 2 pods that it matches, and that are traced or to be, are under TracingPolicy shop/default, as one of their own namespace',
+    );
+    expect(wide({ namespaceSelector: { matchLabels: { team: 'b' } } })).toBe(
+      'its namespaceSelector is met by none of 1 namespaces',
+    );
+    expect(wide({ selector: { matchLabels: { app: 'x' } } })).toBe(
+      'its selector is met by none of the pods of the namespaces that it is for',
+    );
+    expect(wide({}, { pods: [pod('plain', false)], namespaced: [] })).toMatch(
+      /^it matches 1 pod, and that does not ask for tracing, as would: kubectl annotate/,
+    );
+    expect(wide({}, { pods: [] })).toBe('no pod runs in the namespaces that it is for');
+    expect(wide({ override: true })).toBeUndefined();
   });
 
   it('names what needs a restart: an agent, or a file that a pod was not made with', () => {

@@ -10,6 +10,8 @@ import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { RESTARTED_KINDS } from '../../operator/rollout/restart.ts';
 import type { PodMeta } from '../../operator/coverage/facts.ts';
+import { Matches } from './idle.ts';
+import type { Idle } from './idle.ts';
 import type { LoadedWorkload, LoadPlan } from './load.ts';
 import { loadOf } from './load.ts';
 
@@ -54,8 +56,8 @@ export interface Plan {
   steps: Step[];
   /** Pods with the agent to which nothing happens. */
   unchanged: number;
-  /** Policies of the file that are in force for no pod. */
-  idle: string[];
+  /** Policies of the file that are in force for no pod, and why. */
+  idle: Idle[];
   /** What exporters get from the pods that are looked at, now and then. */
   load: LoadPlan;
 }
@@ -74,6 +76,7 @@ export function plan(facts: PlanFacts): Plan {
   const steps = new Map<string, Step>();
   const used = new Set<string>();
   const loaded = new Map<string, LoadedWorkload>();
+  const matches = new Matches();
   let unchanged = 0;
   for (const pod of facts.pods) {
     const { namespace, deletionTimestamp, labels, annotations } = pod.metadata;
@@ -88,6 +91,7 @@ export function plan(facts: PlanFacts): Plan {
     const injected = labels?.[INJECTED_LABEL] === 'true';
     const asks = (resolution: Resolution) => isAsked(annotations, own, resolution).asked === true;
     if (injected || asks(next)) used.add(nameOf(next));
+    matches.note(next, injected || asks(next));
     const workload = workloadOf(pod.metadata);
     const by = restartedBy(next, workload, facts.mayRestart);
     const add = (step: Omit<Step, 'workloads'>) => {
@@ -126,11 +130,11 @@ export function plan(facts: PlanFacts): Plan {
       });
     else add({ when: 'Live', from, to, changes });
   }
-  const names = [...written.namespaced, ...written.cluster].map(describePolicy);
+  const idle = [...written.namespaced, ...written.cluster].filter((policy) => !used.has(describePolicy(policy)));
   return {
     steps: [...steps.values()].sort((a, b) => (a.when < b.when ? 1 : a.when > b.when ? -1 : a.to < b.to ? -1 : 1)),
     unchanged,
-    idle: names.filter((name) => !used.has(name)),
+    idle: idle.map((policy) => ({ policy: describePolicy(policy), why: matches.whyIdle(policy, namespaceLabels) })),
     load: loadOf([...loaded.values()]),
   };
 }

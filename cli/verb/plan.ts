@@ -1,5 +1,6 @@
 import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
+import type { Flow } from '../../operator/coverage/flow.ts';
 import { flowText } from '../../operator/coverage/flow.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { EVERYWHERE, reaches } from '../../operator/reach.ts';
@@ -123,21 +124,32 @@ function text({ steps, unchanged, idle, load }: Plan, closed: string[], paint: P
   ]);
   return `${[
     ...lines,
-    ...idle.map((name) => `${name} is in force for no pod that runs`),
+    ...idle.flatMap(({ policy, why }) => wrap(`${policy} would be in force for no pod that runs: ${why}`, width, '')),
     `${unchanged} ${unchanged === 1 ? 'pod' : 'pods'} with the agent would be told nothing new`,
-    ...loadLines(load, paint, width),
+    // Where nothing changes they would be what they are.
+    ...(steps.length > 0 ? loadLines(load, paint, width) : []),
     ...(closed.length > 0 ? ['You may not read', ...closed.flatMap((each) => wrap(each, width, '  '))] : []),
   ].join('\n')}\n`;
 }
 
 function loadLines({ exporters, unknown }: Plan['load'], paint: Paint, width: number): string[] {
   if (exporters.length === 0) return [];
+  const flowing = exporters.filter(({ now, then }) => now.spansPerSecond > 0 || then.spansPerSecond > 0);
+  if (flowing.length === 0)
+    return [
+      '',
+      ...wrap(
+        `What exporters would get nobody can tell: ${unknown.length > 0 ? `nothing is sampled, or was counted in the last minutes, in ${unknown.join(', ')}` : 'the agents have sent nothing in the last minutes'}`,
+        width,
+        '',
+      ),
+    ];
   return [
     '',
     paint('bold', 'What exporters get, by what the agents have counted in the last minutes:'),
-    ...exporters.flatMap(({ policy, exporter, endpoint, now, then }) => [
+    ...flowing.flatMap(({ policy, exporter, endpoint, now, then }) => [
       `  ${policy}, ${exporter} ${endpoint}`,
-      `    now about ${flowText(now)}; then about ${flowText(then)}`,
+      `    now ${flow(now)}; then ${flow(then)}`,
     ]),
     ...wrap(
       'The ratio is taken to be what decides; what callers and rules decide stays as it is. Bytes are before compression.',
@@ -148,4 +160,8 @@ function loadLines({ exporters, unknown }: Plan['load'], paint: Paint, width: nu
       ? wrap(`Not in these figures, as nothing is sampled or was counted there: ${unknown.join(', ')}`, width, '  ')
       : []),
   ];
+}
+
+function flow(given: Flow): string {
+  return given.spansPerSecond > 0 ? `about ${flowText(given)}` : 'nothing';
 }
