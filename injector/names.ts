@@ -15,6 +15,8 @@ export const OVERRIDE = 'tracing.acme/override';
 export const INJECTED_LABEL = 'tracing.acme/injected';
 export const POLICY_KEY = 'tracing.acme/policy-key';
 export const POLICY_REVISION = 'tracing.acme/policy-revision';
+/** Field manager of what the operator delivers: policies in a namespace's ConfigMap, and to pods which one is in force. */
+export const POLICY_FIELD_MANAGER = 'tracing-operator-policy';
 /** On a pod: when it was told of its policy once more, as its agents did not report it. */
 export const POLICY_TOLD_AGAIN = 'tracing.acme/policy-told-again';
 export const POLICY_DOCUMENT = 'tracing.acme/policy-document';

@@ -84,6 +84,70 @@ describe('explain', () => {
     expect(text).toMatch(/No problem found\.\n$/);
   });
 
+  it('takes what somebody wants so for no problem, and says how to have it otherwise', () => {
+    const off = explained(facts({ namespaced: [policy('p', { enabled: false })] }));
+    expect(off.problems).toEqual([]);
+    expect(off.text).toMatch(
+      /No problem found\.\nTracingPolicy shop\/p is switched off \(enabled: false\)\. To switch it on: kubectl -n shop patch tracingpolicy p --type merge -p '\{"spec":\{"enabled":true\}\}'\n$/,
+    );
+    const none = facts({ digest: undefined as never });
+    (none.workload['spec'] as { replicas?: number }).replicas = 0;
+    expect(explained(none).text).toMatch(
+      /^Pods: +none: it is scaled to 0$[^]*No problem found\.\nIt is scaled to 0, so that no pod of it runs\. To have it run: kubectl -n shop scale statefulset\/web --replicas=1\n$/m,
+    );
+    (none.workload['spec'] as { replicas?: number }).replicas = 2;
+    expect(problems(none)).toEqual(['it has no pod, and 2 are asked for -> kubectl -n shop describe statefulset/web']);
+  });
+
+  it('says of a change that it is on its way, since when and how long that takes, before it is a problem', () => {
+    const now = Date.parse('2026-01-01T12:00:00Z');
+    const ago = (seconds: number) => new Date(now - seconds * 1000).toISOString();
+    const changed = (seconds: number) => {
+      const made = policy('default', { exporters });
+      Object.assign(made.metadata, { managedFields: [{ manager: 'kubectl', time: ago(seconds) }] });
+      return { namespaced: [made] };
+    };
+    const old = (key: string, revision: string, toldAgo: number) => {
+      const made = pod('web-0', {
+        injected: true,
+        annotations: { 'tracing.acme/policy-key': key, 'tracing.acme/policy-revision': revision },
+      });
+      made.metadata['managedFields'] = [
+        { manager: 'tracing-operator-policy', subresource: 'status', time: ago(toldAgo) },
+      ];
+      return made;
+    };
+    const untold = explained(facts({ ...changed(4), pods: [old('x.json', '1', 600)] }));
+    expect(untold.problems).toEqual([]);
+    expect(untold.text).toMatch(
+      /On its way:\n {2}TracingPolicy shop\/default was changed 4 s ago, and 1 of its pods has yet to be told: the operator does that within seconds\n\nNo problem found/,
+    );
+    expect(problems(facts({ ...changed(60), pods: [old('x.json', '1', 600)] }))).toEqual([
+      expect.stringMatching(/^pod web-0 was not told of the newest policy/),
+    ]);
+
+    const [, revision] = /told policy\.default\.json (\w+)|not policy\.default\.json (\w+)/
+      .exec(problems(facts({ pods: [old('x.json', '1', 600)] }))[0]!)!
+      .filter(Boolean);
+    const said = (seconds: number, acting: string) => {
+      const digest = { kind: 'StatefulSet', name: 'web', writtenAt: ago(20), facts: { policies: { [acting]: 1 } } };
+      const whole = {
+        ...digest,
+        facts: {
+          ...{ pods: 1, processes: 1, agents: {}, nodes: {}, libraries: {}, uninstrumented: {} },
+          ...{ problems: [], troubles: [], failures: [], ...digest.facts },
+        },
+        numbers: { spans: {}, exporters: {}, signals: {} },
+      };
+      return explained(facts({ pods: [old('policy.default.json', revision!, seconds)], digest: whole }));
+    };
+    expect(said(12, 'policy.default.json before').underWay).toEqual([
+      '1 of its pods has been told of a change 12 s ago: as a rule processes act on it after 2 to 5 s, after 90 at the latest, and that they do shows here up to half a minute later',
+    ]);
+    expect(said(12, `policy.default.json ${revision}`).underWay).toEqual([]);
+    expect(said(100, 'policy.default.json before').underWay).toEqual([]);
+  });
+
   it('says how it stands with a restart by the operator', () => {
     const restart = rolledBack('container app ended 3 times');
     expect(JSON.stringify(explain(facts({ restart })))).toContain('RolledBack: container app ended 3 times');
@@ -157,9 +221,32 @@ describe('explain', () => {
     [
       'no exporter',
       { namespaced: [policy('p', {})] },
-      /^TracingPolicy shop\/p has no exporter, .* -> kubectl -n shop edit tracingpolicy p$/,
+      /^TracingPolicy shop\/p has no exporter, .* -> kubectl -n shop patch tracingpolicy p --type merge -p '\{"spec":\{"exporters":\[\{"name":"default","endpoint":"http:\/\/COLLECTOR\.NAMESPACE:4318"\}\]\}\}' # with the OTLP endpoint of your/,
     ],
-    ['a switch', { namespaced: [policy('p', { enabled: false })] }, /^TracingPolicy shop\/p is switched off/],
+    [
+      'a selector that misses the pods',
+      { namespaced: [policy('p', { exporters, selector: { matchLabels: { app: 'wep' } } })] },
+      'no policy applies, so nothing is recorded: TracingPolicy shop/p does not match, as its selector (app=wep) is not met by the labels of the pods (app=web) -> kubectl -n shop edit tracingpolicy p # spec.selector, or the labels',
+    ],
+    [
+      'a namespace that no policy of the cluster selects',
+      {
+        namespaced: [],
+        cluster: [
+          {
+            ...policy('wide', {}),
+            kind: 'ClusterTracingPolicy',
+            spec: { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'In', values: ['a', 'b'] }] } },
+          },
+        ],
+      },
+      /ClusterTracingPolicy wide does not match, as its namespaceSelector \(team In \(a, b\)\) is not met by the labels of namespace shop \(none\) -> kubectl edit clustertracingpolicy wide # spec\.namespaceSelector/,
+    ],
+    [
+      'an operator that is scaled to 0',
+      { installation: { ...INSTALLATION, readyReplicas: 0, replicas: 0 } },
+      /from before -> kubectl -n tracing-system scale deployment\/op --replicas=2$/,
+    ],
     [
       'a policy that cannot be read',
       { unreadable: ['TracingPolicy x: why'] },
@@ -229,7 +316,7 @@ describe('explain', () => {
           ),
         ],
       },
-      'agents report ExportFailing in 1 pod: exporter default: refused -> kubectl -n shop logs statefulset/web | grep tracing-operator:',
+      'agents report ExportFailing in 1 pod: exporter default: refused -> kubectl -n shop edit tracingpolicy default # the exporter default: endpoint http://collector:4318',
     ],
   ])('names %s, and what to type', (_what, more, expected) => {
     const found = problems(facts(more));
@@ -292,6 +379,7 @@ describe('explain', () => {
       {
         text: `pod web-1 cannot start: the init container tracing-acme-agent (image agent:1, from the chart) says ImagePullBackOff (${'x'.repeat(160)}…)`,
         next: 'kubectl -n shop describe pod web-1',
+        link: 'injected',
       },
     ]);
   });

@@ -16,9 +16,13 @@ import type { Installation, StoredPolicies } from '../../operator/coverage/facts
 import type { List, Read } from '../reading.ts';
 import { readAll, Reading } from '../reading.ts';
 import { readPolicies } from '../stored-policies.ts';
-import { templatePath } from '../workload.ts';
+import { clockOffset } from '../clock.ts';
+import { resolutionFor } from '../override/target.ts';
+import { podOf, templatePath } from '../workload.ts';
 import type { Kind } from './kinds.ts';
 import { isInjected } from './pods.ts';
+import type { Receivers } from './receivers.ts';
+import { findReceivers } from './receivers.ts';
 import { spokenBy } from './spoken.ts';
 
 export interface ContainerStatus {
@@ -73,10 +77,14 @@ export interface Facts extends StoredPolicies {
   spoken: Map<string, string>;
   /** What could not be read, and what that leaves open. */
   closed: string[];
-  /** Milliseconds since 1970. */
+  /** What there is that takes spans, as far as it may be seen; left out where nobody needs to know. */
+  receivers?: Receivers;
+  /** Milliseconds since 1970, by the cluster's clock. */
   now: number;
 }
 
+/** What it leaves open that pods may not be read. */
+export const ITS_PODS = 'its pods';
 /** Pods of which a warning is looked for. */
 const WARNED = 5;
 /** Pods whose logs are looked at, where no agent reports. */
@@ -128,9 +136,11 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     if (last) warnings.set(pod.metadata.name, last);
   }
   const maker = (pods[0] && owner(pods[0])) ?? { kind: kind.kind, name };
-  const digest =
-    readDigest(reports?.data?.[digestKey(kind.kind, name)]) ??
-    readDigest(reports?.data?.[digestKey(maker.kind, maker.name)]);
+  // What pods have said that are gone says nothing of those to come.
+  const digest = pods.some((pod) => isInjected(pod) && !pod.metadata.deletionTimestamp)
+    ? (readDigest(reports?.data?.[digestKey(kind.kind, name)]) ??
+      readDigest(reports?.data?.[digestKey(maker.kind, maker.name)]))
+    : undefined;
   const spoken = new Map<string, string>();
   for (const pod of digest ? [] : pods.filter((each) => isInjected(each) && isWell(each)).slice(0, READ)) {
     const line = await spokenBy(client, namespace, pod);
@@ -139,7 +149,7 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
   const restarted = readRestarts(documents?.metadata.annotations?.[RESTARTS]).find(
     (each) => each.kind === maker.kind && each.name === maker.name,
   );
-  return {
+  const facts: Facts = {
     kind,
     workload,
     namespace,
@@ -153,12 +163,28 @@ export async function gather(client: KubeClient, kind: Kind, name: string, names
     ...(digest && { digest }),
     ...(restarted && { restart: restarted }),
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
-    now: Date.now(),
+    now: Date.now() + (await clockOffset(client)),
     pods,
     warnings,
     spoken,
     closed: reading.closed,
   };
+  const endpoints = endpointsInTrouble(facts);
+  return endpoints ? { ...facts, receivers: await findReceivers(client, namespace, endpoints) } : facts;
+}
+
+/** Where spans are to go and do not; undefined where nobody needs to know what there is that takes them. */
+export function endpointsInTrouble(facts: Facts): string[] | undefined {
+  const pod = facts.pods[0]?.metadata ?? podOf(facts.workload, templatePath(facts.workload) ?? []).metadata ?? {};
+  const { document, policy } = resolutionFor(facts, pod, facts.now);
+  const exporters = document?.spec.exporters ?? [];
+  if (exporters.length === 0) return policy?.spec.enabled === false ? undefined : [];
+  const said = [
+    ...(facts.digest?.facts.troubles ?? []),
+    ...(policy?.status?.workloads ?? []).map(({ message = '' }) => message),
+  ];
+  const found = exporters.filter(({ name }) => said.some((text) => text.includes(`exporter ${name}: `)));
+  return found.length > 0 ? found.map(({ endpoint }) => endpoint) : undefined;
 }
 
 /** Whether a pod runs, or has run to its end, as it should. */
@@ -209,7 +235,7 @@ async function podsOf(read: Read, { kind, metadata, spec }: WorkloadObject, name
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
   const path = `/api/v1/namespaces/${namespace}/pods`;
-  const pods = await readAll<LivePod>(read, path, 'its pods', labelSelector ? { labelSelector } : {});
+  const pods = await readAll<LivePod>(read, path, ITS_PODS, labelSelector ? { labelSelector } : {});
   return (pods ?? []).filter((pod) => {
     const direct = pod.metadata.ownerReferences?.some(
       (reference) => reference.kind === kind && reference.name === metadata.name,

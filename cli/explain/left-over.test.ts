@@ -53,9 +53,13 @@ const ASKS = { 'tracing.acme/inject': 'true' };
 const COPIED = { ...ASKS, 'tracing.acme/inject-from-workload': 'true', other: 'stays' };
 
 it('says what is left of a workload, and the one command that removes it, and nothing of restarts that would inject', () => {
-  const { problems, sections, hint } = explain(facts([pod({})], ASKS, COPIED));
+  const { problems, sections, wishes } = explain(facts([pod({})], ASKS, COPIED));
   expect(problems).toEqual([
-    { text: 'the operator is not installed: no pod gets the agent, and no policy is delivered', next: 'helm list -A' },
+    {
+      link: 'operator',
+      text: 'the operator is not installed: no pod gets the agent, and no policy is delivered',
+      next: 'helm list -A',
+    },
     {
       text: 'left over, and of no effect now: tracing.acme/inject on the StatefulSet; tracing.acme/inject, tracing.acme/inject-from-workload on its pod template',
       next: `kubectl -n shop patch statefulset/web --type merge -p '{"metadata":{"annotations":{"tracing.acme/inject":null}},"spec":{"template":{"metadata":{"annotations":{"tracing.acme/inject":null,"tracing.acme/inject-from-workload":null}}}}}'`,
@@ -65,7 +69,7 @@ it('says what is left of a workload, and the one command that removes it, and no
   expect(said.get('Containers')).toEqual(['app: starts without the agent']);
   expect(said.get('Policy')).toEqual(['none: nobody delivers one']);
   expect([...said.keys()]).not.toContain('Agents say');
-  expect(hint).toBeUndefined();
+  expect(wishes).toEqual([]);
 });
 
 it('says that pods run on with the agent, and how they are rid of it where nothing asks for it any more', () => {

@@ -1,6 +1,7 @@
 import * as names from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
 import { annotate, patchTemplate } from './commands.ts';
+import { distance } from './distance.ts';
 import type { Facts } from './facts.ts';
 import type { Problem } from './problem.ts';
 
@@ -40,6 +41,7 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
       if (!ON_PODS.has(name))
         found.push({
           text: `annotation ${name} of ${where} is none that we know${meant(name)}`,
+          link: 'wanted',
           next: 'docs/reference/annotations.md',
         });
       else if (!isPod && ON_PODS_ALONE.includes(name))
@@ -51,6 +53,7 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
     if (names.INJECT in labels)
       found.push({
         text: `${names.INJECT} is a label of ${where}, and has to be an annotation`,
+        link: 'wanted',
         next: annotate(kubectl, target),
       });
   }
@@ -58,11 +61,13 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
   if (label !== undefined && label !== 'true' && label !== 'false')
     found.push({
       text: `label ${names.NAMESPACE_LABEL}=${label} of namespace ${namespace} is neither true nor false, so it says nothing`,
+      link: 'wanted',
       next: `kubectl label --overwrite namespace ${namespace} ${names.NAMESPACE_LABEL}=true`,
     });
   if (names.NAMESPACE_LABEL in namespaceAnnotations && label === undefined)
     found.push({
       text: `${names.NAMESPACE_LABEL} is an annotation of namespace ${namespace}, and has to be a label`,
+      link: 'wanted',
       next: `kubectl label namespace ${namespace} ${names.NAMESPACE_LABEL}=${namespaceAnnotations[names.NAMESPACE_LABEL]}`,
     });
   return found;
@@ -72,16 +77,4 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
 function meant(name: string): string {
   const likely = [names.INJECT, ...ON_PODS_ALONE].find((each) => distance(each, name) <= 2);
   return likely ? `: is ${likely} meant?` : '';
-}
-
-/** Levenshtein's: letters to put in, take out or change. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -1,10 +1,13 @@
 import type { InjectionStatus } from '../../injector/decision.ts';
 import * as names from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import { NO_POLICY } from '../../injector/names.ts';
+import { NO_POLICY, POLICY_FIELD_MANAGER } from '../../injector/names.ts';
 import { isWell } from './facts.ts';
 import type { ContainerStatus, Facts, LivePod } from './facts.ts';
 import type { Problem } from './problem.ts';
+import type { UnderWay } from './under-way.ts';
+import { isUnheard, SOON } from './under-way.ts';
+import { writtenAt } from './written.ts';
 
 /** Characters of what a container runtime says. */
 const LONGEST = 160;
@@ -14,6 +17,7 @@ export interface PodFinding {
   /** `Running, ready; agent in app; under policy.shop.json 1a2b3c` */
   text: string;
   problems: Problem[];
+  underWay?: UnderWay;
 }
 
 interface Expected {
@@ -25,11 +29,14 @@ interface Expected {
   imageFrom: string;
   /** Makes new pods, e.g. `kubectl -n shop rollout restart deployment/web`. */
   restart: string;
+  /** When the policy in force was changed last, milliseconds since 1970; undefined where there is none, or nobody can tell. */
+  changedAt: number | undefined;
 }
 
 /** Looks at a pod: whether it has the agent, whether that could be delivered, and which policy it was told. */
 export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFinding {
   const { name, annotations = {}, deletionTimestamp } = pod.metadata;
+  let underWay: UnderWay | undefined;
   const { status } = pod;
   const problems: Problem[] = [];
   const injected = isInjected(pod);
@@ -45,11 +52,13 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
       problems.push({
         text: `pod ${name} has no agent: it was made before tracing was asked for, or while the operator was away`,
         next: expected.restart,
+        link: 'injected',
       });
     else if (decided?.reason === 'AgentUnavailable' && facts.outages.length === 0)
       problems.push({
         text: `pod ${name} started without the agent, which could not be had then`,
         next: expected.restart,
+        link: 'injected',
       });
   } else {
     const decided = statusOf(annotations);
@@ -63,6 +72,7 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
       parts.push(`agent not delivered: ${stuck.split(' ')[0]}`);
       const image = pod.spec.initContainers?.find((each) => each.name === names.INIT_CONTAINER)?.image;
       problems.push({
+        link: 'injected',
         text: `pod ${name} cannot start: the init container ${names.INIT_CONTAINER} (image ${image}, from ${expected.imageFrom}) says ${stuck}`,
         next: /image/i.test(stuck)
           ? `${kubectl} describe pod ${name}`
@@ -71,12 +81,23 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
     }
     const late = behind(annotations, facts.delivered, expected.mark);
     parts.push(told(annotations, late === undefined && (expected.mark ?? facts.delivered) !== undefined));
-    if (late && !deletionTimestamp && !stuck)
-      problems.push({ text: `pod ${name} was not told of the newest policy: ${late}`, next: operatorLogs(facts) });
+    const { changedAt } = expected;
+    const toldAt = writtenAt(pod.metadata, POLICY_FIELD_MANAGER);
+    if (deletionTimestamp || stuck) underWay = undefined;
+    else if (late && changedAt !== undefined && facts.now - changedAt < SOON)
+      underWay = { what: 'untold', since: changedAt };
+    else if (late)
+      problems.push({
+        ...{ link: 'policy', text: `pod ${name} was not told of the newest policy: ${late}` },
+        next: operatorLogs(facts),
+      });
+    else if (annotations[names.POLICY_KEY] !== NO_POLICY && isUnheard(toldAt, isActedOn(annotations, facts), facts))
+      underWay = { what: 'unheard', since: toldAt! };
   }
   const line = facts.spoken.get(name);
   if (line !== undefined)
     problems.push({
+      link: 'started',
       text: `pod ${name} has the agent and is not traced: ${line}`,
       next: `${kubectl} logs ${name} | grep tracing-operator:`,
     });
@@ -84,6 +105,7 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
   const volume = /(?:volume|volumes=\[)\s*"?(tracing-acme-[a-z]+)/.exec(warning ?? '')?.[1];
   if (volume !== undefined && !isWell(pod) && problems.length === 0)
     problems.push({
+      link: 'injected',
       text: `pod ${name} cannot start: its volume ${volume}, which is the operator's, cannot be mounted: ${cut(warning!)}`,
       next: `${kubectl} describe pod ${name} # or have it made without the agent: ${names.INJECT}: "false"`,
     });
@@ -92,11 +114,12 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
     const wrong = trouble(container);
     if (wrong && !deletionTimestamp && wrong !== 'PodInitializing')
       problems.push({
+        link: 'started',
         text: `pod ${name}: container ${container.name} says ${wrong}`,
         next: `${kubectl} logs ${name} -c ${container.name} --previous`,
       });
   }
-  return { text: parts.join('; '), problems };
+  return { text: parts.join('; '), problems, ...(underWay && { underWay }) };
 }
 
 function stateOf({ status }: LivePod): string {
@@ -130,6 +153,13 @@ function told(annotations: Record<string, string>, isNewest: boolean): string {
   const [key, revision] = [annotations[names.POLICY_KEY], annotations[names.POLICY_REVISION]];
   if (key === undefined || key === NO_POLICY) return 'told that no policy applies';
   return `told ${key} ${revision}${isNewest ? ', the newest' : ''}`;
+}
+
+/** Whether all processes of the workload say that they act on what the pod was told. */
+function isActedOn(annotations: Record<string, string>, { digest }: Facts): boolean {
+  const [key, revision] = [annotations[names.POLICY_KEY], annotations[names.POLICY_REVISION]];
+  const said = Object.keys(digest?.facts.policies ?? {});
+  return said.length > 0 && said.every((each) => each === `${key} ${revision}`);
 }
 
 export function isInjected({ metadata }: LivePod): boolean {

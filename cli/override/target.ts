@@ -1,6 +1,6 @@
 import type { ObjectMeta } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
-import type { Policies, Policy } from '../../injector/resolve.ts';
+import type { Policies, Policy, Resolution } from '../../injector/resolve.ts';
 import { policyMark, resolve } from '../../injector/resolve.ts';
 import { workloadOf } from '../../injector/override.ts';
 import { POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
@@ -34,16 +34,21 @@ export function targetOf(facts: Facts): Target {
   return { workload, policy, pods: facts.pods.filter((pod) => isInjected(pod) && !pod.metadata.deletionTimestamp) };
 }
 
+/** What a pod is to act on. `now`: milliseconds, by the cluster's clock. `changed`: a policy as it is by now. */
+export function documentFor(facts: Facts, pod: ObjectMeta, now: number, changed?: Policy): PolicyDocument | undefined {
+  return resolutionFor(facts, pod, now, changed).document;
+}
+
 /**
- * What a pod is to act on. `now`: milliseconds, by the cluster's clock.
+ * Which policy applies to a pod. `now`: milliseconds, by the cluster's clock.
  * @param changed a policy as it is by now, in the place of what was read.
  */
-export function documentFor(facts: Facts, pod: ObjectMeta, now: number, changed?: Policy): PolicyDocument | undefined {
+export function resolutionFor(facts: Facts, pod: ObjectMeta, now: number, changed?: Policy): Resolution {
   const { namespaced, cluster, defaults } = policiesOf(facts);
   const current = <P extends Policy>(each: P) =>
     changed && each.kind === changed.kind && each.metadata.uid === changed.metadata.uid ? (changed as P) : each;
   const policies = { namespaced: namespaced.map(current), cluster: cluster.map(current), defaults, now };
-  return resolve(policies, subject(pod, facts)).document;
+  return resolve(policies, subject(pod, facts));
 }
 
 /** How many pods carry what they are to be told, with a policy as it is by now. */

@@ -4,13 +4,12 @@ import { describePolicy } from '../../injector/resolve.ts';
 import { ApiError, MERGE_PATCH } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { policyPath } from '../../operator/policy/policy-path.ts';
+import { NEAR } from '../clock.ts';
 import { InputError } from '../input-error.ts';
 
 const FIELD_MANAGER = 'kubectl-tracing';
 /** Times that somebody else may change the policy meanwhile. */
 const TRIES = 5;
-/** Clocks that are nearer to each other than this count as one: times are written to the second. */
-const NEAR = 3_000;
 
 interface Patched {
   metadata: { managedFields?: { manager?: string; time?: string }[] };

@@ -3,7 +3,9 @@ import * as names from '../../injector/names.ts';
 import type { PodMeta, StatusFacts } from '../../operator/coverage/facts.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { readDigest } from '../../operator/digest/digest.ts';
+import { ApiError } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { clockOffset } from '../clock.ts';
 import { findInstallation } from '../installation.ts';
 import type { Read } from '../reading.ts';
 import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
@@ -37,6 +39,10 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
         )
       : undefined;
   const { holderIdentity, renewTime } = lease?.spec ?? {};
+  // An identity is a pod's name, and something behind an underscore that makes each process another.
+  const holder = holderIdentity?.split('_')[0];
+  const isGone =
+    holder && typeof installation === 'object' && (await isMissing(client, installation.namespace, holder));
   return {
     ...policies,
     ...(namespace !== undefined && { namespace }),
@@ -44,12 +50,19 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
     namespaceLabels: new Map(namespaces?.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
     digests,
     ...(installation && { installation }),
-    // An identity is a pod's name, and something behind an underscore that makes each process another.
-    ...(holderIdentity &&
-      renewTime && { leader: { name: holderIdentity.split('_')[0]!, renewedAt: Date.parse(renewTime) } }),
+    ...(holder &&
+      renewTime && { leader: { name: holder, renewedAt: Date.parse(renewTime), ...(isGone && { isGone }) } }),
     closed: reading.closed,
-    now: Date.now(),
+    now: Date.now() + (await clockOffset(client)),
   };
+}
+
+/** Whether it can be seen that there is no such pod. */
+async function isMissing(client: KubeClient, namespace: string, pod: string): Promise<boolean> {
+  return client.request('GET', `/api/v1/namespaces/${namespace}/pods/${pod}`).then(
+    () => false,
+    (error: unknown) => error instanceof ApiError && error.status === 404,
+  );
 }
 
 /** What the agents of a namespace, or of all, report: by namespace, a digest for each workload. */

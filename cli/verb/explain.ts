@@ -25,7 +25,10 @@ WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replica
       'kubectl tracing explain pod/web-6d4cf56db6-xk2bp -n shop',
       "kubectl tracing explain deployment/web -o json | jq '.problems'",
     ],
-    codes: ['all is well, also where nobody asks for tracing', 'there is a problem'],
+    codes: [
+      'all is well; also where somebody wants it not to be traced (nobody asks, it is switched off, it is scaled to 0), and while a change is on its way',
+      'there is a problem: somebody asks for it to be traced, and it is not, or not as they want it',
+    ],
   })
     .argument('<workload...>', 'KIND/NAME, or KIND NAME')
     .addOption(namespaceOption())

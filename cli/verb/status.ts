@@ -31,7 +31,10 @@ It only reads, with your own rights: the role view in a namespace is enough for 
       'kubectl tracing status -A --watch',
       "kubectl tracing status -A -o json | jq '.workloads[] | select(.troubles != [])'",
     ],
-    codes: ['all is well, as far as you may see', 'something is in trouble'],
+    codes: [
+      'all is well, as far as you may see; also where tracing is switched off, and while a change is on its way',
+      'something is in trouble: also a workload that asks for tracing and has no policy',
+    ],
   })
     .addOption(namespaceOption())
     .addOption(allOption())

@@ -26,9 +26,9 @@ export const verifyVerb = (end: End) =>
   verb({
     usage: 'verify',
     summary: 'whether spans of a workload arrive, or where on their way they are lost',
-    description: `Watches a workload until its spans arrive, or says which link of the chain is broken: injected (its pods have the agent), started (their processes report), instrumented, asked (a request came, or a job ran), sampled, exported, accepted (a receiver said that it took them). By the id of a trace that was taken you find it in your backend.
+    description: `Watches a workload until its spans arrive, or says which link of the chain is broken: operator (it runs), wanted (somebody asks for the workload to be traced), injected (its pods have the agent), policy (one applies, is on and has an exporter that can send), started (their processes report), instrumented, asked (a request came, or a job ran), sampled, exported, accepted (a receiver said that it took them). By the id of a trace that was taken you find it in your backend.
 
-It sends nothing to the app unless told by --request, which takes the right to get pods/proxy. While it watches, the agents report every few seconds: by an entry in the annotation tracing.acme/override of the policy in force, which ends by itself. Without the right to change that policy it reads what is there, which may be some minutes old.
+It sends nothing to the app unless told by --request, which takes the right to get pods/proxy. Such a request says that its trace is to be recorded, so that it is whatever the ratio: where most others are not, that is said. While it watches, the agents report every few seconds: by an entry in the annotation tracing.acme/override of the policy in force, which ends by itself. Without the right to change that policy it reads what is there, which may be some minutes old.
 
 WORKLOAD is KIND/NAME as for explain.`,
     examples: [
@@ -36,7 +36,10 @@ WORKLOAD is KIND/NAME as for explain.`,
       'kubectl tracing verify deployment/order --request 8080/orders/1 -n shop',
       'kubectl tracing verify statefulset/stock --for 5m -o json',
     ],
-    codes: ['found: spans arrive at every exporter', 'the chain is broken, or nothing came while it was watched'],
+    codes: [
+      'found: spans arrive at every exporter, also where only what was sent by --request was recorded',
+      'the chain is broken, or nothing came while it was watched',
+    ],
   })
     .argument('<workload...>', 'KIND/NAME, or KIND NAME')
     .addOption(namespaceOption())
@@ -75,16 +78,24 @@ async function verify(words: string[], flags: VerifyFlags): Promise<ExitCode> {
   });
 }
 
-function text(title: string, { verdict, took, isClose }: Watched, paint: Paint, width: number): string {
-  const { found, steps, broken, next } = verdict;
-  const how = isClose ? `watched for ${Math.round(took / 1000)} s` : 'by what its agents have said before';
+function text(title: string, { verdict, took, isClose, isPlain }: Watched, paint: Paint, width: number): string {
+  const { found, steps, broken, remark, next } = verdict;
+  const how = isClose
+    ? `watched for ${Math.round(took / 1000)} s`
+    : isPlain
+      ? 'not watched: nothing can arrive'
+      : 'by what its agents have said before';
   const lines = steps.flatMap(({ link, state, text }) => {
     const word = { ok: paint('green', 'ok     '), broken: paint('red', 'BROKEN '), unknown: '-      ' }[state];
     const [first = '', ...rest] = wrap(text, width, ' '.repeat(24));
     return [`  ${link.padEnd(13)} ${word} ${first.trimStart()}`.trimEnd(), ...rest];
   });
+  const then = next === undefined ? [] : [`  → ${next}`];
   const end = found
-    ? [paint('green', 'Found: its spans arrive.')]
-    : [paint('red', `Broken at: ${broken}`), ...(next === undefined ? [] : [`  → ${next}`])];
+    ? [
+        paint('green', 'Found: its spans arrive.'),
+        ...(remark === undefined ? [] : [paint('yellow', 'But:'), ...wrap(remark, width, '  '), ...then]),
+      ]
+    : [paint('red', `Broken at: ${broken}`), ...then];
   return `${[`${title}, ${how}`, ...lines, '', ...end].join('\n')}\n`;
 }

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REPORTS_CONFIG_MAP } from '../../injector/names.ts';
+import { POLICY_KEY, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { digestKey, readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
-import { explain } from '../explain/explanation.ts';
-import type { Facts } from '../explain/facts.ts';
+import { ASKS, explain } from '../explain/explanation.ts';
+import type { Facts, LivePod } from '../explain/facts.ts';
+import { isWell } from '../explain/facts.ts';
 import { isInjected } from '../explain/pods.ts';
+import { LINKS } from '../explain/problem.ts';
+import { diagnose, exporterOf, findReceivers } from '../explain/receivers.ts';
 import { InputError } from '../input-error.ts';
 import type { Whose } from '../override/entry.ts';
 import { timeOf, withEntry, withoutEntry } from '../override/entry.ts';
@@ -15,12 +18,14 @@ import { documentFor } from '../override/target.ts';
 import { changeOverrides, clockOffset } from '../override/write.ts';
 import { Reading } from '../reading.ts';
 import type { Seen, Verdict } from './chain.ts';
-import { verdictOf } from './chain.ts';
+import { hasArrived, verdictOf } from './chain.ts';
 
 /** Milliseconds between two looks at what the agents say. */
 const PAUSE = 1_000;
 /** What the closer look lasts longer than the command: should that be killed, it ends soon after by itself. */
 const GRACE = 30_000;
+/** After so many milliseconds a receiver that has taken nothing, and of which agents say why, is not waited for. */
+const VAIN = 20_000;
 /** Reports a second of one workload, so that a thousand pods are no burden. */
 const REPORTS_A_SECOND = 20;
 
@@ -39,6 +44,8 @@ export interface Watched {
   took: number;
   /** Whether agents reported often; otherwise counts are old by up to some minutes. */
   isClose: boolean;
+  /** Whether there was no need to watch, as nothing can arrive. */
+  isPlain: boolean;
 }
 
 /**
@@ -52,24 +59,17 @@ export async function watch(
   { length, send, say }: WatchOptions,
 ): Promise<Watched> {
   const began = performance.now();
-  const running = facts.pods.filter(({ metadata }) => !metadata.deletionTimestamp);
-  const seen: Seen = {
-    workload: target?.workload ?? `${facts.kind.kind.toLowerCase()}/${facts.workload.metadata.name}`,
-    namespace: facts.namespace,
-    pods: running.length,
-    injected: running.filter(isInjected).length,
-    problems: explain(facts).problems,
-    document: documentFor(facts, running[0]?.metadata ?? facts.workload.metadata, facts.now),
-    first: undefined,
-    last: facts.digest,
-    isStale: false,
-  };
+  const { seen, learn } = lookedAt(facts, target);
+  // What its agents would say changes nothing about this.
+  const { broken } = verdictOf({ ...seen, last: undefined });
+  const isPlain = broken !== undefined && LINKS.indexOf(broken) < LINKS.indexOf('started');
   const result = () => ({
     verdict: verdictOf(seen),
     took: performance.now() - began,
     isClose: seen.first !== undefined,
+    isPlain,
   });
-  if (!target || seen.injected === 0) return result();
+  if (!target || isPlain) return result();
   const look = await lookCloser(client, facts, target, length).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error;
     say(`${error.message}. So what its agents say may be some minutes old`);
@@ -78,27 +78,81 @@ export async function watch(
   // What was said before the look is no answer to it.
   if (look) [seen.last, seen.isStale] = [undefined, facts.digest !== undefined];
   try {
-    let isSent = false;
     for (;;) {
       const digest = await digestOf(client, facts);
       if (digest && (!look || look.isAnswer(digest))) {
         if (look && !seen.first) seen.first = digest;
         seen.last = digest;
-        if (send && !isSent) await send();
-        isSent = true;
+        if (send && !seen.isSent) {
+          await send();
+          seen.isSent = true;
+        }
       }
       const now = result();
-      if (now.verdict.found || now.took > length) return now;
-      await sleep(PAUSE);
+      // What an agent cannot do it does not try.
+      const isVain =
+        now.verdict.broken === 'accepted' && !!seen.last?.facts.troubles.length && !hasArrived(seen.first, seen.last);
+      const isDecided =
+        now.verdict.found || (now.isClose && (now.verdict.broken === 'policy' || (isVain && now.took > VAIN)));
+      if (!isDecided && now.took <= length) {
+        await sleep(PAUSE);
+        continue;
+      }
+      if (now.verdict.broken === 'started' && look && !seen.last) seen.isUntold = !(await look.isTold());
+      if (now.verdict.broken === 'accepted') await learn(client);
+      return result();
     }
   } finally {
     await look?.end();
   }
 }
 
+/** What there is to know before its agents are asked. */
+function lookedAt(facts: Facts, target: Target | undefined) {
+  const running = facts.pods.filter(({ metadata }) => !metadata.deletionTimestamp);
+  const injected = running.filter(isInjected);
+  const { kind, workload, namespace, installation } = facts;
+  const name = target?.workload ?? `${kind.kind.toLowerCase()}/${workload.metadata.name}`;
+  const document = documentFor(facts, running[0]?.metadata ?? workload.metadata, facts.now);
+  const explanation = explain(facts);
+  let { receivers } = facts;
+  const seen: Seen = {
+    workload: name,
+    namespace,
+    pods: running.length,
+    injected: injected.length,
+    well: injected.filter(isWell).length,
+    operator:
+      typeof installation === 'object'
+        ? `${installation.name} in ${installation.namespace}${installation.readyReplicas === undefined ? '' : `, ${installation.readyReplicas} of ${installation.replicas} replicas ready`}`
+        : undefined,
+    asks: explanation.sections.find(({ title }) => title === ASKS)!.lines[0]!,
+    // They are asked anew.
+    problems: explanation.problems.filter(({ by }) => by !== 'agents'),
+    wishes: explanation.wishes,
+    document,
+    diagnose: (trouble) =>
+      diagnose(trouble, { ...facts, ...(receivers && { receivers }) }, document, target?.policy, name),
+    first: undefined,
+    last: facts.digest,
+    isStale: false,
+    isUntold: false,
+    isSent: false,
+  };
+  /** Looks where the exporters send that are in trouble by now. */
+  const learn = async (client: KubeClient) => {
+    const troubles = seen.last?.facts.troubles ?? [];
+    const endpoints = troubles.flatMap((each) => exporterOf(each, document)?.endpoint ?? []);
+    receivers = await findReceivers(client, namespace, endpoints);
+  };
+  return { seen, learn };
+}
+
 interface Look {
   /** Whether agents have said this since they were told. */
   isAnswer: (digest: Digest) => boolean;
+  /** Whether a pod has been told by now. */
+  isTold: () => Promise<boolean>;
   end: () => Promise<void>;
 }
 
@@ -117,6 +171,15 @@ async function lookCloser(client: KubeClient, facts: Facts, target: Target, leng
   return {
     isAnswer: ({ facts: { policies }, writtenAt }) =>
       Date.parse(writtenAt) >= since - 1_000 && Object.keys(policies).some((each) => each.startsWith(`${key} `)),
+    isTold: async () => {
+      const { name } = target.pods[0]!.metadata;
+      const pod = await new Reading(client).read<LivePod>(
+        `/api/v1/namespaces/${facts.namespace}/pods/${name}`,
+        'a pod',
+      );
+      // Of a pod that is gone or may not be read nobody knows.
+      return !pod || pod.metadata.annotations?.[POLICY_KEY] === key;
+    },
     end: async () => {
       await changeOverrides(client, changed, (policy) => withoutEntry(policy, whose, now()));
     },

@@ -41,6 +41,8 @@ export interface PodMeta {
 export interface Leader {
   /** The pod's name. */
   name: string;
+  /** Whether there is no such pod any more. */
+  isGone?: boolean;
   /** Milliseconds since 1970. */
   renewedAt: number;
 }

@@ -19,6 +19,33 @@ describe('the overview', () => {
     expect(namespaces).toEqual([{ namespace: 'shop', workloads: 2, pods: 3, traced: 3, reporting: 2, troubled: 0 }]);
   });
 
+  it('takes a workload that asks for tracing and has no policy for trouble, and one that is about to be told for none', () => {
+    const pods = [traced('b-0', 'b', 'none')];
+    const [row] = overview(facts({ namespaced: [], pods })).workloads;
+    expect(row).toMatchObject({ state: 'NoPolicy', troubles: [{ reason: 'NoPolicy' }] });
+    expect(overview(facts({ pods })).workloads[0]).toMatchObject({ state: 'NoPolicy', troubles: [] });
+  });
+
+  it('does not repeat what a status has said of pods that are gone', () => {
+    const said = (reason: 'ExportFailing' | 'RolledBack') => {
+      const workloads = [{ namespace: 'shop', kind: 'StatefulSet', name: 'b', pods: 1, reason }];
+      return overview(facts({ namespaced: [policy({}, { workloads })] })).workloads.map(({ name, state }) => [
+        name,
+        state,
+      ]);
+    };
+    expect(said('ExportFailing')).toEqual([]);
+    expect(said('RolledBack')).toEqual([['b', 'RolledBack']]);
+  });
+
+  it('says of an operator of which nothing runs how to start it, and that the rest is from before', () => {
+    const installation = { name: 'op', namespace: 'system', reach: EVERYWHERE, takenOver: [], readyReplicas: 0 };
+    const message = (replicas: number) =>
+      overview(facts({ installation: { ...installation, replicas } })).operator.troubles[0]!.message;
+    expect(message(0)).toMatch(/is from before\. kubectl -n system scale deployment\/op --replicas=2$/);
+    expect(message(2)).toMatch(/kubectl -n system describe pods -l /);
+  });
+
   it('puts trouble first, whoever says it: the policy, an agent, or the pod itself', () => {
     const failing = { namespace: 'shop', kind: 'StatefulSet', name: 'b', pods: 1, reason: 'ExportFailing' as const };
     const seen = overview(
@@ -75,7 +102,12 @@ describe('the overview', () => {
     const { operator } = overview(
       facts({ installation: { ...installation, replicas: 2 }, leader: { name: 'tracing-x', renewedAt: NOW - 60_000 } }),
     );
-    expect(operator).toMatchObject({ leader: 'tracing-x', readyReplicas: 2 });
+    expect(operator).toMatchObject({ readyReplicas: 2 });
+    // Who held the Lease last leads no more.
+    expect(operator.leader).toBeUndefined();
+    const led = (more: object) =>
+      overview(facts({ installation, leader: { name: 'tracing-x', renewedAt: NOW - 5_000, ...more } })).operator.leader;
+    expect([led({}), led({ isGone: true })]).toEqual(['tracing-x', undefined]);
     expect(operator.troubles.map(({ reason }) => reason)).toEqual(['NoLeader', 'NoAuthority']);
   });
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { WORKLOAD_REASONS } from '../../crds/tracing-policy.ts';
-import type { PolicyStatus } from '../../crds/tracing-policy.ts';
+import type { PolicyStatus, WorkloadReason } from '../../crds/tracing-policy.ts';
 import type { InjectionStatus } from '../../injector/decision.ts';
 import { isAsked } from '../../injector/inject.ts';
 import * as names from '../../injector/names.ts';
@@ -118,7 +118,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     }
     return row;
   };
-  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string>; unready?: string }>();
+  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string>; unready?: string; isUnderNone: boolean }>();
   const resolvers = new Map<string, ReturnType<typeof resolver>>();
   for (const pod of facts.pods ?? []) {
     const { namespace, deletionTimestamp, labels, annotations = {} } = pod.metadata;
@@ -140,12 +140,13 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     if (!injected && !isWanted && left === undefined) continue;
     const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
     const row = rowOf(namespace, kind, name);
-    const known = seen.get(row) ?? { off: true, under: new Set<string>() };
+    const known = seen.get(row) ?? { off: true, under: new Set<string>(), isUnderNone: true };
     seen.set(row, known);
     row.pods++;
     if (injected) {
       row.traced++;
       known.under.add(policyOf(pod, resolution));
+      if (resolution.policy) known.isUnderNone = false;
       if (resolution.policy?.spec.enabled !== false) known.off = false;
       const ready = resolution.policy?.status?.conditions?.find(({ type }) => type === 'Ready');
       if (ready?.status === 'False' && !gone) known.unready = ready.reason;
@@ -153,7 +154,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
   }
   for (const policy of gone ? [] : [...(facts.cluster ?? []), ...(facts.namespaced ?? [])])
     for (const { namespace, kind, name, reason, message = '' } of policy.status?.workloads ?? [])
-      if (reason !== REMARK && (facts.namespace ?? namespace) === namespace)
+      if (reason !== REMARK && (facts.namespace ?? namespace) === namespace && isStill(namespace, kind, name, reason))
         addTrouble(rowOf(namespace, kind, name), { reason, message });
   for (const [namespace, digests] of facts.digests)
     for (const digest of digests) {
@@ -163,14 +164,28 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       for (const trouble of troublesOf(digest)) addTrouble(row, trouble);
     }
   for (const row of rows.values()) {
-    const { off, under, unready } = seen.get(row) ?? { off: false, under: new Set<string>() };
+    const { off, under, unready, isUnderNone } = seen.get(row) ?? { off: false, under: new Set<string>() };
     row.policy = [...under].sort(compare).join(', ') || 'none';
+    if (isUnderNone && row.traced > 0 && row.policy === 'none' && !gone) addTrouble(row, noPolicy);
     row.troubles.sort((a, b) => rank(a.reason) - rank(b.reason));
     row.state =
       row.troubles[0]?.reason ?? unready ?? (row.policy === 'none' ? 'NoPolicy' : off ? 'SwitchedOff' : 'Traced');
   }
   return [...rows.values()];
+
+  /** What a status says of pods holds for as long as there are any: one that nobody writes any more is from before. */
+  function isStill(namespace: string, kind: string, name: string, reason: WorkloadReason): boolean {
+    return facts.pods === undefined || rows.has(`${namespace} ${kind}/${name}`) || OF_WORKLOADS.includes(reason);
+  }
 }
+
+/** What the operator says of a workload itself. */
+const OF_WORKLOADS: WorkloadReason[] = ['RolledBack', 'RestartUndone', 'RestartHeld', 'Restarting'];
+
+const noPolicy: Trouble = {
+  reason: 'NoPolicy',
+  message: 'asks for tracing, and no policy applies to it: nothing is recorded until one does',
+};
 
 const missing: Trouble = {
   reason: 'Missing',
@@ -306,7 +321,7 @@ function operatorState({ installation, leader, now }: StatusFacts): OperatorStat
   if (readyReplicas === 0)
     troubles.push({
       reason: 'NotReady',
-      message: `no replica is ready: new pods are not injected, and policies do not change. kubectl -n ${namespace} describe pods -l app.kubernetes.io/name=tracing-operator`,
+      message: `no replica is ready: new pods are not injected, policies do not change, and what is said here of agents and policies is from before. ${replicas === 0 ? `kubectl -n ${namespace} scale deployment/${name} --replicas=2` : `kubectl -n ${namespace} describe pods -l app.kubernetes.io/name=tracing-operator`}`,
     });
   if (leader && now - leader.renewedAt > LEASE)
     troubles.push({
@@ -329,7 +344,8 @@ function operatorState({ installation, leader, now }: StatusFacts): OperatorStat
     name,
     ...(version !== undefined && { version }),
     ...(readyReplicas !== undefined && { readyReplicas, replicas }),
-    ...(leader && { leader: leader.name }),
+    // A Lease names its last holder until the next one takes it.
+    ...(leader && !leader.isGone && now - leader.renewedAt <= LEASE && { leader: leader.name }),
     ...(until !== undefined && { authorityUntil: new Date(until).toISOString() }),
     troubles,
   };

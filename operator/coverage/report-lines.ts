@@ -18,7 +18,7 @@ export function reportLines({ facts, numbers, writtenAt }: Digest, now: number):
     const trace = numbers.traces?.[name];
     return [
       `exporter ${name}: ${others.map(([each, count]) => `${count} ${each}`).join(', ')}, ${queued} of ${queueSize} places in its queue taken`,
-      ...(rate ? [`about ${flowText(rate)} of late`] : []),
+      ...(rate && rate.spansPerSecond > 0 ? [`about ${flowText(rate)} of late`] : []),
       ...(trace === undefined ? [] : [`last trace ${trace}`]),
     ].join('; ');
   });

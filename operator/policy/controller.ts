@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { OPERATOR_KEY, POLICY_CONFIG_MAP } from '../../injector/names.ts';
+import { OPERATOR_KEY, POLICY_CONFIG_MAP, POLICY_FIELD_MANAGER } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { policyMark, resolver } from '../../injector/resolve.ts';
 import { APPLY, ignoring } from '../kube/client.ts';
@@ -12,9 +12,6 @@ import { OWNED } from '../owned.ts';
 import { isLive } from './cluster-view.ts';
 import type { ClusterView, ConfigMap, PodMeta } from './cluster-view.ts';
 import type { Mark, Nudges } from './nudges.ts';
-
-/** Field manager of everything this controller applies. */
-const FIELD_MANAGER = 'tracing-operator-policy';
 
 export interface PolicyControllerOptions {
   logger: Logger;
@@ -78,7 +75,7 @@ export class PolicyController {
     const isOurs = existing && isOwned(existing) && belongsTo(existing.metadata, ownerReferences);
     if (isOurs && isDeepStrictEqual(existing.data ?? {}, data)) return;
     const applied = await this.#client.request<ConfigMap>('PATCH', path, {
-      query: { fieldManager: FIELD_MANAGER, force: true },
+      query: { fieldManager: POLICY_FIELD_MANAGER, force: true },
       contentType: APPLY,
       body: {
         apiVersion: 'v1',

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { POLICY_KEY, POLICY_REVISION, POLICY_TOLD_AGAIN } from '../../injector/names.ts';
+import { POLICY_FIELD_MANAGER, POLICY_KEY, POLICY_REVISION, POLICY_TOLD_AGAIN } from '../../injector/names.ts';
 import { ApiError, MERGE_PATCH } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isLive } from './cluster-view.ts';
@@ -11,7 +11,6 @@ export interface Mark {
   revision: string;
 }
 
-const FIELD_MANAGER = 'tracing-operator-policy';
 /**
  * When a pod that was told should have said that it has heard, milliseconds: the kubelet takes one second, its agent one to
  * notice and one to report, and a report to another replica comes to the leader after two more.
@@ -138,7 +137,7 @@ export class Nudges {
         'PATCH',
         `/api/v1/namespaces/${namespace}/pods/${name}/status`,
         {
-          query: { fieldManager: FIELD_MANAGER },
+          query: { fieldManager: POLICY_FIELD_MANAGER },
           contentType: MERGE_PATCH,
           body: { metadata: { uid, annotations } },
           signal,

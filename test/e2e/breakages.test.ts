@@ -93,6 +93,85 @@ describe('a workload that is not traced', () => {
     await cluster.run('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { tolerant: true });
   }, 30_000);
 
+  it('because of its policy is told which part of it, one after the other, by verify too', async () => {
+    const own = `${namespace}-policy`;
+    const inOwn = (...args: string[]) => cluster.run('kubectl', ['--namespace', own, ...args]);
+    const put = (item: unknown) =>
+      cluster.run('kubectl', ['--namespace', own, 'apply', '-f', '-'], { input: JSON.stringify(item) });
+    const policy = (spec: object) =>
+      put({ apiVersion: 'tracing.acme/v1alpha1', kind: 'TracingPolicy', metadata: { name: 'default' }, spec });
+    /** What verify says of the link, and what it advises, in one line each. */
+    const verified = async (...args: string[]) => {
+      const text = await cluster.run('sh', [
+        ...['-c', SCRIPT, join(CHECKOUT, 'dist'), 'verify', 'deployment/web', '-n', own, ...args],
+      ]);
+      const [, link = '', why = ''] = /^ {2}(\w+) +BROKEN +((?:.*\n {24})*.*)$/m.exec(text) ?? [];
+      return [link, why.replace(/\s+/g, ' '), /\n {2}→ (.*)\n/.exec(text)?.[1] ?? '', /exit code \d/.exec(text)![0]];
+    };
+    const broken = (link: string, why: RegExp, next: RegExp) => [
+      ...[link, expect.stringMatching(why), expect.stringMatching(next), 'exit code 1'],
+    ];
+    await cluster.run('kubectl', ['create', 'namespace', own]);
+    try {
+      await untilUsable(cluster, own, 20_000);
+      const { metadata, spec } = nodePod(images.shop.ref, 'web', { container: { command: ['node', '-e', BUSY] } });
+      await put({
+        ...{ apiVersion: 'apps/v1', kind: 'Deployment' },
+        metadata: { name: 'web', annotations: { 'tracing.acme/inject': 'true' } },
+        spec: { selector: { matchLabels: { app: 'web' } }, template: { metadata: { labels: metadata.labels }, spec } },
+      });
+      // Nothing is behind it.
+      await put({
+        ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'receiver' } },
+        spec: { selector: { app: 'receiver' }, ports: [{ port: 4318 }] },
+      });
+      await inOwn('rollout', 'status', 'deployment/web', '--timeout=180s');
+      expect(await verified()).toEqual(
+        broken(
+          'policy',
+          /^no policy applies, so nothing is recorded/,
+          /apply -f - <<< .*"endpoint":"http:\/\/receiver:4318"/,
+        ),
+      );
+      await policy({ selector: { matchLabels: { app: 'wep' } } });
+      expect(await verified()).toEqual(
+        broken(
+          'policy',
+          /default does not match, as its selector \(app=wep\) is not met/,
+          /edit tracingpolicy default/,
+        ),
+      );
+      await policy({});
+      expect(await verified()).toEqual(
+        broken('policy', /default has no exporter/, /patch tracingpolicy default .*"http:\/\/receiver:4318"/),
+      );
+      const key = { name: 'x-api-key', valueFrom: { secretKeyRef: { name: 'keys', key: 'k' } } };
+      await policy({ exporters: [{ name: 'main', endpoint: 'http://receiver:4318', headers: [key] }] });
+      expect(await verified()).toEqual(
+        broken('policy', /^exporter main: it needs key k of Secret keys/, /rollout restart deployment\/web$/),
+      );
+      await inOwn('rollout', 'restart', 'deployment/web');
+      await inOwn('rollout', 'status', 'deployment/web', '--timeout=180s');
+      expect(await verified()).toEqual(
+        broken(
+          'policy',
+          /^exporter main: it needs key k of Secret keys, which is not there/,
+          /create secret generic keys --from-literal=k=VALUE/,
+        ),
+      );
+      await policy({ exporters: [{ name: 'main', endpoint: 'http://receiver:4318' }] });
+      expect(await verified()).toEqual(
+        broken('accepted', /Service receiver in namespace \S+ has no pod that is ready/, /get pods -l app=receiver$/),
+      );
+      await policy({ exporters: [{ name: 'main', endpoint: 'http://receiver:4319' }] });
+      expect(await verified()).toEqual(
+        broken('accepted', /has no port 4319, but 4318/, /# the exporter main: endpoint http:\/\/receiver:4318$/),
+      );
+    } finally {
+      await cluster.run('kubectl', ['delete', 'namespace', own, '--wait=false'], { tolerant: true });
+    }
+  }, 480_000);
+
   it('because the endpoint is wrong, is explained in one screen, as the guide shows', async () => {
     await isExplained('deployment/order');
   }, 150_000);

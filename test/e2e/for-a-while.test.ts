@@ -147,8 +147,15 @@ describe('for a while', () => {
     const said = await tracing('verify', 'deployment/quiet', '--request', '8080/hello');
     expect(said).toMatch(/^sent GET \/hello to pod quiet-\S+: it answered 200\n/m);
     expect(said).toMatch(
-      /accepted +ok +default \(http:\S+\) took 1, of\s+trace [0-9a-f]{32}\n\nFound: its spans arrive\.\nexit code 0\n$/,
+      /accepted +ok +default \(http:\S+\) took 1, of\s+trace [0-9a-f]{32}\n\nFound: its spans arrive\.\nBut:\n/,
     );
+    // The policy's ratio is 0: nobody is to take this for what other requests get.
+    expect(said.replace(/\s+/g, ' ')).toContain(
+      'was recorded because it said so itself: by the policy, whose ratio is 0, no request that begins here is recorded → kubectl tracing sampling deployment/quiet -n',
+    );
+    expect(said).toMatch(/--ratio 1 --for 5m\nexit code 0\n$/);
+    // What told its agents to report more often is gone again, which they hear of within seconds: that is no trouble.
+    expect(await tracing('explain', 'deployment/quiet')).toMatch(/No problem found\.\nexit code 0\n$/);
     const spans = (await collector.spans()).filter(({ service }) => service === 'quiet');
     expect(spans.map(({ attributes }) => attributes['url.path'])).toEqual(['/hello']);
     expect(await tracing('verify', 'deployment/quiet', '--request', '9/x', '--for', '20s')).toMatch(

@@ -108,6 +108,9 @@ describe('kubectl tracing', () => {
     expect(text).toContain(
       `No problem found.\nTo have it traced: kubectl -n ${namespace} annotate --overwrite deployment/plain tracing.acme/inject=true\nexit code 0\n`,
     );
+    expect(await tracing(['verify', 'deployment/plain', '-n', namespace])).toMatch(
+      /, not watched: nothing can arrive\n {2}operator +ok +[^]*\n {2}wanted +BROKEN +nobody asks for it[^]*\nBroken at: wanted\n {2}→ kubectl -n \S+ annotate --overwrite deployment\/plain tracing\.acme\/inject=true\nexit code 1\n$/,
+    );
   }, 60_000);
 
   it('explains one that is excluded', async () => {
@@ -222,19 +225,48 @@ describe('kubectl tracing', () => {
     expect(await tracing(['off', '-n', namespace])).toMatch(/switch-off is there[^]*follow\nexit code 0\n$/);
     await becomes(['deployment/traced'], /Policy: +TracingPolicy \S+\/switch-off/);
     expect(await tracing(['status', '-n', namespace])).toMatch(/deployment\/traced .* switch-off +SwitchedOff/);
+    // Somebody wants it so: that is no problem, and no spans are to be waited for.
+    await becomes(
+      ['deployment/traced'],
+      /No problem found\.\n.* is switched off \(enabled: false\)\. To switch it on: kubectl tracing on -n \S+\nexit code 0\n$/,
+    );
+    expect(await tracing(['verify', 'deployment/traced', '-n', namespace])).toMatch(
+      /\n {2}policy +BROKEN +TracingPolicy \S+\/switch-off is\s+switched off[^]*\nBroken at: policy\n {2}→ kubectl tracing on -n \S+\nexit code 1\n$/,
+    );
     expect(await tracing(['on', '-n', namespace])).toMatch(
       /deleted TracingPolicy \S+\/switch-off[^]*pods follow\nexit code 0\n$/,
     );
     await becomes(['deployment/traced'], /Policy: +TracingPolicy \S+\/default/);
   }, 300_000);
 
-  it('plans: what a file would change in the pods that run', async () => {
+  it('says of one that is scaled to 0 that somebody wants it so, and nothing of what its pods said before', async () => {
+    await becomes(['deployment/late'], /^Reports: /m);
+    await kubectl('scale', 'deployment/late', '--replicas=0');
+    await kubectl('wait', 'pod', '--selector', 'app=late', '--for=delete', '--timeout=60s');
+    const text = await explain('deployment/late');
+    expect(text).toMatch(
+      /^Pods: +none: it is scaled to 0$[^]*No problem found\.\nIt is scaled to 0, .*--replicas=1\nexit code 0\n$/m,
+    );
+    expect(text).not.toContain('Reports:');
+    expect(await tracing(['verify', 'deployment/late', '-n', namespace])).toMatch(
+      /\n {2}injected +BROKEN +it is scaled to 0[^]*\nBroken at: injected\n {2}→ kubectl -n \S+ scale deployment\/late --replicas=1\nexit code 1\n$/,
+    );
+    expect(await tracing(['status', '-n', namespace])).not.toContain('deployment/late');
+    await kubectl('scale', 'deployment/late', '--replicas=1');
+    await kubectl('rollout', 'status', 'deployment/late', '--timeout=120s');
+  }, 240_000);
+
+  it('plans: what a file would change in the pods that run, and why a policy would be in force for none', async () => {
     const file = join(directory, 'planned.yaml');
+    writeFileSync(file, JSON.stringify({ ...policy, metadata: { name: 'second' } }));
+    expect((await tracing(['plan', '-n', namespace, '-f', file])).replace(/\s+/g, ' ')).toMatch(
+      /^TracingPolicy \S+\/second would be in force for no pod that runs: the \d pods that it matches, and that are traced or to be, are under TracingPolicy \S+\/default, as the older one \d pods with the agent would be told nothing new exit code 0 $/,
+    );
     writeFileSync(file, JSON.stringify({ ...policy, spec: { ...policy.spec, sampling: { ratio: 0.25 } } }));
     const text = await tracing(['plan', '-n', namespace, '-f', file]);
     expect(text).toMatch(/live, within seconds: TracingPolicy \S+\/default\n(.*\n)*  \S+ deployment\/traced: 1 pod\n/);
     expect(text).toMatch(
-      / sampling\.ratio: 0\.5 → 0\.25 .*\n\n0 pods with the agent would be told nothing new\n\nWhat exporters get[^]*exit code 0\n$/,
+      / sampling\.ratio: 0\.5 → 0\.25 .*\n\n0 pods with the agent would be told nothing new\n\nWhat exporters (would )?get [^]*exit code 0\n$/,
     );
   }, 60_000);
 
