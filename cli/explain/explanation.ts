@@ -19,7 +19,7 @@ import type { Explanation } from './layout.ts';
 import { leftOver } from './left-over.ts';
 import { mistakes } from './mistakes.ts';
 import { findingOf, statusOf } from './pods.ts';
-import { deliveredTo, findPolicy, policyLine } from './policy.ts';
+import { deliveredTo, findPolicy, isSure, policyLine } from './policy.ts';
 import type { Problem, Wish } from './problem.ts';
 import { standings } from './standing.ts';
 import { underWayLines } from './under-way.ts';
@@ -37,8 +37,7 @@ export function explain(facts: Facts): Explanation {
   const kubectl = `kubectl -n ${namespace}`;
   const { installation } = facts;
   const installed = typeof installation === 'object' ? installation : undefined;
-  // Where something may not be read, what is resolved here need not be what the operator resolves.
-  const sure = [facts.namespaced, facts.cluster, facts.namespaceLabels, installed?.defaults].every(Boolean);
+  const sure = isSure(facts);
   const { namespaceLabels = {}, namespaced = [], cluster = [] } = facts;
   const policies = { namespaced, cluster, defaults: installed?.defaults ?? {}, now: facts.now };
   const taken = takenOver(facts, installed);

@@ -49,6 +49,12 @@ export function deliveredTo({ pods, delivered }: Facts): PolicyDocument | undefi
   return undefined;
 }
 
+/** Whether all that decides which policy applies could be read: otherwise the operator may have resolved something else. */
+export function isSure({ namespaced, cluster, namespaceLabels, installation }: Facts): boolean {
+  const defaults = typeof installation === 'object' ? installation.defaults : undefined;
+  return [namespaced, cluster, namespaceLabels, defaults].every(Boolean);
+}
+
 /** @param sure whether all that decides which policy applies could be read. */
 export function findPolicy(
   facts: Facts,

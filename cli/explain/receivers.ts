@@ -148,7 +148,11 @@ export function diagnose(
   if (/queue/i.test(trouble)) return { next: edit('sampling.ratio lower, or batch.maxQueueSize higher') };
   const asked = inCluster(exporter.endpoint, namespace);
   const isLookUp = /ENOTFOUND|EAI_AGAIN/.test(trouble);
-  if (!asked || !receivers || !(isLookUp || /ECONN|ETIMEDOUT|EHOSTUNREACH|timeout|timed out|hang up/i.test(trouble)))
+  if (
+    !asked ||
+    !receivers ||
+    !(isLookUp || /ECONN|ETIMEDOUT|EHOSTUNREACH|timeout|timed out|no answer|hang up/i.test(trouble))
+  )
     return { next: edit(field) };
   const { name, port } = asked;
   const id = `${asked.namespace}/${name}`;

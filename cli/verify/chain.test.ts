@@ -166,8 +166,16 @@ describe('the chain from a pod to its receivers', () => {
     expect(broken({ ...seen, ...more })).toEqual(['policy', found.text, found.next]);
   });
 
-  it('is broken where no policy applies, or its exporter lacks what it needs', () => {
-    expect(broken({ document: undefined })[0]).toBe('policy');
+  it('is whole also where its policy may not be read', () => {
+    const { found, steps } = verdict({
+      document: undefined,
+      last: digest({ started: 14, sampled: 7 }, { exported: 7 }),
+    });
+    expect(found).toBe(true);
+    expect(steps).toContainEqual({ link: 'policy', state: 'unknown', text: 'none that you may read applies' });
+  });
+
+  it('is broken where an exporter lacks what it needs', () => {
     const problems = ['exporter main: it needs key k of Secret s, which is not there: make it'];
     expect(broken({ last: digest({ started: 12, sampled: 6 }, {}, { problems }) })).toEqual([
       ...['policy', problems[0], 'kubectl edit'],

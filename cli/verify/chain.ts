@@ -121,7 +121,8 @@ const CHECKS: Record<Link, Check> = {
     const problem = known(seen, 'policy');
     if (problem) return brokenBy(problem);
     const { document, last } = seen;
-    if (!document) return broken('none applies, so nothing is recorded', explained(seen));
+    // Where it is known that none applies, that is a problem: see above.
+    if (!document) return { state: 'unknown', text: 'none that you may read applies' };
     const cannot = last?.facts.problems.find((text) => text.startsWith('exporter '));
     if (cannot !== undefined) return broken(cannot, seen.diagnose(cannot).next);
     const to = document.spec.exporters.map(({ name, endpoint }) => `${name} ${endpoint}`);

@@ -8,6 +8,7 @@ import { ASKS, explain } from '../explain/explanation.ts';
 import type { Facts, LivePod } from '../explain/facts.ts';
 import { isWell } from '../explain/facts.ts';
 import { isInjected } from '../explain/pods.ts';
+import { deliveredTo, isSure } from '../explain/policy.ts';
 import { LINKS } from '../explain/problem.ts';
 import { diagnose, exporterOf, findReceivers } from '../explain/receivers.ts';
 import { InputError } from '../input-error.ts';
@@ -113,7 +114,8 @@ function lookedAt(facts: Facts, target: Target | undefined) {
   const injected = running.filter(isInjected);
   const { kind, workload, namespace, installation } = facts;
   const name = target?.workload ?? `${kind.kind.toLowerCase()}/${workload.metadata.name}`;
-  const document = documentFor(facts, running[0]?.metadata ?? workload.metadata, facts.now);
+  const resolved = documentFor(facts, running[0]?.metadata ?? workload.metadata, facts.now);
+  const document = isSure(facts) ? resolved : (deliveredTo(facts) ?? resolved);
   const explanation = explain(facts);
   let { receivers } = facts;
   const seen: Seen = {

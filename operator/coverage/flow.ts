@@ -12,6 +12,8 @@ export function flowText({ spansPerSecond, bytesPerSecond }: Flow): string {
       : bytesPerSecond >= 1e3
         ? ([1e3, 'kB'] as const)
         : ([1, 'B'] as const);
+  // What waits has been counted, and not yet been encoded.
+  if (bytesPerSecond === 0 && spansPerSecond > 0) return `${short(spansPerSecond)} spans/s`;
   return `${short(spansPerSecond)} spans/s, ${short(bytesPerSecond / unit[0])} ${unit[1]}/s`;
 }
 
