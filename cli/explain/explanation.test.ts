@@ -245,7 +245,7 @@ describe('explain', () => {
     [
       'an operator that is scaled to 0',
       { installation: { ...INSTALLATION, readyReplicas: 0, replicas: 0 } },
-      /from before -> kubectl -n tracing-system scale deployment\/op --replicas=2$/,
+      /from before\. Pods that are traced go on -> kubectl -n tracing-system scale deployment\/op --replicas=2$/,
     ],
     [
       'a policy that cannot be read',

@@ -180,7 +180,7 @@ export function explain(facts: Facts): Explanation {
 function notReady({ name, namespace, replicas }: Installation): Problem {
   return {
     link: 'operator',
-    text: `no replica of the operator in ${namespace} is ready: new pods are not injected, policies do not change, and what agents say is heard by nobody, so that what is known of them is from before`,
+    text: `no replica of the operator in ${namespace} is ready: new pods are not injected, policies do not change, and nobody hears what agents say: what is known of them is from before. Pods that are traced go on`,
     next:
       replicas === 0
         ? `kubectl -n ${namespace} scale deployment/${name} --replicas=2`

@@ -83,7 +83,7 @@ function text(title: string, { verdict, took, isClose, isPlain }: Watched, paint
   const how = isClose
     ? `watched for ${Math.round(took / 1000)} s`
     : isPlain
-      ? 'not watched: nothing can arrive'
+      ? 'not watched: there is no need'
       : 'by what its agents have said before';
   const lines = steps.flatMap(({ link, state, text }) => {
     const word = { ok: paint('green', 'ok     '), broken: paint('red', 'BROKEN '), unknown: '-      ' }[state];
