@@ -274,6 +274,25 @@ describe('gateways, by the rights of the chart', () => {
     expect(nginx).toContain('opentelemetry_operation_name "$request_method $location_path";');
   }, 400_000);
 
+  it("leave it to Linkerd's injector to name proxies, also where it comes after our webhook", async () => {
+    await cluster.run('kubectl', ['annotate', 'namespace', namespace, 'linkerd.io/inject=enabled']);
+    const pod = nodePod(images.shop.ref, 'traced', { annotations: { 'tracing.acme/inject': 'true' } });
+    const input = JSON.stringify({ ...pod, metadata: { ...pod.metadata, namespace } });
+    const asks = async () => {
+      const made = await cluster.run('kubectl', ['create', '--dry-run=server', '-o', 'json', '-f', '-'], { input });
+      return (JSON.parse(made) as Thing).metadata.annotations!;
+    };
+    // What the namespace says takes a moment to be known.
+    await until('nothing is asked of Linkerd', 20_000, async () =>
+      Object.keys(await asks()).some((key) => key.startsWith('resource.opentelemetry.io/')),
+    );
+    expect(await asks()).toMatchObject({
+      'resource.opentelemetry.io/service.name': 'traced',
+      'resource.opentelemetry.io/service.namespace': namespace,
+      'resource.opentelemetry.io/deployment.environment.name': 'production',
+    });
+  }, 60_000);
+
   it('have nothing left of it when the policies go', async () => {
     await kubectl('delete', 'tracingpolicy', 'default');
     await cluster.run('kubectl', ['delete', 'clustertracingpolicy', platform]);
