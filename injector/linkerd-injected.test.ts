@@ -67,7 +67,8 @@ function ofProxy(env: Env): Record<string, string> {
     const [, key, value] = /^([^=]+)=(.*)$/.exec(line) ?? [];
     return key === undefined ? [] : [[key, value!]];
   });
-  return { 'service.name': env['LINKERD2_PROXY_TRACE_SERVICE_NAME']!, ...Object.fromEntries(pairs) };
+  const named = env['LINKERD2_PROXY_TRACE_SERVICE_NAME'];
+  return { ...(named !== undefined && { 'service.name': named }), ...Object.fromEntries(pairs) };
 }
 
 /** What our webhook tells the agent in the app's container. */
@@ -78,7 +79,7 @@ function ofApp(given: Pod): Record<string, string> {
 }
 
 describe.each(injected)("what Linkerd's own injector ($linkerd) made of our pod", (fixture) => {
-  const { tracing, linkerdFirst, oursFirst, where } = fixture;
+  const { linkerd, tracing, linkerdFirst, oursFirst, where } = fixture;
   const { 'service.name': name, 'service.namespace': home } = ofApp(withAgent(pod, tracing));
 
   it('it would be given today, where our webhook comes first', () => {
@@ -101,7 +102,7 @@ describe.each(injected)("what Linkerd's own injector ($linkerd) made of our pod"
       `${new URL(policy.exporters![0]!.endpoint).hostname}:4317`,
     );
     const attributes = ofProxy(env);
-    expect(attributes['service.name']).toBe(name);
+    expect(attributes['service.name']).toBe(linkerd === '2.14.10' ? undefined : name);
     // linkerd-jaeger knows no more of it.
     if (tracing === 'LinkerdJaeger')
       expect(env['LINKERD2_PROXY_TRACE_COLLECTOR_SVC_NAME']).toMatch(/^otel\.observability\.serviceaccount\./);
