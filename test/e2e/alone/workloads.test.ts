@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Cluster } from '../../cluster/cluster.ts';
+import { run } from '../../cluster/command.ts';
 import { until } from '../../cluster/progress.ts';
+import { OPERATOR } from '../../demo/deploy.ts';
 import type { Images } from '../../demo/prepare.ts';
 import { withFreshOperator, withoutOperator, untilUsable } from '../installation.ts';
 import { nodePod } from '../node-pod.ts';
 
+const CHECKOUT = resolve(import.meta.dirname, '../../..');
+const SCRIPT = '"$0" "$@" 2>&1; echo "exit code $?"';
 const INJECT = 'tracing.acme/inject';
 const MARK = 'tracing.acme/inject-from-workload';
 
@@ -26,6 +31,9 @@ describe('the annotation of a workload', () => {
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', namespace, ...args]);
   const apply = (item: unknown, ...args: string[]) =>
     cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-', ...args], { input: JSON.stringify(item) });
+
+  const tracing = (...args: string[]) =>
+    cluster.run('sh', ['-c', SCRIPT, join(CHECKOUT, 'dist/kubectl-tracing'), ...args]);
 
   /** A Deployment as its owner has it in a file, which says nothing of us. */
   const manifest = (name: string, replicas = 1) => {
@@ -62,6 +70,7 @@ describe('the annotation of a workload', () => {
 
   beforeAll(async () => {
     ({ cluster, images } = await withFreshOperator());
+    await run(process.execPath, ['cli/build.ts'], { cwd: CHECKOUT });
     await cluster.run('kubectl', ['create', 'namespace', namespace]);
     await untilUsable(cluster, namespace, 30_000);
   }, 180_000);
@@ -199,6 +208,19 @@ describe('the annotation of a workload', () => {
       await kubectl('annotate', 'deployment', 'taken', `${INJECT}-`);
       expect(await said('given')).toEqual(untraced);
       expect(await said('taken')).toEqual(traced);
+      // Whoever wonders is told that it is the operator, and how to have it back.
+      const scale = `kubectl -n ${OPERATOR.namespace} scale deployment/${OPERATOR.release} --replicas=2`;
+      for (const verb of ['explain', 'verify']) {
+        const text = await tracing(verb, 'deployment/given', '-n', namespace);
+        expect(text).toContain(scale);
+        expect(text).toMatch(/exit code 1\n$/);
+      }
+      expect(await tracing('verify', 'deployment/given', '-n', namespace)).toMatch(
+        /, not watched: there is no need\n {2}operator +BROKEN +no replica of the operator in [^]*\nBroken at: operator\n/,
+      );
+      const status = await tracing('status', '-n', namespace);
+      expect(status.replace(/\s+/g, ' ')).toContain(`is from before. ${scale}`);
+      expect(status).not.toContain('led by');
     });
     const nightly = async () =>
       kubectl('get', 'cronjob', 'nightly', '-o', 'jsonpath={.spec.jobTemplate.spec.template.metadata.annotations}');
