@@ -12,7 +12,12 @@ export function patchTemplate(
   kind: string,
   annotations: Record<string, string> = { [INJECT]: 'true' },
 ): string {
-  return `${kubectl} patch ${target} --type merge -p '${JSON.stringify(templatePatch(kind, annotations))}'`;
+  return `${kubectl} patch ${target} --type merge -p ${quoted(JSON.stringify(templatePatch(kind, annotations)))}`;
+}
+
+/** One word of a shell, whatever somebody has written into it. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** A merge patch of a pod template's annotations; null takes one away. */

@@ -30,6 +30,7 @@ describe('what is written where nobody reads it', () => {
       'tracing.acme/policy': 'p',
       'tracing.acme/containers': 'app',
       'tracing.acme/inject-from-workload': 'true',
+      'tracing.acme/restarted-at': '2026-11-30T12:00:00Z',
     };
     expect(found({ own: { 'tracing.acme/inject': 'true', 'example.com/inject': 'x' }, template })).toEqual([]);
     expect(found({ own: template }, 'Pod')).toEqual([]);
@@ -51,6 +52,16 @@ describe('what is written where nobody reads it', () => {
       'a label of the workload',
       { labels: { 'tracing.acme/inject': 'true' } },
       /is a label of the Deployment, and has to be an annotation -> kubectl -n shop annotate --overwrite deployment\/web tracing\.acme\/inject=true/,
+    ],
+    [
+      'what somebody writes for a shell, on the workload',
+      { own: { 'tracing.acme/containers': "a'; id; '" } },
+      /"a'\\''; id; '\\''"\}.*'$/,
+    ],
+    [
+      'what somebody writes for a shell, on the namespace',
+      { ofNamespace: { namespaceAnnotations: { 'tracing.acme/inject': 'true; id' } } },
+      /kubectl label namespace shop tracing\.acme\/inject=true$/,
     ],
     [
       'what pods say, on the workload',

@@ -16,7 +16,7 @@ const ON_PODS = new Set<string>([
     names.POLICY_REVISION,
     names.POLICY_TOLD_AGAIN,
   ],
-  ...[names.POLICY_DOCUMENT, names.OPERATOR, names.STATUS, names.AGENT],
+  ...[names.POLICY_DOCUMENT, names.OPERATOR, names.STATUS, names.AGENT, names.RESTARTED_AT],
 ]);
 const ON_PODS_ALONE = [names.CONTAINERS, names.POLICY, names.IMAGE_NODE_OPTIONS];
 
@@ -64,11 +64,12 @@ export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl
       link: 'wanted',
       next: `kubectl label --overwrite namespace ${namespace} ${names.NAMESPACE_LABEL}=true`,
     });
-  if (names.NAMESPACE_LABEL in namespaceAnnotations && label === undefined)
+  const misplaced = namespaceAnnotations[names.NAMESPACE_LABEL];
+  if (misplaced !== undefined && label === undefined)
     found.push({
       text: `${names.NAMESPACE_LABEL} is an annotation of namespace ${namespace}, and has to be a label`,
       link: 'wanted',
-      next: `kubectl label namespace ${namespace} ${names.NAMESPACE_LABEL}=${namespaceAnnotations[names.NAMESPACE_LABEL]}`,
+      next: `kubectl label namespace ${namespace} ${names.NAMESPACE_LABEL}=${misplaced === 'false' ? 'false' : 'true'}`,
     });
   return found;
 }

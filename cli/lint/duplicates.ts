@@ -15,13 +15,17 @@ function walk(value: unknown, schema: Schema | undefined, path: PropertyKey[]): 
     return Object.entries(value).flatMap(([key, child]) => walk(child, schema.properties?.[key], [...path, key]));
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
   const isSet = schema['x-kubernetes-list-type'] === 'set';
-  const identity = (item: unknown) =>
-    isSet ? JSON.stringify(item) : JSON.stringify(keys.map((key) => (item as Record<string, unknown>)[key]));
+  // One that lacks a key is wrong by itself.
+  const identity = (item: unknown) => {
+    if (isSet) return JSON.stringify(item);
+    const given = keys.map((key) => (item as Record<string, unknown> | null)?.[key]);
+    return keys.length === 0 || given.includes(undefined) ? undefined : JSON.stringify(given);
+  };
   const seen = new Map<string, number>();
   return value.flatMap((item: unknown, index) => {
-    const own = isSet || keys.length > 0 ? identity(item) : String(index);
-    const first = seen.get(own);
-    if (first === undefined) seen.set(own, index);
+    const own = identity(item);
+    const first = own === undefined ? undefined : seen.get(own);
+    if (own !== undefined && first === undefined) seen.set(own, index);
     const message = `is the same as ${fieldPath(['spec', ...path, first ?? 0])}${isSet ? '' : `, by its ${keys.join(' and ')}`}: in this list each stands once`;
     return [
       ...(first === undefined ? [] : [{ path: [...path, index], message }]),

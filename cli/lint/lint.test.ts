@@ -25,6 +25,13 @@ describe('what the API server would refuse', () => {
     ]);
   });
 
+  it('takes items without a name for no duplicates', () => {
+    expect(found({ exporters: [null] })).toEqual(['Invalid spec.exporters[0]']);
+    const nameless = { nme: 'a', endpoint: COLLECTOR.endpoint };
+    const { findings } = lint(policy({ exporters: [nameless, nameless] }), 'policy.yaml');
+    expect(findings.map(({ what }) => what)).not.toContainEqual(expect.stringContaining('is the same as'));
+  });
+
   it('names fields that there are not beside what else is wrong, line by line, and what was meant', () => {
     const text = [
       'apiVersion: tracing.acme/v1alpha1',
