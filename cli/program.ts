@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { VERSION } from './chart.ts';
 import { InputError } from './input-error.ts';
 import { completionVerb } from './verb/completion.ts';
 import { explainVerb } from './verb/explain.ts';
@@ -38,6 +39,9 @@ export function program(end: End): Command {
   const root = new Command('kubectl tracing')
     .description('Traces Node.js services of a Kubernetes cluster without a code change.')
     .usage('VERB [options]')
+    .version(`kubectl-tracing ${VERSION}`, '--version', "the plug-in's version; the operator's is said by status")
+    // `run node --version` is of node.
+    .enablePositionalOptions()
     .helpCommand('help [verb]', 'options and examples of a verb')
     .addHelpText(
       'after',

@@ -19,12 +19,12 @@ export function statedVersions(checkout: string): Map<string, unknown> {
   const text = (file: string) => readFileSync(join(checkout, file), 'utf8');
   const npm = JSON.parse(text('package.json')) as { version: unknown };
   const chart = load(text('charts/tracing-operator/Chart.yaml')) as { version: unknown; appVersion: unknown };
-  const agent = /agentImage: '[^']*:([^':]+)'/.exec(text('cli/chart.ts'))?.[1];
+  const plugin = /VERSION = '([^']+)'/.exec(text('cli/chart.ts'))?.[1];
   return new Map([
     ['version in package.json', npm.version],
     ['version in charts/tracing-operator/Chart.yaml', chart.version],
     ['appVersion in charts/tracing-operator/Chart.yaml', chart.appVersion],
-    ['agentImage in cli/chart.ts', agent],
+    ['VERSION in cli/chart.ts', plugin],
   ]);
 }
 

@@ -1,4 +1,4 @@
-import { parseWorkload } from '../explain/kinds.ts';
+import { kindCalled } from '../explain/kinds.ts';
 import { KubeClient } from '../../operator/kube/client.ts';
 import { METADATA_LIST } from '../reading.ts';
 import type { Names } from './complete.ts';
@@ -11,7 +11,7 @@ export const names: Names = {
   namespaces: () => list(() => '/api/v1/namespaces'),
   workloads: (word, namespace) =>
     list((client) => {
-      const { api, plural } = parseWorkload([`${word}/x`]).kind;
+      const { api, plural } = kindCalled(word);
       return `${api}/namespaces/${namespace ?? client.namespace ?? 'default'}/${plural}`;
     }),
 };

@@ -5,7 +5,7 @@ import { InputError } from '../input-error.ts';
 import { plain } from '../output.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
-import { parseWorkload } from './kinds.ts';
+import { kindCalled, parseWorkload } from './kinds.ts';
 import { rolledBack } from '../../operator/rollout/sample-restart.ts';
 import { layOut } from './layout.ts';
 
@@ -43,7 +43,7 @@ const INSTALLATION = {
 /** A StatefulSet whose template asks for the agent, and a cluster of which everything can be read. */
 function facts(more: Partial<Facts> = {}, template: Record<string, string> = { 'tracing.acme/inject': 'true' }): Facts {
   return {
-    kind: parseWorkload(['statefulset/web']).kind,
+    kind: kindCalled('statefulset'),
     workload: {
       kind: 'StatefulSet',
       apiVersion: 'apps/v1',
@@ -203,7 +203,7 @@ describe('explain', () => {
     [
       'a Job that was annotated when it was there',
       {
-        kind: parseWorkload(['job/web']).kind,
+        kind: kindCalled('job'),
         workload: {
           kind: 'Job',
           apiVersion: 'batch/v1',
@@ -408,7 +408,7 @@ describe('explain', () => {
   });
 
   it('knows that the annotation of a Rollout of Argo does not count, and that its template does', () => {
-    const { kind } = parseWorkload(['rollouts.argoproj.io', 'web']);
+    const kind = kindCalled('rollouts.argoproj.io');
     const rollout = (template: Record<string, string>, own: Record<string, string> = {}, pods: LivePod[] = []) => {
       const made = facts({ kind, pods }, template);
       Object.assign(made.workload, { kind: 'Rollout', apiVersion: 'argoproj.io/v1alpha1' });
@@ -502,14 +502,17 @@ describe('the name of a workload', () => {
     [['sts/web'], 'StatefulSet'],
     [['CronJob/web'], 'CronJob'],
     [['po/web'], 'Pod'],
+    [['web'], undefined],
   ])('%j', (words, kind) => {
-    expect(parseWorkload(words)).toMatchObject({ kind: { kind }, name: 'web' });
+    const parsed = parseWorkload(words);
+    expect([parsed.kind?.kind, parsed.name]).toEqual([kind, 'web']);
   });
 
   it.each([
     [[], /one workload is expected, e\.g\. kubectl tracing explain deployment\/web/],
-    [['web'], /"web" does not say kind and name/],
-    [['deployment/'], /does not say kind and name/],
+    [['deployment'], /"deployment" does not say which one, e\.g\. kubectl tracing explain deployment\/web/],
+    [['deployment/'], /"deployment\/" does not say which one/],
+    [['deploymnt/web'], /Did you mean deployment\?/],
     [['deployment/a/b'], /one workload is expected/],
     [['deployment', 'a', 'b'], /one workload is expected/],
     [['deployment/a', 'deployment/b'], /one workload is expected/],

@@ -20,6 +20,7 @@ import { clockOffset } from '../clock.ts';
 import { resolutionFor } from '../override/target.ts';
 import { podOf, templatePath } from '../workload.ts';
 import type { Kind } from './kinds.ts';
+import { kindOf } from './kinds.ts';
 import { isInjected } from './pods.ts';
 import type { Receivers } from './receivers.ts';
 import { findReceivers } from './receivers.ts';
@@ -92,9 +93,14 @@ const READ = 2;
 
 /**
  * Reads what there is to know about a workload, as far as whoever asks may read it.
- * @throws InputError where there is no such workload, or it may not be read.
+ * @throws InputError where there is no such workload, or it may not be read; and where no kind is said, and several have the name.
  */
-export async function gather(client: KubeClient, kind: Kind, name: string, namespace: string): Promise<Facts> {
+export async function gather(
+  client: KubeClient,
+  { kind: named, name }: { kind?: Kind; name: string },
+  namespace: string,
+): Promise<Facts> {
+  const kind = named ?? (await kindOf(client, name, namespace));
   const reading = new Reading(client);
   const { read } = reading;
   const own = `${kind.api}/namespaces/${namespace}/${kind.plural}`;

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { parseWorkload } from './kinds.ts';
+import { kindCalled } from './kinds.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
 
@@ -16,7 +16,7 @@ const pod = (labels: Record<string, string>): LivePod => ({
 /** A StatefulSet that the webhook has copied the annotation of, in a cluster from which the operator has gone. */
 function facts(pods: LivePod[], annotations: Record<string, string>, template: Record<string, string>): Facts {
   return {
-    kind: parseWorkload(['statefulset/web']).kind,
+    kind: kindCalled('statefulset'),
     workload: {
       kind: 'StatefulSet',
       apiVersion: 'apps/v1',

@@ -1,7 +1,7 @@
 import { withCluster } from '../cluster.ts';
 import { explain } from '../explain/explanation.ts';
 import { gather } from '../explain/facts.ts';
-import { parseWorkload } from '../explain/kinds.ts';
+import { parseWorkload, WORKLOAD } from '../explain/kinds.ts';
 import { layOut } from '../explain/layout.ts';
 import type { Format } from '../output.ts';
 import { outputOption, render } from '../output.ts';
@@ -19,7 +19,7 @@ export const explainVerb = (end: End) =>
     summary: 'whether a workload is traced, why or why not, and what to do',
     description: `Says of a workload whether it is traced: who asks for it, which policy is in force and why, what each container gets, how its pods are, what their agents report; and for each problem the command to type next.
 
-WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replicaset, cronjob, job, pod or Argo's rollout, or their short names. It only reads, with your own rights: the role view in the namespace is enough, and what you may not read is said.`,
+WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replicaset, cronjob, job, pod or Argo's rollout, or their short names. A name alone will do where one workload of the namespace has it. It only reads, with your own rights: the role view in the namespace is enough, and what you may not read is said.`,
     examples: [
       'kubectl tracing explain deployment/web',
       'kubectl tracing explain pod/web-6d4cf56db6-xk2bp -n shop',
@@ -30,15 +30,15 @@ WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replica
       'there is a problem: somebody asks for it to be traced, and it is not, or not as they want it',
     ],
   })
-    .argument('<workload...>', 'KIND/NAME, or KIND NAME')
+    .argument('<workload...>', WORKLOAD)
     .addOption(namespaceOption())
     .addOption(outputOption())
     .action(async (words: string[], flags: ExplainFlags) => end(await explainWorkload(words, flags)));
 
 async function explainWorkload(words: string[], options: ExplainFlags): Promise<ExitCode> {
-  const { kind, name } = parseWorkload(words);
+  const named = parseWorkload(words);
   return withCluster(async (client) => {
-    const facts = await gather(client, kind, name, options.namespace ?? client.namespace ?? 'default');
+    const facts = await gather(client, named, options.namespace ?? client.namespace ?? 'default');
     const explanation = explain(facts);
     process.stdout.write(render(options.output, explanation, (paint) => layOut(explanation, paint)));
     return explanation.problems.length > 0 ? 1 : 0;

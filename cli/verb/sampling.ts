@@ -6,7 +6,7 @@ import { describePolicy } from '../../injector/resolve.ts';
 import { withCluster } from '../cluster.ts';
 import { gather } from '../explain/facts.ts';
 import type { Facts } from '../explain/facts.ts';
-import { parseWorkload } from '../explain/kinds.ts';
+import { parseWorkload, WORKLOAD } from '../explain/kinds.ts';
 import { InputError } from '../input-error.ts';
 import { entryOf, lengthOf, timeOf, withEntry, withoutEntry } from '../override/entry.ts';
 import type { Whose } from '../override/entry.ts';
@@ -35,7 +35,7 @@ export const samplingVerb = (end: End) =>
 
 It is written into the annotation tracing.acme/override of the policy in force, which the operator takes away when the time is over, also where it was away at that moment. So it takes the right to change that policy (the role edit in the namespace, where it is a TracingPolicy), and kubectl apply and GitOps tools leave it alone. Rules of the policy decide before the ratio, as ever; so does whoever calls the workload and has decided already.
 
-WORKLOAD is KIND/NAME as for explain; a name alone is a deployment.`,
+WORKLOAD is as for explain.`,
     examples: [
       'kubectl tracing sampling order --ratio 0.5 --for 10m',
       'kubectl tracing sampling deployment/order -n shop',
@@ -43,19 +43,20 @@ WORKLOAD is KIND/NAME as for explain; a name alone is a deployment.`,
     ],
     codes: ['it is done, and its pods have been told', 'not all of its pods have been told in time'],
   })
-    .argument('<workload...>', 'KIND/NAME, KIND NAME, or the name of a deployment')
+    .argument('<workload...>', WORKLOAD)
     .addOption(namespaceOption())
     .addOption(once('--ratio <number>', 'share of new traces that are recorded, from 0 (none) to 1 (all)'))
-    .addOption(once('--for <time>', 'how long: a whole number of s, m or h up to 24h, e.g. 10m; goes with --ratio'))
+    .addOption(
+      once('--for <time>', 'how long: a whole number of s, m or h, from 10s to 24h, e.g. 10m; goes with --ratio'),
+    )
     .addOption(new Option('--cancel', 'end it now').conflicts(['ratio', 'for']))
     .action(async (words: string[], flags: SamplingFlags) => end(await overrideSampling(words, flags)));
 
 async function overrideSampling(words: string[], flags: SamplingFlags): Promise<ExitCode> {
-  const isName = words.length === 1 && !words[0]!.includes('/');
-  const { kind, name } = parseWorkload(isName ? ['deployment', words[0]!] : words);
+  const named = parseWorkload(words);
   const wanted = wantedOf(flags);
   return withCluster(async (client) => {
-    const look = () => gather(client, kind, name, flags.namespace ?? client.namespace ?? 'default');
+    const look = () => gather(client, named, flags.namespace ?? client.namespace ?? 'default');
     const facts = await look();
     const target = targetOf(facts);
     const whose: Whose = { namespace: facts.namespace, workload: target.workload, purpose: 'ratio' };

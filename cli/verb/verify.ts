@@ -1,6 +1,6 @@
 import { withCluster } from '../cluster.ts';
 import { gather } from '../explain/facts.ts';
-import { parseWorkload } from '../explain/kinds.ts';
+import { parseWorkload, WORKLOAD } from '../explain/kinds.ts';
 import { InputError } from '../input-error.ts';
 import type { Format, Paint } from '../output.ts';
 import { outputOption, render, wrap } from '../output.ts';
@@ -30,7 +30,7 @@ export const verifyVerb = (end: End) =>
 
 It sends nothing to the app unless told by --request, which takes the right to get pods/proxy. Such a request says that its trace is to be recorded, so that it is whatever the ratio: where most others are not, that is said. While it watches, the agents report every few seconds: by an entry in the annotation tracing.acme/override of the policy in force, which ends by itself. Without the right to change that policy it reads what is there, which may be some minutes old.
 
-WORKLOAD is KIND/NAME as for explain.`,
+WORKLOAD is as for explain.`,
     examples: [
       'kubectl tracing verify deployment/order',
       'kubectl tracing verify deployment/order --request 8080/orders/1 -n shop',
@@ -41,7 +41,7 @@ WORKLOAD is KIND/NAME as for explain.`,
       'the chain is broken, or nothing came while it was watched',
     ],
   })
-    .argument('<workload...>', 'KIND/NAME, or KIND NAME')
+    .argument('<workload...>', WORKLOAD)
     .addOption(namespaceOption())
     .addOption(once('--for <time>', `how long to watch at most, from 10s to 10m; left out: ${USUAL}`))
     .addOption(once('--request <port/path>', 'send a GET to one of its pods, at that port and path'))
@@ -49,12 +49,12 @@ WORKLOAD is KIND/NAME as for explain.`,
     .action(async (words: string[], flags: VerifyFlags) => end(await verify(words, flags)));
 
 async function verify(words: string[], flags: VerifyFlags): Promise<ExitCode> {
-  const { kind, name } = parseWorkload(words);
+  const named = parseWorkload(words);
   const length = lengthOf(flags.for ?? USUAL, '--for', ['10s', '10m']);
   const request = flags.request === undefined ? undefined : parseRequest(flags.request);
   const say = (line: string) => process.stderr.write(`${line}\n`);
   return withCluster(async (client) => {
-    const facts = await gather(client, kind, name, flags.namespace ?? client.namespace ?? 'default');
+    const facts = await gather(client, named, flags.namespace ?? client.namespace ?? 'default');
     let target: Target | undefined;
     try {
       target = targetOf(facts);
