@@ -163,7 +163,7 @@ describe('injectManifest', () => {
 });
 
 describe('a policy file', () => {
-  const read = (text: string) => policiesOf(parseManifest(text, 'policy.yaml'), 'shop', true);
+  const read = (text: string) => policiesOf(parseManifest(text, 'policy.yaml'), 'shop', 'policy.yaml');
   const policy = (spec: string) =>
     `apiVersion: tracing.acme/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec: ${spec}\n`;
 
@@ -195,7 +195,7 @@ describe('a policy file', () => {
     ],
     [
       'kind: ConfigMap\n',
-      /line 1: ConfigMap is not a TracingPolicy or ClusterTracingPolicy of tracing\.acme, e\.g\. \{apiVersion/,
+      /line 1: ConfigMap without apiVersion is not a TracingPolicy or ClusterTracingPolicy of tracing\.acme, e\.g\. \{apiVersion/,
     ],
     [policy('{}').replace('{name: p}', '{}'), /line 3: the policy has no name, e\.g\. /],
   ])('is refused as the API server would: %#', (text, message) => {

@@ -48,7 +48,7 @@ export function injectManifest(
   context: InjectContext,
 ): { text: string; verdicts: Verdict[] } {
   const documents = parseManifest(text, file);
-  const written = policiesOf(documents, context.namespace, false);
+  const written = policiesOf(documents, context.namespace);
   const policies = {
     namespaced: [...written.namespaced, ...context.policies.namespaced],
     cluster: [...written.cluster, ...context.policies.cluster],

@@ -8,6 +8,7 @@ import type {
 import type { Issue } from './input-error.ts';
 import { fieldPath, InputError, issues } from './input-error.ts';
 import type { ManifestDocument } from './manifest/manifest.ts';
+import { didYouMean } from './suggestion.ts';
 import { unknownFields } from './structure.ts';
 import type { Item } from './manifest/items.ts';
 import { itemsOf } from './manifest/items.ts';
@@ -21,23 +22,23 @@ type PolicySpec = TracingPolicySpec | ClusterTracingPolicySpec;
 export type PolicyKind = keyof typeof KINDS;
 
 const KINDS = { TracingPolicy: tracingPolicySpec, ClusterTracingPolicy: clusterTracingPolicySpec };
+/** What is meant where a policy is asked for. */
+export const EXPECTED = `a TracingPolicy or ClusterTracingPolicy of ${GROUP}`;
 const EXAMPLE = `e.g. {apiVersion: ${GROUP}/${VERSION}, kind: TracingPolicy, metadata: {name: default}, spec: {sampling: {ratio: 0.1}}}`;
 
 /**
  * The policies among the documents of a file.
  * @param namespace of TracingPolicies that do not say theirs.
- * @param only whether nothing else may be in the file.
+ * @param only of a file that is to have policies, and nothing else: its name.
  * @throws InputError for a policy that the API server would refuse.
  */
-export function policiesOf(documents: readonly ManifestDocument[], namespace: string, only: boolean): WrittenPolicies {
+export function policiesOf(documents: readonly ManifestDocument[], namespace: string, only?: string): WrittenPolicies {
   const policies: WrittenPolicies = { namespaced: [], cluster: [] };
   for (const item of documents.flatMap(itemsOf)) {
     const { kind } = item.object;
     if (!isPolicy(item)) {
-      if (!only) continue;
-      throw new InputError(
-        `${item.position(['kind'])}: ${kind} is not a TracingPolicy or ClusterTracingPolicy of ${GROUP}, ${EXAMPLE}`,
-      );
+      if (only === undefined) continue;
+      throw new InputError(`${item.position(['kind'])}: ${strange(item)} is not ${EXPECTED}, ${EXAMPLE}`);
     }
     const problem = versionProblem(item);
     if (problem !== undefined) throw new InputError(`${item.position(['apiVersion'])}: apiVersion ${problem}`);
@@ -55,7 +56,15 @@ export function policiesOf(documents: readonly ManifestDocument[], namespace: st
       policies.namespaced.push({ kind, metadata: { ...metadata, namespace: own ?? namespace }, spec });
     else policies.cluster.push({ kind: 'ClusterTracingPolicy', metadata, spec });
   }
+  if (only !== undefined && policies.namespaced.length + policies.cluster.length === 0)
+    throw new InputError(`${only}: there is no policy in it. What is expected is ${EXPECTED}, ${EXAMPLE}`);
   return policies;
+}
+
+/** What an object is that is no policy, and which one may have been meant. */
+export function strange({ object: { kind, apiVersion } }: Item): string {
+  const isOurs = String(apiVersion).startsWith(`${GROUP}/`);
+  return `${kind} ${apiVersion === undefined ? 'without apiVersion' : `of ${apiVersion}`}${isOurs ? ` (${didYouMean(kind, Object.keys(KINDS)).trim() || `there is no such kind`})` : ''}`;
 }
 
 /** Whether an object is a policy of ours. */

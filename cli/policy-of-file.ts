@@ -20,7 +20,7 @@ export function policyOfFile(
   defaults: DefaultPolicy,
   namespace?: string,
 ): { policy: Policy; document: PolicyDocument } {
-  const written = policiesOf(parseManifest(text, file), namespace ?? 'default', true);
+  const written = policiesOf(parseManifest(text, file), namespace ?? 'default', file);
   const place = namespace ?? namespaceOf(written, file);
   const [only, ...others] = written.namespaced;
   const { policy, document } = resolve(

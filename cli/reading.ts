@@ -1,5 +1,7 @@
+import type { ObjectMeta } from '../injector/pod.ts';
 import type { KubeClient } from '../operator/kube/client.ts';
 import { ApiError } from '../operator/kube/client.ts';
+import { InputError } from './input-error.ts';
 
 export interface List<T> {
   /** Null where there are none, in lists of metadata alone. */
@@ -40,10 +42,23 @@ export class Reading {
     }
   };
 
+  /** The metadata of a namespace; undefined where it may not be read. @throws InputError where there is none of that name. */
+  async namespace(name: string, leavesOpen: string): Promise<{ metadata: ObjectMeta } | undefined> {
+    const found = await this.read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${name}`, leavesOpen);
+    if (!found && !this.#closed.has(leavesOpen))
+      throw new InputError(`there is no namespace ${name}. Which there are: kubectl get namespaces`);
+    return found;
+  }
+
   /** What could not be read, and what that leaves open. */
   get closed(): string[] {
     return [...this.#questions].filter((question) => this.#closed.has(question));
   }
+}
+
+/** What whoever lacks a right in a namespace can ask for. */
+export function roleNeeded(role: 'view' | 'edit', namespace: string): string {
+  return `the role ${role} is enough, e.g. kubectl -n ${namespace} create rolebinding me-${role} --clusterrole=${role} --user=ME`;
 }
 
 /** Metadata alone, for lists of which no more is needed. */

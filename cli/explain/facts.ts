@@ -14,7 +14,7 @@ import { InputError } from '../input-error.ts';
 import { findInstallation } from '../installation.ts';
 import type { Installation, StoredPolicies } from '../../operator/coverage/facts.ts';
 import type { List, Read } from '../reading.ts';
-import { readAll, Reading } from '../reading.ts';
+import { readAll, Reading, roleNeeded } from '../reading.ts';
 import { readPolicies } from '../stored-policies.ts';
 import { clockOffset } from '../clock.ts';
 import { resolutionFor } from '../override/target.ts';
@@ -213,7 +213,7 @@ async function find(
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401 || error.status === 403)
       throw new InputError(
-        `you may not read ${kind} ${name} in namespace ${namespace}: ${error.message}\nThe role view is enough, e.g. kubectl -n ${namespace} create rolebinding me-view --clusterrole=view --user=ME`,
+        `you may not read ${kind} ${name} in namespace ${namespace}: ${error.message}\nFor that ${roleNeeded('view', namespace)}`,
       );
     if (error.status !== 404) throw error;
     const others = await client
@@ -224,7 +224,7 @@ async function find(
       () => false,
       (failure: unknown) => failure instanceof ApiError && failure.status === 404,
     );
-    if (isGone) throw new InputError(`there is no namespace ${namespace}. What there is: kubectl get namespaces`);
+    if (isGone) throw new InputError(`there is no namespace ${namespace}. Which there are: kubectl get namespaces`);
     const there =
       names.length > 0
         ? `There ${names.length > 1 ? 'are' : 'is'} ${names.join(', ')}`

@@ -1,10 +1,9 @@
 import type { ClusterTracingPolicySpec, TracingPolicySpec } from '../../crds/tracing-policy.ts';
-import { GROUP } from '../../crds/tracing-policy.ts';
 import { fieldPath, InputError } from '../input-error.ts';
 import { itemsOf } from '../manifest/items.ts';
 import { parseManifest } from '../manifest/manifest.ts';
 import type { PolicyKind } from '../policy-file.ts';
-import { checkSpec, isPolicy, versionProblem } from '../policy-file.ts';
+import { checkSpec, EXPECTED, isPolicy, strange, versionProblem } from '../policy-file.ts';
 import { didYouMean } from '../suggestion.ts';
 import { adviceOn } from './advice.ts';
 import { duplicates } from './duplicates.ts';
@@ -35,10 +34,12 @@ export interface Finding {
 
 /** What the API server would refuse in a file's policies, and advice beyond that. @throws InputError for what is no YAML. */
 export function lint(text: string, file: string): { policies: number; findings: Finding[] } {
-  const items = parseManifest(text, file).flatMap(itemsOf).filter(isPolicy);
+  const all = parseManifest(text, file).flatMap(itemsOf);
+  const items = all.filter(isPolicy);
+  const [other] = all;
   if (items.length === 0)
     throw new InputError(
-      `${file}: there is no policy in it. A TracingPolicy or ClusterTracingPolicy of ${GROUP} is expected, e.g. kubectl get tracingpolicies -o yaml | kubectl tracing lint -f -`,
+      `${file}: there is no policy in it${other ? `; its first object is ${strange(other)}` : ''}. What is expected is ${EXPECTED}, e.g. kubectl get tracingpolicies -o yaml | kubectl tracing lint -f -`,
     );
   const findings = items.flatMap((item): Finding[] => {
     const kind = item.object.kind as PolicyKind;

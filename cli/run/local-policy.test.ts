@@ -47,7 +47,7 @@ describe('what a local process is told', () => {
       /^p, document 1.*sampling\.ratio/,
     ],
     ['a namespace without a policy', policy('{}'), 'other', /^p: no policy in it applies in the namespace other /],
-    ['a file without a policy', '# nothing\n', undefined, /^p: no policy in it applies in the namespace default /],
+    ['a file without a policy', '# nothing\n', undefined, /^p: there is no policy in it\. /],
     [
       'policies of two namespaces',
       `${policy('{}', '{name: a, namespace: a}')}---\n${policy('{}', '{name: b, namespace: b}')}`,

@@ -27,7 +27,7 @@ export async function gatherStatus(client: KubeClient, namespace: string | undef
     readAll<PodMeta>(read, `${core}/pods`, 'pods', { fieldSelector: LIVE }, METADATA_LIST),
     namespace === undefined
       ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
-      : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+      : reading.namespace(namespace, labels).then((found) => found && [found]),
     readDigests(read, namespace),
     findInstallation(read),
   ]);

@@ -2,7 +2,7 @@ import { INJECTED_LABEL } from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { InputError } from '../input-error.ts';
-import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
+import { LIVE, METADATA_LIST, readAll, Reading, roleNeeded } from '../reading.ts';
 import type { PodMeta } from '../../operator/coverage/facts.ts';
 import { readPolicies } from '../stored-policies.ts';
 import type { SwitchFacts } from './switch.ts';
@@ -30,13 +30,15 @@ export async function gatherSwitch(
     ),
     namespace === undefined
       ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
-      : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+      : reading.namespace(namespace, labels).then((found) => found && [found]),
   ]);
   const where = namespace === undefined ? 'all namespaces. Of one: -n NAME' : `namespace ${namespace}`;
   if (!policies.namespaced) {
     if (!reading.closed.some((text) => text.startsWith('TracingPolicies')))
       throw new InputError('the cluster has no TracingPolicies: the operator is not installed. Try: helm list -A');
-    throw new InputError(`you may not read the TracingPolicies of ${where}`);
+    throw new InputError(
+      `you may not read the TracingPolicies of ${where}${namespace === undefined ? '' : `: ${roleNeeded('edit', namespace)}`}`,
+    );
   }
   if (!pods) throw new InputError(`you may not list the pods of ${where}`);
   return {

@@ -47,7 +47,7 @@ function injectFile({ filename, policy, namespace, agentImage, check }: InjectFl
   if (file === '-' && policy === '-') throw new InputError('-f and --policy cannot both be standard input');
   const policies =
     policy !== undefined
-      ? policiesOf(parseManifest(read(policy), shown(policy)), namespace, true)
+      ? policiesOf(parseManifest(read(policy), shown(policy)), namespace, shown(policy))
       : { namespaced: [], cluster: [] };
   const { text, verdicts } = injectManifest(read(file), shown(file), {
     namespace,

@@ -14,7 +14,7 @@ import { outputOption, render, wrap } from '../output.ts';
 import type { Plan, PlanFacts, PlannedPod } from '../plan/plan.ts';
 import { plan } from '../plan/plan.ts';
 import { policiesOf } from '../policy-file.ts';
-import { LIVE, METADATA_LIST, readAll, Reading } from '../reading.ts';
+import { LIVE, METADATA_LIST, readAll, Reading, roleNeeded } from '../reading.ts';
 import { readDigests } from '../status/facts.ts';
 import { readPolicies } from '../stored-policies.ts';
 import type { End, ExitCode } from './verb.ts';
@@ -47,7 +47,7 @@ async function makePlan({ filename, namespace, output }: PlanFlags): Promise<Exi
   const file = given(filename, '-f', '-f policy.yaml');
   const documents = parseManifest(readFile(file), shown(file));
   return withCluster(async (client): Promise<ExitCode> => {
-    const written = policiesOf(documents, namespace ?? client.namespace ?? 'default', true);
+    const written = policiesOf(documents, namespace ?? client.namespace ?? 'default', shown(file));
     const { closed, ...facts } = await gatherPlan(client, written);
     const made = plan(facts);
     const data = { ...made, notReadable: closed };
@@ -84,13 +84,17 @@ async function gatherPlan(
         ),
         namespace === undefined
           ? readAll<{ metadata: ObjectMeta }>(read, '/api/v1/namespaces', labels, {}, METADATA_LIST)
-          : read<{ metadata: ObjectMeta }>(`/api/v1/namespaces/${namespace}`, labels).then((found) => found && [found]),
+          : reading.namespace(namespace, labels).then((found) => found && [found]),
         readDigests(read, namespace),
       ]);
       const where = namespace === undefined ? 'all namespaces' : `namespace ${namespace}`;
       if (!policies.namespaced)
-        throw new InputError(`you may not read the TracingPolicies of ${where}, or there are none`);
-      if (!injected || !others) throw new InputError(`you may not list the pods of ${where}`);
+        throw new InputError(
+          reading.closed.some((text) => text.startsWith('TracingPolicies'))
+            ? `you may not read the TracingPolicies of ${where}${viewOf(namespace)}`
+            : 'the cluster has no TracingPolicies: the operator is not installed. Try: helm list -A',
+        );
+      if (!injected || !others) throw new InputError(`you may not list the pods of ${where}${viewOf(namespace)}`);
       return { policies, pods: [...injected, ...others], namespaces: namespaces ?? [], digests };
     }),
   );
@@ -110,6 +114,10 @@ async function gatherPlan(
     now: new Date().toISOString(),
     closed: reading.closed,
   };
+}
+
+function viewOf(namespace: string | undefined): string {
+  return namespace === undefined ? '' : `: ${roleNeeded('view', namespace)}`;
 }
 
 function text({ steps, unchanged, idle, load }: Plan, closed: string[], paint: Paint, width: number): string {

@@ -3,6 +3,7 @@ import { withCluster } from '../cluster.ts';
 import { InputError } from '../input-error.ts';
 import type { Format } from '../output.ts';
 import { outputOption, render } from '../output.ts';
+import { roleNeeded } from '../reading.ts';
 import { gatherStatus } from '../status/facts.ts';
 import { countTroubles, overview } from '../../operator/coverage/overview.ts';
 import { statusTable } from '../status/table.ts';
@@ -51,7 +52,7 @@ async function showStatus(flags: StatusFlags): Promise<ExitCode> {
         throw new InputError(
           namespace === undefined
             ? 'you may not list the pods of all namespaces. Of one: kubectl tracing status -n NAME'
-            : `you may not list the pods of namespace ${namespace}: the role view in it is enough, e.g. kubectl -n ${namespace} create rolebinding me-view --clusterrole=view --user=ME`,
+            : `you may not list the pods of namespace ${namespace}: ${roleNeeded('view', namespace)}`,
         );
       const seen = overview(facts);
       const text = render(flags.output, seen, (paint, width) =>
