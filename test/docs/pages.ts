@@ -41,6 +41,13 @@ export function blocksOf(page: string): Block[] {
   return blocks;
 }
 
+/** All blocks of commands. */
+export function shellBlocks(): Block[] {
+  return pages()
+    .flatMap(blocksOf)
+    .filter(({ language }) => language === 'sh');
+}
+
 /** A page without its fenced blocks and inline code: what is in them is no link and no heading. */
 export function prose(page: string): string {
   return textOf(page)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -8,7 +8,8 @@ import { run } from '../cluster/command.ts';
 import { until } from '../cluster/progress.ts';
 import type { Images } from '../demo/prepare.ts';
 import type { Block } from '../docs/pages.ts';
-import { blocksOf, CHECKOUT, textOf } from '../docs/pages.ts';
+import { elsewhere } from '../docs/elsewhere.ts';
+import { blocksOf, CHECKOUT, shellBlocks, textOf } from '../docs/pages.ts';
 import { Collector } from './collector.ts';
 import { untilUsable, withOperator } from './installation.ts';
 import { nodePod } from './node-pod.ts';
@@ -18,18 +19,44 @@ const BUSY = `const http = require('http');
 http.createServer((request, response) => response.end('ok')).listen(8080);
 setInterval(() => http.get('http://127.0.0.1:8080/', (answer) => answer.resume()), 50);`;
 
-/** The blocks of a page that a shell runs, under one of its headings. */
-function scripts(page: string, heading: string): string[] {
+/** As opentelemetry-operator makes it, as far as it takes any Instrumentation. */
+const INSTRUMENTATIONS = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'instrumentations.opentelemetry.io' },
+  spec: {
+    group: 'opentelemetry.io',
+    scope: 'Namespaced',
+    names: { kind: 'Instrumentation', plural: 'instrumentations', singular: 'instrumentation' },
+    versions: [
+      {
+        ...{ name: 'v1alpha1', served: true, storage: true },
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
+
+/** The blocks of a page that a shell runs, under one of its headings, or all of them. */
+function scripts(page: string, heading?: string): Block[] {
+  if (heading === undefined) return blocksOf(page).filter(({ language }) => language === 'sh');
   const lines = textOf(page).split('\n');
   const first = lines.indexOf(heading);
   if (first < 0) throw new Error(`${page} has no heading "${heading}"`);
   const level = heading.slice(0, heading.indexOf(' ') + 1);
   const end = lines.findIndex((line, at) => at > first && line.startsWith(level));
   const isThere = ({ line }: Block) => line > first && (end < 0 || line < end);
-  return blocksOf(page)
-    .filter((block) => isThere(block) && block.language === 'sh')
-    .map(({ text }) => text);
+  return scripts(page).filter(isThere);
 }
+
+/** What is left of a block without the lines that something else tries. */
+const without = (block: Block, part: string): Block => ({
+  ...block,
+  text: block.text
+    .split('\n')
+    .filter((line) => !line.includes(part))
+    .join('\n'),
+});
 
 /** What newcomers are told to type is typed, as it stands, where a stock cluster has an app of theirs and a Collector. */
 describe('a newcomer who types what the pages say', () => {
@@ -43,17 +70,36 @@ describe('a newcomer who types what the pages say', () => {
   const pods = async (app: string) =>
     (await kubectl('get', 'pods', '-l', `app=${app}`, '-o', 'jsonpath={.items[*].metadata.name}')).split(' ');
 
+  /** Blocks that have been typed, by page and line. */
+  const typed = new Set<string>();
+  const placeOf = ({ page, line }: Block) => `${page}:${line}`;
+
   /** Types a script, its placeholders filled in. Rejects where one of its commands fails. */
-  async function type(script: string, app: string, pod = ''): Promise<string> {
-    const filled = script
+  async function type(script: string | Block, app: string, pod = ''): Promise<string> {
+    const text = typeof script === 'string' ? script : script.text;
+    if (typeof script !== 'string') typed.add(placeOf(script));
+    const filled = text
       .replaceAll(/\bNAMESPACE\b/g, namespace)
       .replaceAll(/\bNAME\b/g, app)
       .replaceAll(/\bPOD\b/g, pod)
-      .replaceAll(/\bpolicy\.yaml\b/g, join(directory, 'policy.yaml'))
+      .replaceAll(/\bpolic(y|ies)\.yaml\b/g, join(directory, 'polic$1.yaml'))
+      .replaceAll('/etc/nginx/conf.d', directory)
       .replaceAll(/(-n |namespace=)shop\b/g, `$1${namespace}`)
       .replaceAll('otel-collector.observability', `otel-collector.${namespace}`);
     const path = `PATH="${join(CHECKOUT, 'dist')}:$PATH"`;
     return cluster.run('bash', ['-euo', 'pipefail', '-c', `exec 2>&1\n${path}\n${filled}`]);
+  }
+
+  /** What a block says when none of its commands finds anything wrong any more: what agents report follows a change by seconds. */
+  async function untilWell(block: Block): Promise<string> {
+    let said = '';
+    await until(`something is wrong by ${placeOf(block)}`, 90_000, () =>
+      type(block, 'order').then(
+        (text) => (said = text) !== '',
+        () => false,
+      ),
+    );
+    return said;
   }
 
   function deployment(name: string, annotations: Record<string, string> = {}) {
@@ -88,7 +134,7 @@ describe('a newcomer who types what the pages say', () => {
     await deploy('order');
     const commands = scripts('README.md', '## Use it: three commands');
     // The fourth switches tracing off in every namespace; test/e2e/security.test.ts and others run beside this.
-    expect(commands.filter((text) => !text.includes('switch-off'))).toHaveLength(3);
+    expect(commands.filter(({ text }) => !text.includes('switch-off'))).toHaveLength(3);
     const [policy, annotate, look] = commands;
     await type(policy!, 'order');
     await type(annotate!, 'order');
@@ -107,8 +153,10 @@ describe('a newcomer who types what the pages say', () => {
       }),
     );
     const pod = (await pods('order')).at(-1)!;
-    const commands = scripts('README.md', '## See whether it works')
-      .flatMap((text) => text.split('\n'))
+    const blocks = scripts('README.md', '## See whether it works');
+    for (const block of blocks) typed.add(placeOf(block));
+    const commands = blocks
+      .flatMap(({ text }) => text.split('\n'))
       .filter((line) => /^kubectl /.test(line))
       // Runs until it is ended: test/integration/coverage-page.test.ts opens the page.
       .filter((line) => !line.startsWith('kubectl tracing ui'));
@@ -149,6 +197,89 @@ describe('a newcomer who types what the pages say', () => {
     );
   }, 300_000);
 
+  it('changes what is recorded without a restart, for good and for a while', async () => {
+    const identity =
+      'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[*].restartCount}{"\\n"}{end}';
+    const before = await kubectl('get', 'pods', '-o', identity);
+    const [change, override] = scripts('docs/guides/sampling.md');
+    expect(await type(change!, 'order')).toMatch(/patched[^]*^default +0\.5 /m);
+    expect(await type(override!, 'order')).toMatch(
+      /ratio 0\.5 for deployment\/order until [^]*overridden for deployment\/order: ratio 0\.5 until [^]*is 0\.5 again, before /,
+    );
+    expect(await kubectl('get', 'pods', '-o', identity)).toBe(before);
+  }, 120_000);
+
+  it('asks where its traces are, how restarts go, and what the policy says', async () => {
+    const [where] = scripts('docs/guides/troubleshooting.md');
+    expect(await untilWell(where!)).toMatch(/No problem found[^]*deployment\/order [^]*Found: its spans arrive/);
+
+    await kubectl(
+      'patch',
+      'tracingpolicy',
+      'default',
+      '--type=merge',
+      '-p',
+      '{"spec":{"rollout":{"strategy":"Restart"}}}',
+    );
+    const [progress] = scripts('docs/guides/restarts.md', '## How far it is');
+    const ofPolicy = { ...progress!, text: progress!.text.replace('tracingpolicy NAME', 'tracingpolicy default') };
+    await until('status does not count restarts', 90_000, async () => /"rolledBack":0/.test(await untilWell(ofPolicy)));
+    for (const page of ['istio', 'linkerd', 'kong', 'ingress-nginx'])
+      for (const block of scripts(`docs/guides/${page}.md`).filter(({ text }) => text.includes(' describe ')))
+        expect(await type(block, 'order')).toContain('Kind:         TracingPolicy');
+    const annotations = { 'tracing.acme/added-by': '[]' };
+    await cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], {
+      input: JSON.stringify({
+        ...{ apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'public', annotations } },
+        spec: { defaultBackend: { service: { name: 'order', port: { number: 80 } } } },
+      }),
+    });
+    const [ingresses] = scripts('docs/guides/ingress-nginx.md').filter(({ text }) => text.includes(' get ingress '));
+    expect(await type(ingresses!, 'order')).toContain('public: []');
+    const [describe] = scripts('docs/reference/status.md');
+    expect(await type(describe!, 'default')).toContain('AsExpected');
+    const [metrics] = scripts('docs/reference/metrics.md');
+    expect(await type(metrics!, 'order')).toContain('# TYPE tracing_');
+    const [left] = scripts('docs/guides/upgrade.md').filter(({ text }) => text.includes(' explain '));
+    expect(await untilWell(left!)).toContain('No problem found');
+    const [off] = scripts('docs/guides/linkerd.md').filter(({ text }) => text.includes(' rollout restart '));
+    expect(await type(off!, 'order')).toMatch(/patched[^]*deployment\.apps\/order restarted/);
+    for (const app of ['order', 'web']) await kubectl('rollout', 'status', `deployment/${app}`, '--timeout=120s');
+  }, 180_000);
+
+  it('writes policies into files: looks at them before, has proxies follow them, and comes from another operator', async () => {
+    const [before] = scripts('docs/guides/gitops.md');
+    expect(await type(before!, 'order')).toMatch(/1 policy: 0 refused[^]*told nothing new|live, within seconds/);
+    for (const proxy of ['envoy', 'nginx']) {
+      const [gateway] = scripts(`docs/guides/${proxy}.md`);
+      // test/edge has a real NGINX and a real Envoy read what comes out.
+      const said = await type(without(gateway!, 'nginx -t'), 'order');
+      const made = proxy === 'nginx' ? readFileSync(join(directory, 'tracing.conf'), 'utf8') : said;
+      expect(made).toContain(`by TracingPolicy ${namespace}/default`);
+    }
+
+    await cluster.run('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(INSTRUMENTATIONS) });
+    try {
+      await cluster.run('kubectl', ['wait', '--for=condition=Established', `crd/${INSTRUMENTATIONS.metadata.name}`]);
+      const instrumentation = {
+        ...{ apiVersion: 'opentelemetry.io/v1alpha1', kind: 'Instrumentation', metadata: { name: 'moved' } },
+        spec: {
+          exporter: { endpoint: collector.http },
+          sampler: { type: 'parentbased_traceidratio', argument: '0.25' },
+        },
+      };
+      await cluster.run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], {
+        input: JSON.stringify(instrumentation),
+      });
+      const [migrate] = scripts('docs/guides/from-opentelemetry-operator.md').slice(1);
+      await type(migrate!, 'order');
+      expect(await kubectl('get', 'tracingpolicy', 'moved', '-o', 'jsonpath={.spec.sampling.ratio}')).toBe('0.25');
+    } finally {
+      await cluster.run('kubectl', ['delete', 'crd', INSTRUMENTATIONS.metadata.name], { tolerant: true });
+      await kubectl('delete', 'tracingpolicy', 'moved', '--ignore-not-found');
+    }
+  }, 180_000);
+
   it('keeps everything in Git, whose tool finds nothing to do again and again', async () => {
     await kubectl('delete', 'tracingpolicy,deployment', 'default', 'order', 'web', '--ignore-not-found');
     const page = 'docs/guides/gitops.md';
@@ -169,8 +300,10 @@ describe('a newcomer who types what the pages say', () => {
       cluster.run('kubectl', ['--namespace', namespace, ...args, '-f', '-'], { input: JSON.stringify(git(ratio)) });
     const seen = (await collector.spans()).length;
     await ofGit(['apply'], 1);
-    const [ready, degraded] = scripts(page, '## Waiting for a policy').flatMap((text) => text.split('\n'));
-    await type(ready!.replace(' shop ', ' NAMESPACE '), 'web');
+    const [waiting] = scripts(page, '## Waiting for a policy');
+    typed.add(placeOf(waiting!));
+    const [ready, degraded] = waiting!.text.split('\n');
+    await type(ready!, 'web');
     await kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
     await collector.until('spans of web', 60_000, (spans) =>
       spans.slice(seen).some(({ service }) => service === 'web'),
@@ -184,6 +317,12 @@ describe('a newcomer who types what the pages say', () => {
     }
     const revision = 'jsonpath={.metadata.generation} {.metadata.annotations.deployment\\.kubernetes\\.io/revision}';
     expect(await kubectl('get', 'deployment', 'web', '-o', revision)).toBe('1 1');
-    expect(await type(degraded!.replace(' shop ', ' NAMESPACE '), 'web')).not.toMatch(/Invalid|Conflict/);
+    expect(await type(degraded!, 'web')).not.toMatch(/Invalid|Conflict/);
   }, 300_000);
+
+  it('finds no other commands on any page but those of which it is written down who tries them', () => {
+    const untyped = shellBlocks().filter((block) => !typed.has(placeOf(block)) && elsewhere(block) === undefined);
+    expect(untyped.map((block) => `${placeOf(block)}: ${block.text}`)).toEqual([]);
+    expect(typed.size).toBeGreaterThan(20);
+  });
 });
