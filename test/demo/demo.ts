@@ -78,7 +78,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
   await stage(4, STAGES, {
     title: 'The shop (order, payment, inventory), its servers, and Jaeger',
     usually: '20 s',
-    work: () => deployShop(cluster, images),
+    work: (now) => deployShop(cluster, images, now),
     look: [`kubectl -n ${SHOP_NAMESPACE} get events --sort-by=.lastTimestamp`],
   });
   const look = [
@@ -95,7 +95,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
   await stage(6, STAGES, {
     title: `Change sampling.ratio from 1 to ${NEW_RATIO} under running pods`,
     usually: '30 s',
-    work: () => showLiveChange(cluster),
+    work: (now) => showLiveChange(cluster, now),
     look,
   });
   say(`\n${bold(`[7/${STAGES}] What to try next`)}`);
@@ -149,17 +149,18 @@ async function traceOf(route: Route, order: OrderRequest, status: number, expect
   return waitForTrace(route.jaeger, placed, (spans) => shopTraceProblems(spans, expected));
 }
 
-async function showLiveChange(cluster: Cluster): Promise<void> {
+async function showLiveChange(cluster: Cluster, now: (what: string) => void): Promise<void> {
   const before = await podStates(cluster, SHOP_NAMESPACE, SHOP_SERVICES);
   await withRoute(cluster, async (route) => {
-    const rows = [{ ratio: 1, traced: await countTraced(route, SAMPLE) }];
+    const rows = [{ ratio: 1, traced: await countTraced(route, SAMPLE, now) }];
     const patched = new Date();
     await patchRatio(cluster, NEW_RATIO);
     say(
       `  kubectl patch tracingpolicy shop -n ${SHOP_NAMESPACE} --type merge -p '{"spec":{"sampling":{"ratio":${NEW_RATIO}}}}'`,
     );
+    now('sending orders until the new ratio is in force');
     const seconds = await secondsUntil(firstMissing, route, patched);
-    rows.push({ ratio: NEW_RATIO, traced: await countTraced(route, SAMPLE) });
+    rows.push({ ratio: NEW_RATIO, traced: await countTraced(route, SAMPLE, now) });
 
     process.stdout.write('\n');
     for (const { ratio, traced } of rows) {

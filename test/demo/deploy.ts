@@ -36,8 +36,8 @@ export async function installOperator(cluster: Cluster, images: Pick<Images, 'op
   });
 }
 
-/** Applies the shop, what it uses, and Jaeger, and waits until all of it is ready. */
-export async function deployShop(cluster: Cluster, images: Images): Promise<void> {
+/** Applies the shop, what it uses, and Jaeger, and waits until all of it is ready. @param now takes what is waited for. */
+export async function deployShop(cluster: Cluster, images: Images, now?: (what: string) => void): Promise<void> {
   const apply = (files: string[]) =>
     cluster.run('kubectl', ['apply', ...files.flatMap((file) => ['-f', join(MANIFESTS, `${file}.yaml`)])]);
   // The agent's image is part of the pods once they are injected.
@@ -46,10 +46,14 @@ export async function deployShop(cluster: Cluster, images: Images): Promise<void
     await apply(['namespace', 'jaeger']);
     await apply([...SHOP_SURROUNDINGS, ...SHOP_SERVICES]);
   });
-  await Promise.all([
-    waitForRollout(cluster, 'observability', ['jaeger']),
-    waitForRollout(cluster, SHOP_NAMESPACE, [...SHOP_SURROUNDINGS, ...SHOP_SERVICES]),
-  ]);
+  const left = new Set(['jaeger', ...SHOP_SURROUNDINGS, ...SHOP_SERVICES]);
+  await Promise.all(
+    [...left].map(async (name) => {
+      await waitForRollout(cluster, name === 'jaeger' ? 'observability' : SHOP_NAMESPACE, [name]);
+      left.delete(name);
+      now?.(`waiting for ${[...left].join(', ')}`);
+    }),
+  );
 }
 
 /** Asks for tracing on the Deployments themselves, and waits until the pods it concerns have been replaced. */

@@ -76,17 +76,26 @@ export async function waitForTrace(
   }
 }
 
-/** How many of `count` new orders are traced: sends them, and waits until no more traces can come. */
-export async function countTraced({ orderUrl, jaeger }: Route, count: number, inFlight = 4): Promise<number> {
+/** Orders that are under way at a time. */
+const IN_FLIGHT = 4;
+
+/** How many of `count` new orders are traced: sends them, and waits until no more traces can come. @param now takes how far it is. */
+export async function countTraced(
+  { orderUrl, jaeger }: Route,
+  count: number,
+  now?: (what: string) => void,
+): Promise<number> {
   const orders: MarkedOrder[] = [];
   let left = count;
   const worker = async () => {
     while (left > 0) {
       left -= 1;
       orders.push(await placeMarked(orderUrl, SAMPLE_ORDERS.good));
+      now?.(`${orders.length} of ${count} orders sent`);
     }
   };
-  await Promise.all(Array.from({ length: inFlight }, worker));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  now?.(`${count} orders sent, counting their traces`);
   const refused = orders.filter((order) => order.answer.status !== 201);
   if (refused.length > 0) {
     throw new Error(`${refused.length} of ${count} orders failed: ${JSON.stringify(refused[0]?.answer)}`);

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { formatDuration } from '../cluster/progress.ts';
 import { mayColor } from '../../cli/output.ts';
 
-const HEARTBEAT_MS = 20_000;
+const HEARTBEAT_MS = 10_000;
 
 /** One of the demo's stages failed; `look` says where to look next. */
 export class StageError extends Error {
@@ -19,7 +19,8 @@ export interface Stage<T> {
   title: string;
   /** How long it usually takes, in words. */
   usually: string;
-  work: () => Promise<T>;
+  /** @param now takes what is being done or waited for, for people who wonder. */
+  work: (now: (what: string) => void) => Promise<T>;
   /** Commands that say more, should it fail. */
   look: readonly string[];
 }
@@ -28,9 +29,11 @@ export interface Stage<T> {
 export async function stage<T>(number: number, of: number, { title, usually, work, look }: Stage<T>): Promise<T> {
   const began = performance.now();
   say(`\n${bold(`[${number}/${of}] ${title}`)} (usually ${usually})`);
-  const heartbeat = setInterval(() => say(`  … ${formatDuration(performance.now() - began)}`), HEARTBEAT_MS);
+  let what = '';
+  const passed = () => `${formatDuration(performance.now() - began)}${what && `: ${what}`}`;
+  const heartbeat = setInterval(() => say(`  … ${passed()}`), HEARTBEAT_MS);
   try {
-    const result = await work();
+    const result = await work((now) => (what = now));
     say(`[${number}/${of}] done in ${formatDuration(performance.now() - began)}`);
     return result;
   } catch (error) {
