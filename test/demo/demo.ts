@@ -40,18 +40,18 @@ const PLAUSIBLE = { least: 2, most: 41 };
 /** Stages 1 and 2, which need the package registries, and so the machine's own network. */
 async function outside(cluster: Cluster): Promise<number> {
   say(
-    `The whole demo: 1 to 2 minutes; about 20 the first time on a machine without Docker, where Kubernetes and Jaeger are built once.\n${cluster.why}`,
+    `The whole demo: about 2 minutes, and 15 to 30 the first time on a machine without Docker, where Kubernetes and Jaeger are built once; where two processors are busy with other work, three times as long. Each stage says how long it usually takes.\n${cluster.why}`,
   );
   await stage(1, STAGES, {
     title: 'A Kubernetes cluster',
-    usually: '10 s, 10 min the first time',
+    usually: '10 s, 6 to 10 min the first time',
     work: async () =>
       say(`  ${cluster.names.cluster} ${(await cluster.up()) === 'reused' ? 'was up already' : 'is up'}`),
     look: [],
   });
   const images = await stage(2, STAGES, {
     title: 'Images: operator, agent, shop, its servers, Jaeger',
-    usually: '20 s, 6 min the first time',
+    usually: '30 s, 5 to 15 min the first time',
     work: () => prepareImages(cluster),
     look: [],
   });
@@ -94,7 +94,7 @@ async function inside(cluster: Cluster, images: Images): Promise<number> {
   });
   await stage(6, STAGES, {
     title: `Change sampling.ratio from 1 to ${NEW_RATIO} under running pods`,
-    usually: '30 s',
+    usually: '40 s',
     work: (now) => showLiveChange(cluster, now),
     look,
   });
