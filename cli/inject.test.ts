@@ -183,7 +183,7 @@ describe('a policy file', () => {
       /document 1, line 6: TracingPolicy p: spec\.sampling\.ratio: has to be at most 1\. More: kubectl explain tracingpolicy\.spec\.sampling\.ratio$/,
     ],
     [policy('\n  sampling:\n    ratio: half'), /spec\.sampling\.ratio: has to be a number, not a string\./],
-    [policy('\n  exporters: [{ name: a }]'), /spec\.exporters\[0\]\.endpoint: is missing, a string\./],
+    [policy('\n  exporters: [{ name: a }]'), /spec\.exporters\[0\]\.endpoint: is missing: a string is expected\./],
     [policy('\n  injection: all'), /spec\.injection: has to be one of OptIn, All\./],
     [
       policy('\n  sampling:\n    rate: 1'),

@@ -43,7 +43,7 @@ function inWords(issue: z.core.$ZodIssue, given: unknown): string {
   if (issue.code === 'invalid_type') {
     const received = /received (\w+)$/.exec(message)?.[1] ?? 'something else';
     return received === 'undefined'
-      ? `is missing, ${a(issue.expected)}`
+      ? `is missing: ${a(issue.expected)} is expected`
       : `has to be ${a(issue.expected)}, not ${a(received)}`;
   }
   if (issue.code === 'too_big')
