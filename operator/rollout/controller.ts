@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Rollout } from '../../crds/rollout.ts';
 import type { InjectOptions } from '../../injector/inject.ts';
@@ -17,13 +18,16 @@ import type { StaleWorkload } from '../status/summary.ts';
 import { TokenBucket } from '../token-bucket.ts';
 import type { Act, Facts, Step } from './advance.ts';
 import { advance, iso } from './advance.ts';
-import { lastWords, mostRestarts, obstacle } from './obstacle.ts';
+import { knowsEnd, lastWords, mostRestarts, obstacle } from './obstacle.ts';
 import type { DisruptionBudget, OldPod } from './obstacle.ts';
 import type { Restart, RestartedKind } from './restart.ts';
 import { RESTARTED_KINDS, restartMark, takesBack } from './restart.ts';
 import type { WorkloadObject } from './workload.ts';
 import { selectorText, standing } from './workload.ts';
 
+/** How often, and with which pauses in milliseconds, pods are read again that do not say how they ended: what crashes does so soon. */
+const ENDS_AWAITED = 3;
+const ENDS_PAUSE = 1_000;
 const FIELD_MANAGER = 'tracing-operator-rollout';
 const RESOURCES: Record<RestartedKind, string> = {
   Deployment: 'deployments',
@@ -324,8 +328,14 @@ export class RolloutController {
       const by = phase === 'Undone' ? lastManager(workload) : undefined;
       return by === undefined ? message : `${message} (others write to it as ${by})`;
     }
-    const pods = await this.#pods(workload, signal);
-    const words = `with the agent ${lastWords(pods.filter(({ metadata }) => metadata.annotations?.[RESTARTED_AT] === value))}, and pods before that did not`;
+    const crashing = async () =>
+      (await this.#pods(workload, signal)).filter(({ metadata }) => metadata.annotations?.[RESTARTED_AT] === value);
+    let pods = await crashing();
+    for (let tries = 0; tries < ENDS_AWAITED && !knowsEnd(pods); tries++) {
+      await sleep(ENDS_PAUSE, undefined, { signal });
+      pods = await crashing();
+    }
+    const words = `with the agent ${lastWords(pods)}, and pods before that did not`;
     return phase === 'RolledBack'
       ? `${words}; its pods go without it until the policy, the agent or its pod template changes (kubectl rollout restart tries it again)`
       : `${words}; onCrashLoop is Stop: it is left so, and nothing more is restarted`;

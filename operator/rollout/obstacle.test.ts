@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Candidate, OldPod } from './obstacle.ts';
-import { lastWords, mostRestarts, obstacle } from './obstacle.ts';
+import { knowsEnd, lastWords, mostRestarts, obstacle } from './obstacle.ts';
 import type { WorkloadObject } from './workload.ts';
 import { selectorText, standing } from './workload.ts';
 
@@ -70,6 +70,24 @@ describe('what is read of a workload and its pods', () => {
     const pods = [pod(0, ''), pod(2, '2026-01-01T00:00:00Z')];
     expect([mostRestarts(pods), mostRestarts([])]).toEqual([2, 0]);
     expect(lastWords(pods)).toBe('container app of pod web-1 ended 2 times, last with exit code 1');
+  });
+
+  it('rather names a container of which it is known how it ended', () => {
+    const ended = (name: string, state: object, lastState = {}) => ({
+      metadata: { name },
+      status: { containerStatuses: [{ name: 'app', restartCount: 2, state, lastState }] },
+    });
+    const forgotten = ended('a', { running: {} });
+    expect([knowsEnd([]), knowsEnd([forgotten]), lastWords([forgotten])]).toEqual([
+      false,
+      false,
+      'container app of pod a ended 2 times',
+    ]);
+    const now = ended('b', { terminated: { exitCode: 1, reason: 'Error' } });
+    expect(knowsEnd([forgotten, now])).toBe(true);
+    expect(lastWords([forgotten, now])).toBe('container app of pod b ended 3 times, last with exit code 1');
+    const killed = ended('c', { running: {} }, { terminated: { exitCode: 137, reason: 'OOMKilled' } });
+    expect(lastWords([killed])).toBe('container app of pod c ended 2 times, last with exit code 137 (OOMKilled)');
   });
 
   it('counts a DaemonSet by its nodes', () => {

@@ -59,16 +59,35 @@ export function mostRestarts(pods: readonly OldPod[]): number {
   return Math.max(0, ...counts);
 }
 
-/** Of pods that crash: which container, and how it ended, for people. */
+/** Of pods that crash: which container, and how it ended, for people; rather one of which that is known. */
 export function lastWords(pods: readonly OldPod[]): string {
-  for (const { metadata, status } of pods)
-    for (const { name, restartCount = 0, state, lastState } of status?.containerStatuses ?? []) {
-      if (restartCount === 0) continue;
-      const ended = state?.terminated ?? lastState?.terminated;
-      const times = `container ${name} of pod ${metadata.name} ended ${restartCount + (state?.terminated ? 1 : 0)} times`;
-      return ended ? `${times}, last with exit code ${ended.exitCode ?? '?'}` : times;
-    }
-  return 'its containers ended again and again';
+  const crashed = pods.flatMap(({ metadata, status }) =>
+    (status?.containerStatuses ?? [])
+      .filter(({ restartCount = 0 }) => restartCount > 0)
+      .map((container) => ({ pod: metadata.name, ...container })),
+  );
+  const told = crashed.find((each) => exitOf(each) !== undefined) ?? crashed[0];
+  if (!told) return 'its containers ended again and again';
+  const { pod, name, restartCount = 0, state } = told;
+  const times = `container ${name} of pod ${pod} ended ${restartCount + (state?.terminated ? 1 : 0)} times`;
+  const { exitCode, reason } = exitOf(told) ?? {};
+  // Error is said of every exit code but 0.
+  const why = reason === undefined || reason === 'Error' ? '' : ` (${reason})`;
+  return exitCode === undefined ? times : `${times}, last with exit code ${exitCode}${why}`;
+}
+
+/**
+ * Whether it is known how a container of these pods ended. Of one that has just been started again the kubelet may have forgotten it,
+ * until it ends the next time.
+ */
+export function knowsEnd(pods: readonly OldPod[]): boolean {
+  return pods.some(({ status }) =>
+    status?.containerStatuses?.some((each) => (each.restartCount ?? 0) > 0 && exitOf(each) !== undefined),
+  );
+}
+
+function exitOf({ state, lastState }: ContainerStatus): Ended | undefined {
+  return [state?.terminated, lastState?.terminated].find((ended) => ended?.exitCode !== undefined);
 }
 
 function isUnwell({ kind, workload, pods, now }: Candidate): string | undefined {

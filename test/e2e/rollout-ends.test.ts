@@ -85,7 +85,7 @@ describe('a restart by a policy', () => {
     });
     const [crashed] = await stopped.restarts();
     expect(crashed!.message).toMatch(
-      /ended \d+ times.*; onCrashLoop is Stop: it is left so, and nothing more is restarted/,
+      /ended \d+ times, last with exit code 7, .*; onCrashLoop is Stop: it is left so, and nothing more is restarted/,
     );
     await stopped.kubectl('rollout', 'resume', 'deployment/later');
     const one = async (name: string) =>
