@@ -129,15 +129,15 @@ export function injectPod(
   if (secrets.length > 0) spec.imagePullSecrets = [...(spec.imagePullSecrets ?? []), ...secrets];
 
   const ofLinkerd = linkerdAnnotations(pod, chosen[0]!, resolution, options.linkerd, namespace);
-  nameProxies(result, ofLinkerd);
+  nameProxies(result, ofLinkerd.annotations);
   const ofIstio = istioAnnotations(pod, namespace.labels, options.istio);
-  if (ofIstio.decision) decisions.push(ofIstio.decision);
+  for (const { decision } of [ofLinkerd, ofIstio]) if (decision) decisions.push(decision);
   const mark = policyMark(resolution.document);
   const metadata = (result.metadata = { ...result.metadata });
   metadata.labels = { ...metadata.labels, [names.INJECTED_LABEL]: 'true' };
   metadata.annotations = {
     ...metadata.annotations,
-    ...ofLinkerd,
+    ...ofLinkerd.annotations,
     ...ofIstio.annotations,
     [names.POLICY_KEY]: mark.key,
     [names.POLICY_REVISION]: mark.revision,

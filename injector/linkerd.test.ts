@@ -17,12 +17,21 @@ const pod = (annotations: Record<string, string> = {}, labels: Record<string, st
     containers: [{ name: 'app', image: 'app:1' }],
   },
 });
-/** Annotations that injection adds beside our own. */
-function added(given: Pod, linkerd: LinkerdTracing | undefined, spec: object = {}, said: Record<string, string> = {}) {
+function injected(
+  given: Pod,
+  linkerd: LinkerdTracing | undefined,
+  spec: object = {},
+  said: Record<string, string> = {},
+) {
   const resolution = resolve(policies(spec), { namespace: 'shop', ...given.metadata });
   const namespace = { name: 'shop', labels: {}, annotations: said };
   const options = { agentImage: 'agent:1', agentImagePullPolicy: 'Always', ...(linkerd && { linkerd }) };
-  const { annotations = {} } = injectPod(given, namespace, resolution, options).pod.metadata!;
+  return injectPod(given, namespace, resolution, options);
+}
+
+/** Annotations that injection adds beside our own. */
+function added(given: Pod, ...more: [LinkerdTracing | undefined, object?, Record<string, string>?]) {
+  const { annotations = {} } = injected(given, ...more).pod.metadata!;
   return Object.fromEntries(
     Object.entries(annotations).filter(
       ([key]) => !key.startsWith('tracing.acme/') && !(key in given.metadata!.annotations!),
@@ -160,6 +169,32 @@ describe('a pod with the proxy of Linkerd', () => {
     expect(added(pod({ 'config.linkerd.io/trace-collector-name': 'mine' }), 'LinkerdJaeger')).not.toHaveProperty([
       'config.linkerd.io/trace-collector-name',
     ]);
+  });
+
+  it('is told nothing where its owner, or that of the namespace, has said half of it, and whoever makes it is warned', () => {
+    const protocol = { 'config.linkerd.io/trace-collector-protocol': 'opencensus' };
+    const elsewhere = { 'config.linkerd.io/trace-collector': 'mine:55678' };
+    const remarks = (given: Pod, said: Record<string, string> = {}) => {
+      expect(added(given, 'LinkerdJaeger', {}, said)).toEqual({});
+      const { decisions } = injected(given, 'LinkerdJaeger', {}, said);
+      return decisions.filter(({ reason, warn }) => reason === 'MeshSettings' && warn).map(({ message }) => message);
+    };
+    const ofProtocol =
+      'stays as it is: opencensus, and nothing else is told to linkerd-jaeger. The policy asks for opentelemetry';
+    expect(remarks(pod(protocol))).toEqual([`annotation config.linkerd.io/trace-collector-protocol ${ofProtocol}`]);
+    expect(remarks(pod(), protocol)).toEqual([
+      `annotation config.linkerd.io/trace-collector-protocol of the namespace ${ofProtocol}`,
+    ]);
+    expect(remarks(pod(elsewhere))).toEqual([
+      'annotation config.linkerd.io/trace-collector stays as it is: mine:55678, and nothing else is told to linkerd-jaeger. The policy asks for collector.observability:4317',
+    ]);
+    // What says the same is in nobody's way.
+    expect(remarks(pod({ 'config.linkerd.io/trace-collector': 'collector.observability:4317' }))).toEqual([]);
+    const same = { 'config.linkerd.io/trace-collector-protocol': 'opentelemetry' };
+    expect(added(pod(same), 'LinkerdJaeger')).toEqual({
+      'config.linkerd.io/trace-collector': 'collector.observability:4317',
+      'config.linkerd.io/trace-collector-name': 'order-0',
+    });
   });
 
   it('is told nothing where Linkerd is left alone, where there is no proxy, and where proxies could send nothing', () => {

@@ -1,4 +1,5 @@
 import { addedBy } from './added-by.ts';
+import type { Decision } from './decision.ts';
 import type { Container, Pod } from './pod.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import type { Policy, Resolution } from './resolve.ts';
@@ -23,6 +24,9 @@ export const LINKERD_JAEGER = {
 /** OTLP over gRPC, which is all that Linkerd's proxies speak. */
 const OTLP_PORT = 4317;
 
+/** Characters of what an owner wrote: it goes into a warning and an annotation. */
+const SHOWN = 200;
+
 /** What can be the name of an annotation, behind the prefix. */
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 
@@ -34,7 +38,7 @@ const MANGLED = /["&'+<>\\]/;
 /**
  * What is to be added to a traced pod's annotations so that its Linkerd proxy and its app are one service, and send to one
  * place: where the proxy is in the pod, or Linkerd's injector is to add it and comes after us, which depends on what both are
- * called. What the pod or its namespace says itself stays.
+ * called. What the pod or its namespace says itself stays, and is told of where the policy says otherwise.
  */
 export function linkerdAnnotations(
   pod: Pod,
@@ -42,10 +46,10 @@ export function linkerdAnnotations(
   { policy, document }: Pick<Resolution, 'policy' | 'document'>,
   tracing: LinkerdTracing | undefined,
   namespace: { name: string; annotations?: Record<string, string> | undefined },
-): Record<string, string> {
+): { annotations: Record<string, string>; decision?: Decision } {
   const { annotations: own = {} } = pod.metadata ?? {};
   const isMeshed = proxies(pod).length > 0 || asksForProxy({ ...namespace.annotations, ...own });
-  if (tracing === undefined || !document || !isMeshed) return {};
+  if (tracing === undefined || !document || !isMeshed) return { annotations: {} };
   const name = serviceName(pod, traced, document.spec.resource.useLabels === true);
   if (tracing === 'ControlPlane') {
     const attributes = {
@@ -56,17 +60,34 @@ export function linkerdAnnotations(
     const wanted = Object.entries(attributes).filter(
       ([key, value]) => ANNOTATION_NAME.test(key) && !UNPRINTABLE.test(value) && !(OTEL_ANNOTATION + key in own),
     );
-    return Object.fromEntries(wanted.map(([key, value]): [string, string] => [OTEL_ANNOTATION + key, value]));
+    const annotations = wanted.map(([key, value]): [string, string] => [OTEL_ANNOTATION + key, value]);
+    return { annotations: Object.fromEntries(annotations) };
   }
   const endpoint = linkerdEndpoint(document);
-  if (endpoint === undefined) return {};
+  if (endpoint === undefined) return { annotations: {} };
   const isTaken = !UNPRINTABLE.test(name) && !MANGLED.test(name);
-  const wanted = { ...collectorAnnotations(endpoint, policy), ...(isTaken && { [LINKERD_JAEGER.name]: name }) };
+  const wanted: Record<string, string> = {
+    ...collectorAnnotations(endpoint, policy),
+    ...(isTaken && { [LINKERD_JAEGER.name]: name }),
+  };
   const ours = addedBy(namespace.annotations)?.names ?? [];
   const said = Object.fromEntries(Object.entries(namespace.annotations ?? {}).filter(([key]) => !ours.includes(key)));
+  const theirs = { ...said, ...own };
   // Another collector has another protocol and account: half of each would be neither's.
-  if (LINKERD_JAEGER.collector in own || LINKERD_JAEGER.collector in said) return {};
-  return Object.fromEntries(Object.entries(wanted).filter(([key]) => !(key in own) && !(key in said)));
+  const other = [LINKERD_JAEGER.collector, LINKERD_JAEGER.protocol].find(
+    (key) => theirs[key] !== undefined && theirs[key] !== wanted[key],
+  );
+  if (other !== undefined)
+    return {
+      annotations: {},
+      decision: {
+        reason: 'MeshSettings',
+        message: `annotation ${other}${other in own ? '' : ' of the namespace'} stays as it is: ${theirs[other]!.slice(0, SHOWN)}, and nothing else is told to linkerd-jaeger. The policy asks for ${wanted[other]}`,
+        warn: true,
+      },
+    };
+  if (LINKERD_JAEGER.collector in theirs) return { annotations: {} };
+  return { annotations: Object.fromEntries(Object.entries(wanted).filter(([key]) => !(key in theirs))) };
 }
 
 /** Whether annotations of a namespace or a pod have Linkerd's injector add a proxy. */
