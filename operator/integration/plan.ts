@@ -33,6 +33,13 @@ export function planNamespace(
     else if (system.forbidden !== undefined) plan = nothing('NotAllowed', system.forbidden);
     else if (absent !== undefined) plan = nothing('NotInstalled', absent);
     else plan = system.plan({ ...facts, policy, document });
+    const left = system.left?.(facts.namespace);
+    if (left !== undefined)
+      plan = {
+        ...plan,
+        state: plan.state === 'Conflict' ? 'Conflict' : 'Incomplete',
+        message: `${plan.message}; ${left}`,
+      };
     const objects = policy ? plan.objects.map((each) => complete(each, name, policy)) : [];
     return { additions: [], ...plan, system, objects };
   });

@@ -96,6 +96,8 @@ export interface System {
   readonly forbidden?: string;
   /** Why it cannot be there, in words for the status; undefined where it is installed. */
   absent(seen: Seen): string | undefined;
+  /** What it once added to a namespace and may not take away any more, with what to do, in words for the status. */
+  left?(namespace: NamespaceMeta): string | undefined;
   plan(input: PlanInput): Plan;
 }
 

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { addedBy } from '../../injector/added-by.ts';
 import type { LinkerdTracing } from '../../injector/linkerd.ts';
 import { asksForProxy, collectorAnnotations, linkerdEndpoint } from '../../injector/linkerd.ts';
+import { ADDED_BY } from '../../injector/names.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { NAMESPACES } from '../integration/namespaces.ts';
@@ -11,6 +12,7 @@ import { readOnce } from '../integration/read-once.ts';
 import type { Plan, Seen, System, Watched } from '../integration/system.ts';
 import { nothing } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
+import type { NamespaceMeta } from '../policy/cluster-view.ts';
 
 export interface LinkerdOptions {
   /** Of its control plane. */
@@ -65,9 +67,11 @@ export function linkerd({ namespace: controlPlane, annotateNamespaces }: Linkerd
       config(seen, controlPlane)
         ? undefined
         : `there is no ConfigMap ${controlPlane}/${CONFIG.name} (Helm value linkerd.namespace)`,
+    ...(!annotateNamespaces && { left: leftBehind }),
     plan(input) {
       const { namespace, pods, policy, document, seen } = input;
-      const said = seen.list(NAMESPACES, namespace.metadata.name)[0]?.metadata['annotations'] as Said;
+      const watched = seen.list(NAMESPACES, namespace.metadata.name)[0]?.metadata['annotations'] as Said;
+      const said = watched ?? namespace.metadata.annotations;
       if (!asksForProxy(said) && !pods.some(({ metadata }) => metadata.labels?.[INJECTED] !== undefined))
         return nothing('NotUsed', "no pod of the namespace has Linkerd's proxy");
       const known = config(seen, controlPlane);
@@ -120,11 +124,6 @@ function byJaeger(
   annotateNamespaces: boolean,
   problem: string | undefined,
 ): Plan {
-  if (!annotateNamespaces)
-    return told(
-      `traced pods send their proxies' spans to ${endpoint}, by annotations that linkerd-jaeger reads, and other pods where its own values say (Helm value linkerd.annotateNamespaces); ${RESTART}`,
-      problem,
-    );
   const annotations = collectorAnnotations(endpoint, policy);
   const ours = addedBy(said)?.names ?? [];
   const theirs = Object.entries(annotations).filter(
@@ -136,11 +135,24 @@ function byJaeger(
       'Conflict',
       `the namespace says otherwise, and nothing is added to it: ${theirs.map(([key, value]) => `${key} is ${said![key]}, and the policy asks for ${value}`).join('; ')}`,
     );
+  if (!annotateNamespaces)
+    return told(
+      `traced pods send their proxies' spans to ${endpoint}, by annotations that linkerd-jaeger reads, and other pods where its own values say (Helm value linkerd.annotateNamespaces); ${RESTART}`,
+      problem,
+    );
   const plan = told(
     `proxies send their spans to ${endpoint}, by annotations of the namespace and of traced pods that linkerd-jaeger reads; ${RESTART}`,
     problem,
   );
   return { ...plan, additions: [{ to: NAMESPACES, name: namespace, annotations }] };
+}
+
+/** What was added while the chart allowed it: with its value the right to take it away has gone. */
+function leftBehind({ metadata: { name, annotations } }: NamespaceMeta): string | undefined {
+  const added = addedBy(annotations);
+  if (!added) return undefined;
+  const names = [...added.names, ADDED_BY].map((each) => `${each}-`).join(' ');
+  return `the namespace still has what was added to it for ${added.source}, which the operator has no right to take away since the Helm value linkerd.annotateNamespaces is off. Either set it again until this is gone, or: kubectl annotate namespace ${name} ${names}`;
 }
 
 /** How Linkerd is told of tracing for pods of a policy; undefined where it is left alone or not there. */

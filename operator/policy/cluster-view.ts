@@ -151,9 +151,11 @@ export class ClusterView {
       metadataOnly: true,
       prune: pruneNamespace,
       onChange: (namespace, previous, deleted) => {
-        if (!deleted && isDeepStrictEqual(previous?.metadata.labels, namespace.metadata.labels)) return;
+        const isAsBefore = (part: 'labels' | 'annotations') =>
+          !deleted && isDeepStrictEqual(previous?.metadata[part], namespace.metadata[part]);
+        if (isAsBefore('labels') && isAsBefore('annotations')) return;
         this.#listener.namespace(namespace.metadata.name);
-        this.#listener.injection();
+        if (!isAsBefore('labels')) this.#listener.injection();
       },
     });
     this.#configMaps = this.#reflect<ConfigMap>({

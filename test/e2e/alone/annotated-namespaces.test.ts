@@ -55,9 +55,26 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
     await expect(merge({ annotations: { [COLLECTOR]: 'thief:4317' } })).rejects.toMatchObject({ status: 403 });
   });
 
+  const allow = (allowed: boolean) => {
+    const values = ['--reuse-values', '--set', `linkerd.annotateNamespaces=${allowed}`, '--wait', '--timeout', '120s'];
+    return cluster.run('helm', ['upgrade', OPERATOR.release, CHART, '--namespace', OPERATOR.namespace, ...values]);
+  };
+  const policy = () =>
+    apply({
+      apiVersion: 'tracing.acme/v1alpha1',
+      kind: 'TracingPolicy',
+      metadata: { name: 'default', namespace },
+      spec: { exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }] },
+    });
+  /** What the status says of Linkerd. */
+  const said = async (field: 'state' | 'message') =>
+    cluster.run('kubectl', [
+      ...['--namespace', namespace, 'get', 'tracingpolicy', 'default', '-o'],
+      `jsonpath={.status.integrations[?(@.name=="Linkerd")].${field}}`,
+    ]);
+
   it('are annotated with the right that the chart gives, and let go', async () => {
-    const values = ['--reuse-values', '--set', 'linkerd.annotateNamespaces=true', '--wait', '--timeout', '120s'];
-    await cluster.run('helm', ['upgrade', OPERATOR.release, CHART, '--namespace', OPERATOR.namespace, ...values]);
+    await allow(true);
     await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'linkerd' } });
     await apply({
       apiVersion: 'v1',
@@ -65,24 +82,14 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
       metadata: { name: 'linkerd-config', namespace: 'linkerd' },
       data: { values: 'proxy: {image: {version: stable-2.18}}' },
     });
-    await apply({
-      apiVersion: 'tracing.acme/v1alpha1',
-      kind: 'TracingPolicy',
-      metadata: { name: 'default', namespace },
-      spec: { exporters: [{ name: 'default', endpoint: 'http://collector.observability:4318' }] },
-    });
+    await policy();
     await until('the namespace has no annotations', 90_000, async () => COLLECTOR in (await annotations()));
     expect(await annotations()).toMatchObject({
       [COLLECTOR]: 'collector.observability:4317',
       [PROTOCOL]: 'opentelemetry',
       'example.com/owner': 'us',
     });
-    const state = () =>
-      cluster.run('kubectl', [
-        ...['--namespace', namespace, 'get', 'tracingpolicy', 'default', '-o'],
-        'jsonpath={.status.integrations[?(@.name=="Linkerd")].state}',
-      ]);
-    await until('the status does not say so', 30_000, async () => (await state()) === 'Configured');
+    await until('the status does not say so', 30_000, async () => (await said('state')) === 'Configured');
     await cluster.run('kubectl', ['--namespace', namespace, 'delete', 'tracingpolicy', 'default']);
     await until('annotations outlive the policy', 60_000, async () => !(COLLECTOR in (await annotations())));
     expect(await annotations()).toEqual({ 'linkerd.io/inject': 'enabled', 'example.com/owner': 'us' });
@@ -131,4 +138,16 @@ describe('namespaces that the operator may annotate for linkerd-jaeger', () => {
     ] as const)
       await expect(thief.request(method, to, { body: {} })).rejects.toMatchObject({ status: 403 });
   });
+
+  it('are told of in status when the right goes before the annotations do, with the command that takes them away', async () => {
+    await policy();
+    await until('the namespace has no annotations', 90_000, async () => COLLECTOR in (await annotations()));
+    await allow(false);
+    await until('the status does not say so', 90_000, async () => (await said('state')) === 'Incomplete');
+    const [, command] = /: kubectl (annotate namespace .*)$/.exec(await said('message')) ?? [];
+    await cluster.run('kubectl', command!.split(' '));
+    expect(await annotations()).toEqual({ 'linkerd.io/inject': 'enabled', 'example.com/owner': 'us' });
+    await until('the status speaks of it still', 60_000, async () => !(await said('message')).includes('take away'));
+    expect(await said('state')).not.toBe('Incomplete');
+  }, 300_000);
 });
