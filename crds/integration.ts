@@ -64,7 +64,7 @@ const linkerd = z
     tracing: z
       .enum(['ControlPlane', 'LinkerdJaeger'])
       .describe(
-        'How proxies are told of tracing. ControlPlane: by values of the control plane, from Linkerd 2.19 on. LinkerdJaeger: by annotations of pods, which the extension linkerd-jaeger reads, up to 2.18. Left out: by what the ConfigMap linkerd-config says.',
+        'How proxies are told of tracing. ControlPlane: by values of the control plane, from Linkerd 2.19 on. LinkerdJaeger: by annotations of pods, which the extension linkerd-jaeger reads, in 2.17 and 2.18. Left out: by what the ConfigMap linkerd-config says.',
       )
       .meta({ live: false })
       .optional(),

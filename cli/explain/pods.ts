@@ -88,7 +88,8 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
       underWay = { what: 'untold', since: changedAt };
     else if (late)
       problems.push({
-        ...{ link: 'policy', text: `pod ${name} was not told of the newest policy: ${late}` },
+        // Its spans go on under an older one, so that no link is broken.
+        text: `pod ${name} was not told of the newest policy: ${late}`,
         next: operatorLogs(facts),
       });
     else if (annotations[names.POLICY_KEY] !== NO_POLICY && isUnheard(toldAt, isActedOn(annotations, facts), facts))

@@ -10,9 +10,10 @@ const service = (
   name: string,
   ports: number[],
   selector: Record<string, string> = { app: name },
+  more: { type?: string; clusterIP?: string } = {},
 ) => ({
   metadata: { name, namespace },
-  spec: { selector, ports: ports.map((port) => ({ port })) },
+  spec: { selector, ports: ports.map((port) => ({ port })), ...more },
 });
 const receivers = (...services: ReturnType<typeof service>[]): Receivers => ({ services, ready: new Map() });
 const policy = (kind: Policy['kind'] = 'TracingPolicy') =>
@@ -52,6 +53,21 @@ describe('what is behind the trouble of an exporter', () => {
       why: 'there is no Service colector in namespace obs',
       next: 'kubectl -n shop edit tracingpolicy default # the exporter main: endpoint http://colector.obs:4318',
     });
+  });
+
+  it('is not sought in a host that is called like a queue, behind another name, or at the ports of a headless Service', () => {
+    expect(diagnosed('http://otel-queue.obs:4318', 'exporter main: otel-queue.obs:4318: HTTP 500').next).toMatch(
+      /edit tracingpolicy default # the exporter main: endpoint/,
+    );
+    expect(diagnosed('http://collector:4318', 'exporter main: collector:4318: the queue was full: …').next).toMatch(
+      /# sampling\.ratio lower, or batch\.maxQueueSize higher$/,
+    );
+    const outside = service('shop', 'collector', [], {}, { type: 'ExternalName' });
+    expect(diagnosed('http://collector:4318', REFUSED, receivers(outside))).toEqual({
+      next: 'kubectl -n shop edit tracingpolicy default # the exporter main: endpoint http://collector:4318',
+    });
+    const headless = service('shop', 'collector', [80], undefined, { clusterIP: 'None' });
+    expect(diagnosed('http://collector:4318', REFUSED, receivers(headless)).why).toMatch(/has pods that are ready$/);
   });
 
   it('is a port that the Service has not, or that none of its pods is ready', () => {

@@ -9,7 +9,7 @@ import type { Facts } from './facts.ts';
 
 interface Service {
   metadata: { name: string; namespace: string };
-  spec?: { type?: string; selector?: Record<string, string>; ports?: { name?: string; port: number }[] };
+  spec?: { type?: string; clusterIP?: string; selector?: Record<string, string>; ports?: { name?: string; port: number }[] };
 }
 
 /** What can be seen of the Services that may take spans. */
@@ -145,7 +145,7 @@ export function diagnose(
   const field = `the exporter ${exporter.name}: endpoint ${exporter.endpoint}`;
   if (/HTTP 40[13]|UNAUTHENTICATED|PERMISSION_DENIED/.test(trouble))
     return { next: edit(`the exporter ${exporter.name}: headers, by which ${exporter.endpoint} knows who sends`) };
-  if (/queue/i.test(trouble)) return { next: edit('sampling.ratio lower, or batch.maxQueueSize higher') };
+  if (/: the queue was full/.test(trouble)) return { next: edit('sampling.ratio lower, or batch.maxQueueSize higher') };
   const asked = inCluster(exporter.endpoint, namespace);
   const isLookUp = /ENOTFOUND|EAI_AGAIN/.test(trouble);
   if (
@@ -169,8 +169,11 @@ export function diagnose(
       next: edit(near ? `the exporter ${exporter.name}: endpoint ${endpointOf(exporter.endpoint, near)}` : field),
     };
   }
+  // Another name for something outside of which nobody here knows more.
+  if (service.spec?.type === 'ExternalName') return { next: edit(field) };
   const ports = service.spec?.ports ?? [];
-  if (service.spec?.type !== 'ExternalName' && !ports.some((each) => each.port === port)) {
+  // A headless one is its pods' addresses, whatever their ports.
+  if (service.spec?.clusterIP !== 'None' && !ports.some((each) => each.port === port)) {
     const there = ports.map((each) => each.port).join(', ');
     const right =
       ports.find((each) => OTLP.get(each.port) === exporter.protocol) ?? ports.find(({ port }) => OTLP.has(port));
