@@ -5,7 +5,7 @@ import type { Resolution } from '../../injector/resolve.ts';
 import { readOnce } from '../integration/read-once.ts';
 import { SERVICES } from '../integration/services.ts';
 import { modeOf } from '../integration/standing.ts';
-import type { DesiredObject, Plan, PlanInput, Seen, System, Watched } from '../integration/system.ts';
+import type { DesiredObject, Plan, PlanInput, Seen, Standing, System, Watched } from '../integration/system.ts';
 import { nothing, ratioOf } from '../integration/system.ts';
 import type { KubeObject } from '../kube/reflector.ts';
 import type { MeshConfig } from './mesh-config.ts';
@@ -37,6 +37,11 @@ const GATEWAY_API = `${NAME}-gateway-api`;
 const GATEWAY_LABEL = 'istio';
 /** The Gateway of the Gateway API that a pod was made for. */
 const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
+/** On a namespace or a Service: the waypoint that its requests pass. */
+const USED_WAYPOINT = 'istio.io/use-waypoint';
+/** On pods that Istio has made for a Gateway: by which of its controllers. */
+const MANAGED = 'gateway.istio.io/managed';
+const WAYPOINTS = 'istio.io-mesh-controller';
 /** On all pods with a proxy of Istio's. */
 const CANONICAL_REVISION = 'service.istio.io/canonical-revision';
 /** More targets a Telemetry does not take. */
@@ -84,7 +89,8 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
         );
       const isRoot = name === config.rootNamespace;
       const gateways = gatewaysOf(pods);
-      if (isRoot && gateways.byLabel.length === 0 && gateways.byName.length === 0)
+      const waypoints = forWaypoints(waypointsOf(input));
+      if (isRoot && [...gateways.byLabel, ...gateways.byName, ...waypoints.told].length === 0)
         return nothing(
           'NotUsed',
           `the mesh's root namespace: a Telemetry of its own would count for the whole mesh, and no pod is an ingress gateway (label ${GATEWAY_LABEL}: ingress…, or one of the Gateway API)`,
@@ -116,29 +122,31 @@ export function istio({ namespace: istiod, revisions }: IstioOptions): System {
       };
       const telemetry = telemetryOf(seen);
       const sends = `spans go by ${by} to ${provider.to}`;
+      const behind = waypoints.told.length === 0 ? [] : [telemetry(WAYPOINT, behindApps(waypoints.told))];
       if (isRoot) {
         const { specs, told, left } = forGateways(gateways);
-        const apart = `; not so ${left.join(', ')}: give those a namespace of their own that the policy is for`;
+        const begin = `ingress gateways (${told.join(', ')}) begin ${percent} % of traces; ${sends}`;
+        const apart = `not so ${left.join(', ')}: give those a namespace of their own that the policy is for`;
         return {
-          state: left.length > 0 ? 'Incomplete' : 'Configured',
-          message: `ingress gateways (${told.join(', ')}) begin ${percent} % of traces; ${sends}${left.length > 0 ? apart : ''}`,
-          objects: specs.map(([each, whom]) => telemetry(each, { ...whom, ...whole })),
+          state: left.length > 0 ? 'Incomplete' : waypoints.state,
+          message: [told.length > 0 && begin, left.length > 0 && apart, waypoints.message].filter(Boolean).join('; '),
+          objects: [...specs.map(([each, whom]) => telemetry(each, { ...whom, ...whole })), ...behind],
         };
       }
-      const waypoint = waypointOf(input);
       // Once it is there it stays: pods of a CronJob come and go.
       const isTraced =
         pods.some(({ metadata }) => metadata.labels?.[INJECTED_LABEL] === 'true') ||
         seen.list(TELEMETRIES, name).some(({ metadata }) => metadata.name === TRACED);
+      const begin = isOff(document)
+        ? 'proxies begin no traces, as tracing is switched off'
+        : `proxies begin ${percent} % of traces, and let pass what traced apps have decided; ${sends}`;
       return {
-        state: 'Configured',
-        message: isOff(document)
-          ? 'proxies begin no traces, as tracing is switched off'
-          : `proxies begin ${percent} % of traces, and let pass what traced apps have decided; ${sends}`,
+        state: waypoints.state,
+        message: [begin, waypoints.message].filter(Boolean).join('; '),
         objects: [
           telemetry(NAME, whole),
           ...(isTraced && !isOff(document) ? [telemetry(TRACED, traced(document))] : []),
-          ...(waypoint === undefined ? [] : [telemetry(WAYPOINT, behindApps(waypoint))]),
+          ...behind,
         ],
       };
     },
@@ -227,11 +235,21 @@ function traced({ spec: { sampling } }: PolicyDocument): TelemetrySpec {
  * A waypoint stands behind apps that have decided, with no sidecar of theirs to say so, and before calls of nobody's: it can
  * do right by both only where it keeps out.
  */
-function behindApps(waypoint: string): TelemetrySpec {
+function behindApps(waypoints: readonly string[]): TelemetrySpec {
   return {
-    targetRefs: [targetOf(waypoint)],
+    targetRefs: waypoints.map(targetOf),
     tracing: [{ disableSpanReporting: true }],
   };
+}
+
+/** Waypoints as far as one Telemetry takes them, and what there is to be said. */
+function forWaypoints(waypoints: readonly string[]): Standing & { told: string[] } {
+  const told = waypoints.slice(0, MAX_TARGETS);
+  const left = waypoints.slice(MAX_TARGETS);
+  const silent = told.length === 0 ? '' : `waypoints (${told.join(', ')}) make no spans`;
+  if (left.length === 0) return { state: 'Configured', message: silent, told };
+  const apart = `and cut traces with the percentage of all others: a namespace may have no more than ${MAX_TARGETS}`;
+  return { state: 'Incomplete', message: `${silent}; ${left.join(', ')} do ${apart}`, told };
 }
 
 /** Ingress gateways among pods: values of their label, and names of their Gateways. */
@@ -244,10 +262,7 @@ function gatewaysOf(pods: PlanInput['pods']): Gateways {
   const all = pods.map(({ metadata: { labels = {} } }) => labels);
   const unique = (values: string[]) => [...new Set(values)].sort();
   const isOfGatewayApi = (labels: Record<string, string>) =>
-    labels[GATEWAY_NAME] !== undefined &&
-    labels[CANONICAL_REVISION] !== undefined &&
-    // A waypoint.
-    labels['gateway.istio.io/managed'] !== 'istio.io-mesh-controller';
+    labels[GATEWAY_NAME] !== undefined && labels[CANONICAL_REVISION] !== undefined && labels[MANAGED] !== WAYPOINTS;
   return {
     byLabel: unique(all.map((labels) => labels[GATEWAY_LABEL] ?? '').filter((value) => value.startsWith('ingress'))),
     byName: unique(all.filter(isOfGatewayApi).map((labels) => labels[GATEWAY_NAME]!)),
@@ -282,12 +297,16 @@ function targetOf(gateway: string): object {
   return { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: gateway };
 }
 
-function waypointOf({ namespace: { metadata } }: PlanInput): string | undefined {
+/** The namespace's waypoints: the one that its label names, before it is there, and those that others name. */
+function waypointsOf({ namespace: { metadata }, pods }: PlanInput): string[] {
   const { labels = {}, name } = metadata;
-  if (labels['istio.io/dataplane-mode'] !== 'ambient') return undefined;
-  const waypoint = labels['istio.io/use-waypoint'];
-  const where = labels['istio.io/use-waypoint-namespace'] ?? name;
-  return waypoint === undefined || waypoint === 'none' || where !== name ? undefined : waypoint;
+  const { [USED_WAYPOINT]: used, [`${USED_WAYPOINT}-namespace`]: where = name } = labels;
+  const isOwn = labels['istio.io/dataplane-mode'] === 'ambient' && used !== 'none' && where === name;
+  const there = pods.map(({ metadata: pod }) =>
+    pod.labels?.[MANAGED] === WAYPOINTS ? pod.labels[GATEWAY_NAME] : undefined,
+  );
+  const all = [isOwn ? used : undefined, ...there].filter((each) => each !== undefined);
+  return [...new Set(all)].sort();
 }
 
 /** Whether proxies of the mesh are in the namespace, or will be in its new pods. */

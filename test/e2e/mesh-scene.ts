@@ -94,32 +94,29 @@ export class MeshScene {
   }
 
   /** Adds a service of the mesh. */
-  async add(images: Pick<Images, 'shop'>, name: string, { traced, env = {}, annotations }: MeshService): Promise<void> {
-    const pod = nodePod(images.shop.ref, name, {
-      annotations: { ...(traced && { 'tracing.acme/inject': 'true' }), ...annotations },
-      container: {
-        command: ['node', '-e', SERVICE],
-        env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
-        readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
-      },
-    });
-    await this.#apply(this.#where.mesh, [pod, service(name, 'http', 8080)]);
+  async add(images: Pick<Images, 'shop'>, name: string, what: MeshService): Promise<void> {
+    await this.#apply(this.#where.mesh, [servicePod(images, name, what), service(name, 'http', 8080)]);
     await this.#untilReady(this.#where.mesh, name);
   }
 
   /** Sends requests to the gateway, from outside. */
   throughGateway(load: Load): Promise<void> {
-    return this.#send(`http://${GATEWAY}.${this.#where.edge}`, load, this.#where.outside, 'client');
+    return this.to(`http://${GATEWAY}.${this.#where.edge}`, load);
   }
 
   /** Sends requests to a service of the mesh, from outside. */
   straightTo(name: string, load: Load): Promise<void> {
-    return this.#send(`http://${name}.${this.#where.mesh}:8080`, load, this.#where.outside, 'client');
+    return this.to(`http://${name}.${this.#where.mesh}:8080`, load);
   }
 
   /** Has a process of its own in the pod of a service send requests to another. */
   from(pod: string, name: string, load: Load): Promise<void> {
     return this.#send(`http://${name}.${this.#where.mesh}:8080`, load, this.#where.mesh, pod);
+  }
+
+  /** Sends requests to a URL, from outside. */
+  to(base: string, load: Load): Promise<void> {
+    return this.#send(base, load, this.#where.outside, 'client');
   }
 
   async #send(base: string, load: Load, namespace: string, pod: string): Promise<void> {
@@ -141,9 +138,25 @@ export class MeshScene {
   }
 }
 
-function service(name: string, protocol: string, port: number) {
+/** The pod of a service, which answers on port 8080. */
+export function servicePod(
+  images: Pick<Images, 'shop'>,
+  name: string,
+  { traced, env = {}, annotations }: MeshService,
+): object {
+  return nodePod(images.shop.ref, name, {
+    annotations: { ...(traced && { 'tracing.acme/inject': 'true' }), ...annotations },
+    container: {
+      command: ['node', '-e', SERVICE],
+      env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+      readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+    },
+  });
+}
+
+export function service(name: string, protocol: string, port: number, labels: Record<string, string> = {}): object {
   const spec = { selector: { app: name }, ports: [{ name: protocol, port }] };
-  return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec };
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, labels }, spec };
 }
 
 /** All that comes to the gateway goes to order, but for what begins with /passed or /dropped: that goes to legacy. */

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addShell, addUser } from '../bases.ts';
 import { cached } from '../cache.ts';
@@ -81,11 +81,18 @@ export function istioProxyArchive(ref: string): Promise<string> {
       put(join(istio, 'pilot-agent'), join(root, 'usr/local/bin/pilot-agent'));
       put(join(await envoyFolder(), 'envoy'), join(root, 'usr/local/bin/envoy'));
       const bootstrap = join(root, 'var/lib/istio/envoy/envoy_bootstrap_tmpl.json');
-      put(join(istio, 'envoy_bootstrap.json'), bootstrap);
-      chmodSync(bootstrap, 0o644);
+      mkdirSync(dirname(bootstrap), { recursive: true });
+      writeFileSync(bootstrap, plain(readFileSync(join(istio, 'envoy_bootstrap.json'), 'utf8')), { mode: 0o644 });
     },
     config: { Entrypoint: ['/usr/local/bin/pilot-agent'], User: `${USER_ID}:${USER_ID}` },
   });
+}
+
+/** Envoy's first settings without an extension of Istio's own build, that waypoints ask for whatever they are told. */
+function plain(bootstrap: string): string {
+  const [before, wanted, ...after] = bootstrap.split('{{- if .metadata_discovery }}');
+  if (wanted?.includes('istio.workload.BootstrapExtension') !== true) throw new Error(`${BOOTSTRAP} is another one`);
+  return [`${before}{{- if false }}${wanted}`, ...after].join('{{- if .metadata_discovery }}');
 }
 
 interface Content {

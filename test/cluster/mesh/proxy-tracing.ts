@@ -6,11 +6,16 @@ export interface ProxySampling {
   percentage: number;
   /** Envoy's extension; undefined where spans go nowhere. */
   provider: string | undefined;
+  /** Envoy's extension by which the provider decides itself; undefined where the percentage does. */
+  sampler: string | undefined;
 }
 
 interface ConnectionManager {
   stat_prefix: string;
-  tracing?: { random_sampling?: { value?: number }; provider?: { name: string } };
+  tracing?: {
+    random_sampling?: { value?: number };
+    provider?: { name: string; typed_config?: { sampler?: { name: string } } };
+  };
 }
 
 const CONNECTION_MANAGER = 'http_connection_manager.v3.HttpConnectionManager';
@@ -31,7 +36,7 @@ export async function proxyTracing(
   };
 }
 
-/** What the administration interface of a pod's Envoy answers. */
+/** What the administration interface of a pod's Envoy answers; the pod may be given as `deployment/NAME`. */
 export function askProxy(cluster: Cluster, namespace: string, pod: string, path: string): Promise<string> {
   const request = ['pilot-agent', 'request', 'GET', path];
   return cluster.run('kubectl', [
@@ -48,7 +53,8 @@ export function askProxy(cluster: Cluster, namespace: string, pod: string, path:
 
 function samplingOf({ tracing }: ConnectionManager): ProxySampling[] {
   if (!tracing) return [];
-  return [{ percentage: tracing.random_sampling?.value ?? 0, provider: tracing.provider?.name }];
+  const { random_sampling: { value = 0 } = {}, provider } = tracing;
+  return [{ percentage: value, provider: provider?.name, sampler: provider?.typed_config?.sampler?.name }];
 }
 
 function distinct(all: ProxySampling[]): ProxySampling[] {
@@ -59,5 +65,7 @@ function connectionManagers(node: unknown): ConnectionManager[] {
   if (typeof node !== 'object' || node === null) return [];
   const type = (node as { '@type'?: unknown })['@type'];
   const own = typeof type === 'string' && type.endsWith(CONNECTION_MANAGER) ? [node as ConnectionManager] : [];
-  return [...own, ...Object.values(node).flatMap(connectionManagers)];
+  // What drains takes no new connections, and stays for the better part of a minute.
+  const current = Object.entries(node).filter(([key]) => key !== 'draining_state');
+  return [...own, ...current.flatMap(([, value]) => connectionManagers(value))];
 }

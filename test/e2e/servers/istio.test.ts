@@ -11,6 +11,7 @@ import { Collector } from '../collector.ts';
 import { untilUsable, withFreshOperator } from '../installation.ts';
 import { MeshScene, tracesOf } from '../mesh-scene.ts';
 import type { MeshTrace } from '../mesh-scene.ts';
+import { deployWaypoint, DOOR, WAYPOINT } from '../waypoint-scene.ts';
 
 const REQUESTS = 5_000;
 /** First part of the path of requests that do not count. */
@@ -37,10 +38,12 @@ describe('Istio', () => {
   let images: Images;
   let collector: Collector;
   let scene: MeshScene;
+  /** URL of a gateway that passes on what comes as it is. */
+  let silent: string;
   const suffix = randomBytes(3).toString('hex');
   /** What traces are to be like, by the first part of their path. */
   const shapes: Record<string, string[]> = {};
-  const [mesh, edge, outside] = [`mesh-${suffix}`, `edge-${suffix}`, `outside-${suffix}`];
+  const [mesh, edge, outside, ambient] = [`mesh-${suffix}`, `edge-${suffix}`, `outside-${suffix}`, `ambient-${suffix}`];
   const name = `mesh-${suffix}`;
 
   const kubectl = (...args: string[]) => cluster.run('kubectl', ['--namespace', mesh, ...args]);
@@ -62,18 +65,18 @@ describe('Istio', () => {
     apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: which, labels } });
 
   /** The percentages that a pod's Envoy runs by; every listener of a direction has the same, and sends spans. */
-  async function samplingOf(pod: string): Promise<Sampling> {
-    const { inbound, outbound } = await proxyTracing(cluster, mesh, pod);
+  async function samplingOf(pod: string, where = mesh): Promise<Sampling> {
+    const { inbound, outbound } = await proxyTracing(cluster, where, pod);
     const percentage = (all: ProxySampling[]) =>
       all.length === 1 && all[0]?.provider === 'envoy.tracers.opentelemetry' ? all[0].percentage : undefined;
     return { inbound: percentage(inbound), outbound: percentage(outbound) };
   }
 
   /** Resolves when a pod's Envoy runs by these percentages. */
-  async function untilSampled(pod: string, wanted: Sampling): Promise<void> {
+  async function untilSampled(pod: string, wanted: Sampling, where = mesh): Promise<void> {
     let last: Sampling | undefined;
     await until(`${pod} does not sample like that`, 30_000, async () =>
-      isDeepStrictEqual((last = await samplingOf(pod)), wanted),
+      isDeepStrictEqual((last = await samplingOf(pod, where)), wanted),
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify(last)} is not ${JSON.stringify(wanted)}`);
     });
@@ -108,8 +111,8 @@ describe('Istio', () => {
   };
 
   /**
-   * All traces by the first part of their path, when nothing more comes and each is as it is to be, or after two minutes as
-   * they are: proxies send spans every five seconds, and later on a busy machine.
+   * All traces by the first part of their path, when nothing more comes and each is as it is to be, where that is known, or
+   * after two minutes as they are: proxies send spans every five seconds, and later on a busy machine.
    */
   async function settledTraces(): Promise<Map<string, MeshTrace[]>> {
     let count = -1;
@@ -119,7 +122,7 @@ describe('Istio', () => {
       return traces;
     };
     const isWhole = ([load, traces]: [string, MeshTrace[]]) =>
-      traces.every(({ spans }) => spans.join() === shapes[load]?.join());
+      shapes[load] === undefined || traces.every(({ spans }) => spans.join() === shapes[load]!.join());
     await until('traces are not whole', 120_000, async () => {
       const before = count;
       count = (await collector.spans()).length;
@@ -143,11 +146,12 @@ describe('Istio', () => {
     const service = `collector.${outside}.svc.cluster.local`;
     // A proxy sends its spans once: what is not answered in time is lost.
     const otel = { service, port: 4318, http: { path: '/v1/traces', timeout: '60s' } };
+    const asked = { service, port: 4318, http: { path: '/sampling', timeout: '5s' } };
+    const dynatraceSampler = { tenant: 'abc', clusterId: 1, httpService: asked };
     await installIstio(cluster, {
       extensionProviders: [
         { name: 'otel', opentelemetry: otel },
-        // It has a sampler of its own.
-        { name: 'sampling', opentelemetry: { ...otel, dynatraceSampler: { tenant: 'abc' } } },
+        { name: 'sampling', opentelemetry: { ...otel, dynatraceSampler } },
       ],
       // Weaker than all that the operator sets.
       ...{ defaultProviders: { tracing: ['otel'] }, defaultConfig: { tracing: { sampling: 20 } } },
@@ -167,7 +171,8 @@ describe('Istio', () => {
 
   afterAll(async () => {
     await cluster.run('kubectl', ['delete', 'clustertracingpolicy', name, '--ignore-not-found'], { tolerant: true });
-    await cluster.run('kubectl', ['delete', 'namespace', mesh, edge, outside, '--wait=false', '--ignore-not-found'], {
+    const namespaces = [mesh, edge, outside, ambient];
+    await cluster.run('kubectl', ['delete', 'namespace', ...namespaces, '--wait=false', '--ignore-not-found'], {
       tolerant: true,
     });
     await cluster.run('kubectl', ['delete', 'mutatingwebhookconfiguration', LATE_INJECTOR, '--ignore-not-found']);
@@ -322,6 +327,11 @@ describe('Istio', () => {
     await untilSampled('legacy', both(20));
     await telemetry('by-hand', { providers: [{ name: 'nowhere' }], randomSamplingPercentage: 60 });
     await untilSampled('legacy', both(undefined));
+    // A provider with a sampler of its own is sent everything, whatever the Telemetry says.
+    await telemetry('by-hand', { providers: [{ name: 'sampling' }], randomSamplingPercentage: 60 });
+    await untilSampled('legacy', both(100));
+    const { inbound } = await proxyTracing(cluster, mesh, 'legacy');
+    expect(inbound.map(({ sampler }) => sampler)).toEqual(['envoy.tracers.opentelemetry.samplers.dynatrace']);
     await untelemeter('by-hand');
     await policy({ sampling: { ratio: 0.5 }, mesh: { istio: { provider: 'sampling' } } });
     await untilSaid('Incomplete', 'provider sampling has a dynatraceSampler');
@@ -329,6 +339,57 @@ describe('Istio', () => {
     await untilSaid('Configured');
     await untilSampled('legacy', both(50));
   }, 240_000);
+
+  it('has a gateway that it has made for the Gateway API begin the share of the policy, in the root namespace too', async () => {
+    const labels = { 'istio.io/dataplane-mode': 'ambient', 'istio.io/use-waypoint': WAYPOINT };
+    await namespace(ambient, { ...labels, 'example.com/mesh': name });
+    await untilUsable(cluster, ambient, 20_000);
+    silent = await deployWaypoint(cluster, images, ambient);
+    await cluster.run('kubectl', ['label', '--overwrite', 'namespace', DOOR.namespace, `example.com/mesh=${name}`]);
+    const before = await podsOf(DOOR.namespace);
+    const begins = (percentage: number) => ({ inbound: undefined, outbound: percentage });
+    await policy({ sampling: { ratio: 0.5 } });
+    await untilSampled(DOOR.pod, begins(50), DOOR.namespace);
+    await policy({ sampling: { ratio: 0.25 } });
+    await untilSampled(DOOR.pod, begins(25), DOOR.namespace);
+    expect(await podsOf(DOOR.namespace)).toEqual(before);
+    // The first spans that a new proxy sends may be lost.
+    await scene.to(DOOR.url, { name: WARM, count: 100 });
+    await collector.until('spans of the gateway', 60_000, (spans) =>
+      (tracesOf(spans).get(WARM) ?? []).some((trace) => trace.spans.some((span) => span.startsWith('door-istio'))),
+    );
+    shapes['door'] = ['door-istio proxy client', 'door-istio proxy server', 'order server'];
+    await scene.to(DOOR.url, { name: 'door', count: 400 });
+    const traces = (await settledTraces()).get('door')!;
+    expect(shapesOf(traces)).toEqual([shapes['door']]);
+    expectShare(traces, 400, 0.25);
+  }, 300_000);
+
+  it('lets all pass through a waypoint that apps have decided, where the whole mesh would have it draw lots', async () => {
+    const pod = `deployment/${WAYPOINT}`;
+    const before = await podsOf(ambient);
+    await untilSampled(pod, both(undefined), ambient);
+    expect((await proxyTracing(cluster, ambient, pod)).inbound).toEqual([]);
+    await scene.to(silent, { name: 'passing', count: 100, flags: '01' });
+    await scene.to(silent, { name: 'off', count: 100, flags: '00' });
+    await policy({ sampling: { ratio: 0.25 }, mesh: { istio: { mode: 'Disabled' } } });
+    await untilSampled(pod, { inbound: 20, outbound: undefined }, ambient);
+    await scene.to(silent, { name: 'drawn', count: 100, flags: '01' });
+    await policy({ sampling: { ratio: 0.5 } });
+    await untilSampled(pod, both(undefined), ambient);
+    expect(await podsOf(ambient)).toEqual(before);
+    shapes['passing'] = ['order server'];
+    const traces = await settledTraces();
+    expect(traces.get('passing')).toHaveLength(100);
+    expect(shapesOf(traces.get('passing')!)).toEqual([shapes['passing']]);
+    expect(traces.has('off')).toBe(false);
+    // With no Telemetry of ours it makes spans of what it does not cut. Connections that are open go by what was before, for a while.
+    const drawn = traces.get('drawn')!;
+    expect(drawn.length).toBeLessThan(80);
+    const seen = drawn.filter(({ spans }) => spans.includes('waypoint proxy server'));
+    expect(seen.length).toBeGreaterThan(0);
+    expect(shapesOf(seen)).toEqual([['order server', 'waypoint proxy server']]);
+  }, 300_000);
 
   it('lets traced pods say that all is to pass, where it has no Telemetries', async () => {
     await cluster.run('kubectl', ['delete', 'crd', 'telemetries.telemetry.istio.io']);
