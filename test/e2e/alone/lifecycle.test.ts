@@ -4,11 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Explanation } from '../../../cli/explain/layout.ts';
+import type { Overview } from '../../../operator/coverage/overview.ts';
 import { ApiError, KubeClient } from '../../../operator/kube/client.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
+import { run } from '../../cluster/command.ts';
 import { announce, until } from '../../cluster/progress.ts';
 import { installOperator, OPERATOR } from '../../demo/deploy.ts';
 import type { Images } from '../../demo/prepare.ts';
+import { CHECKOUT } from '../../docs/pages.ts';
 import { untilUsable } from '../../integration/api-server.ts';
 import { withFreshOperator } from '../installation.ts';
 import { nodePod } from '../node-pod.ts';
@@ -222,6 +226,13 @@ describe('the life of an installation', () => {
         () => false,
       ),
     );
+    const { metadata, spec } = nodePod(images.shop.ref, 'asks');
+    await apply({
+      ...{ apiVersion: 'apps/v1', kind: 'Deployment' },
+      metadata: { name: 'asks', annotations: { 'tracing.acme/inject': 'true' } },
+      spec: { selector: { matchLabels: metadata.labels }, template: { metadata: { labels: metadata.labels }, spec } },
+    });
+    await kubectl('rollout', 'status', 'deployment/asks', '--timeout=120s');
     const began = performance.now();
     const watching = watch();
     const pods = await whilePodsAreMade(async () => {
@@ -229,7 +240,8 @@ describe('the life of an installation', () => {
     });
     let left: string[] = [];
     const kept = [...KEPT, `TracingPolicy ${namespace}/default`].sort();
-    await until('something is left', 60_000, async () => (left = await added()).length === kept.length).catch(
+    const addedByUs = async () => (await added()).filter((each) => !each.includes(`${namespace}/asks`));
+    await until('something is left', 60_000, async () => (left = await addedByUs()).length === kept.length).catch(
       () => undefined,
     );
     isWatching = false;
@@ -254,6 +266,40 @@ describe('the life of an installation', () => {
     await until('it does not start again', 60_000, async () => (await restarts('traced')) === '1');
     await kubectl('wait', 'pod/traced', '--for=condition=Ready', '--timeout=60s');
     await spansCome();
+  }, 300_000);
+
+  it('is not spoken of as if it were there, and what it left of a workload goes by the command that explain gives', async () => {
+    await run(process.execPath, ['cli/build.ts'], { cwd: CHECKOUT });
+    const tracing = async (...args: string[]) =>
+      JSON.parse(
+        await cluster.run(join(CHECKOUT, 'dist/kubectl-tracing'), [...args, '-n', namespace, '-o', 'json'], {
+          tolerant: true,
+        }),
+      ) as Overview & Explanation;
+    const status = await tracing('status');
+    expect(status.operator.troubles).toEqual([
+      { reason: 'NotInstalled', message: expect.stringContaining('Left over: 1 policy') },
+    ]);
+    expect(JSON.stringify(status)).not.toContain('restart it');
+
+    const annotations = () =>
+      kubectl(
+        ...['get', 'deployment', 'asks'],
+        '--output=jsonpath={.metadata.annotations.tracing\\.acme/inject} {.spec.template.metadata.annotations}',
+      );
+    expect(await annotations()).toContain('tracing.acme/inject-from-workload');
+    const { problems } = await tracing('explain', 'deployment/asks');
+    expect(problems[0]!.text).toMatch(/^the operator is not installed/);
+    expect(problems).toHaveLength(2);
+    await cluster.run('bash', ['-c', problems[1]!.next]);
+    await kubectl('rollout', 'status', 'deployment/asks', '--timeout=120s');
+    expect((await annotations()).trim()).toBe('');
+    await until('a pod with the agent is left', 60_000, async () => {
+      const pods = await kubectl('get', 'pods', '-l', 'app=asks', '--output=jsonpath={.items[*].metadata.labels}');
+      return !pods.includes('tracing.acme/injected');
+    });
+    expect((await tracing('explain', 'deployment/asks')).problems).toHaveLength(1);
+    await kubectl('delete', 'deployment', 'asks');
   }, 300_000);
 
   it('takes up work again where it is installed anew: the policies are those from before', async () => {
