@@ -9,7 +9,12 @@ import type { Facts } from './facts.ts';
 
 interface Service {
   metadata: { name: string; namespace: string };
-  spec?: { type?: string; clusterIP?: string; selector?: Record<string, string>; ports?: { name?: string; port: number }[] };
+  spec?: {
+    type?: string;
+    clusterIP?: string;
+    selector?: Record<string, string>;
+    ports?: { name?: string; port: number }[];
+  };
 }
 
 /** What can be seen of the Services that may take spans. */
