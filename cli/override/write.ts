@@ -4,31 +4,11 @@ import { describePolicy } from '../../injector/resolve.ts';
 import { ApiError, MERGE_PATCH } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import { policyPath } from '../../operator/policy/policy-path.ts';
-import { NEAR } from '../clock.ts';
 import { InputError } from '../input-error.ts';
 
 const FIELD_MANAGER = 'kubectl-tracing';
 /** Times that somebody else may change the policy meanwhile. */
 const TRIES = 5;
-
-interface Patched {
-  metadata: { managedFields?: { manager?: string; time?: string }[] };
-}
-
-/**
- * By how many milliseconds the API server's clock is ahead of this machine's: overrides end by a clock of the cluster, and
- * people's machines are not always right. Asked by a write that is not done, which also shows whether it would be allowed.
- * @throws InputError where it is not.
- */
-export async function clockOffset(client: KubeClient, policy: Policy): Promise<number> {
-  const began = Date.now();
-  const annotations = { [OVERRIDE]: JSON.stringify(began) };
-  const { metadata } = await patch<Patched>(client, policy, { metadata: { annotations } }, { dryRun: 'All' });
-  const times = (metadata.managedFields ?? []).filter(({ manager }) => manager === FIELD_MANAGER);
-  const last = Math.max(...times.map(({ time }) => Date.parse(time ?? '')));
-  const offset = last - began;
-  return Number.isFinite(offset) && Math.abs(offset) > NEAR ? offset : 0;
-}
 
 /**
  * Writes a policy's annotation from what it is now; what somebody else writes at the same time is not lost.
@@ -48,22 +28,17 @@ export async function changeOverrides(
     if (text === undefined) return now;
     const { resourceVersion } = now.metadata;
     const metadata = { resourceVersion, annotations: { [OVERRIDE]: text } };
-    const changed = await patch<Policy>(client, policy, { metadata }).catch((error: unknown) => {
+    const changed = await patch(client, policy, { metadata }).catch((error: unknown) => {
       if (!(error instanceof ApiError) || error.status !== 409 || attempt === TRIES) throw error;
     });
     if (changed) return { ...changed, kind: policy.kind } as Policy;
   }
 }
 
-async function patch<T>(
-  client: KubeClient,
-  policy: Policy,
-  body: unknown,
-  query: Record<string, string> = {},
-): Promise<T> {
+async function patch(client: KubeClient, policy: Policy, body: unknown): Promise<Policy> {
   try {
-    return await client.request<T>('PATCH', policyPath(policy), {
-      query: { fieldManager: FIELD_MANAGER, ...query },
+    return await client.request<Policy>('PATCH', policyPath(policy), {
+      query: { fieldManager: FIELD_MANAGER },
       contentType: MERGE_PATCH,
       body,
     });

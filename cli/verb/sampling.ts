@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { hasEnded } from '../../injector/override.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { describePolicy } from '../../injector/resolve.ts';
+import { clockOffset } from '../clock.ts';
 import { withCluster } from '../cluster.ts';
 import { gather } from '../explain/facts.ts';
 import type { Facts } from '../explain/facts.ts';
@@ -12,7 +13,7 @@ import { entryOf, lengthOf, timeOf, withEntry, withoutEntry } from '../override/
 import type { Whose } from '../override/entry.ts';
 import type { Target } from '../override/target.ts';
 import { targetOf, toldOf } from '../override/target.ts';
-import { changeOverrides, clockOffset } from '../override/write.ts';
+import { changeOverrides } from '../override/write.ts';
 import type { End, ExitCode } from './verb.ts';
 import { namespaceOption, once, verb } from './verb.ts';
 
@@ -63,7 +64,7 @@ async function overrideSampling(words: string[], flags: SamplingFlags): Promise<
     if (!wanted && !flags.cancel) return show(facts, target, whose);
     if (target.policy.spec.enabled === false)
       throw new InputError(`${describePolicy(target.policy)} is switched off (enabled: false): no ratio counts`);
-    const offset = await clockOffset(client, target.policy);
+    const offset = await clockOffset(client);
     const now = () => Date.now() + offset;
     const before = entryOf(target.policy, whose, now());
     if (flags.cancel && !before) {

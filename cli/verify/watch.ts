@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { POLICY_KEY, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
+import { POLICY_KEY, POLICY_REVISION, REPORTS_CONFIG_MAP } from '../../injector/names.ts';
 import { owner } from '../../injector/resource.ts';
+import { policyMark } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { digestKey, readDigest } from '../../operator/digest/digest.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import { VERSION } from '../chart.ts';
+import { clockOffset } from '../clock.ts';
 import { ASKS, explain } from '../explain/explanation.ts';
 import type { Facts, LivePod } from '../explain/facts.ts';
 import { isWell } from '../explain/facts.ts';
@@ -16,7 +19,7 @@ import type { Whose } from '../override/entry.ts';
 import { timeOf, withEntry, withoutEntry } from '../override/entry.ts';
 import type { Target } from '../override/target.ts';
 import { documentFor } from '../override/target.ts';
-import { changeOverrides, clockOffset } from '../override/write.ts';
+import { changeOverrides } from '../override/write.ts';
 import { Reading } from '../reading.ts';
 import type { Seen, Verdict } from './chain.ts';
 import { hasArrived, verdictOf } from './chain.ts';
@@ -160,7 +163,7 @@ interface Look {
 
 /** Has the agents of a workload report often. @throws InputError where that may not be written. */
 async function lookCloser(client: KubeClient, facts: Facts, target: Target, length: number): Promise<Look> {
-  const offset = await clockOffset(client, target.policy);
+  const offset = await clockOffset(client);
   const now = () => Date.now() + offset;
   const whose: Whose = { namespace: facts.namespace, workload: target.workload, purpose: 'reportSeconds' };
   const since = now();
@@ -169,10 +172,17 @@ async function lookCloser(client: KubeClient, facts: Facts, target: Target, leng
   const changed = await changeOverrides(client, target.policy, (policy) =>
     withEntry(policy, whose, { reportSeconds, until }, now()),
   );
-  const key = documentFor(facts, target.pods[0]!.metadata, now(), changed)?.key;
+  const mark = policyMark(documentFor(facts, target.pods[0]!.metadata, now(), changed));
+  // Every override of a workload is called the same: what was said under the one before is no answer.
+  const isSame = (key: string | undefined, revision: string | undefined) =>
+    key === mark.key && (!isExact(facts) || revision === mark.revision);
   return {
     isAnswer: ({ facts: { policies }, writtenAt }) =>
-      Date.parse(writtenAt) >= since - 1_000 && Object.keys(policies).some((each) => each.startsWith(`${key} `)),
+      Date.parse(writtenAt) >= since - 1_000 &&
+      Object.keys(policies).some((each) => {
+        const [key, revision] = each.split(' ');
+        return isSame(key, revision);
+      }),
     isTold: async () => {
       const { name } = target.pods[0]!.metadata;
       const pod = await new Reading(client).read<LivePod>(
@@ -180,12 +190,18 @@ async function lookCloser(client: KubeClient, facts: Facts, target: Target, leng
         'a pod',
       );
       // Of a pod that is gone or may not be read nobody knows.
-      return !pod || pod.metadata.annotations?.[POLICY_KEY] === key;
+      const { [POLICY_KEY]: key, [POLICY_REVISION]: revision } = pod?.metadata.annotations ?? {};
+      return !pod || isSame(key, revision);
     },
     end: async () => {
       await changeOverrides(client, changed, (policy) => withoutEntry(policy, whose, now()));
     },
   };
+}
+
+/** Whether a revision that the operator makes is known here: from all that it goes by, and by the same code. */
+function isExact(facts: Facts): boolean {
+  return isSure(facts) && typeof facts.installation === 'object' && facts.installation.version === VERSION;
 }
 
 /** What the agents of the workload say, as the operator has written it down. */
