@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { EVERYWHERE } from '../reach.ts';
+import type { PodMeta } from './facts.ts';
 import { countTroubles, overview } from './overview.ts';
 import { digest, facts, NOW, pod, policy, traced } from './sample-facts.ts';
 
@@ -24,6 +25,16 @@ describe('the overview', () => {
     const [row] = overview(facts({ namespaced: [], pods })).workloads;
     expect(row).toMatchObject({ state: 'NoPolicy', troubles: [{ reason: 'NoPolicy' }] });
     expect(overview(facts({ pods })).workloads[0]).toMatchObject({ state: 'NoPolicy', troubles: [] });
+  });
+
+  it('does not take for trouble that no policy applies to pods of which none asks any more', () => {
+    const labels = { 'tracing.acme/injected': 'true' };
+    const [left, asking] = [pod('b-0', 'b', { labels }), traced('b-1', 'b', 'none')];
+    const seen = (pods: PodMeta[], namespaceLabels = {}) =>
+      overview(facts({ namespaced: [], pods, namespaceLabels: new Map([['shop', namespaceLabels]]) })).workloads[0];
+    expect(seen([left])).toMatchObject({ state: 'NoPolicy', traced: 1, troubles: [] });
+    expect(seen([left], { 'tracing.acme/inject': 'true' })).toMatchObject({ troubles: [{ reason: 'NoPolicy' }] });
+    expect(seen([left, asking])).toMatchObject({ troubles: [{ reason: 'NoPolicy' }] });
   });
 
   it('does not repeat what a status has said of pods that are gone', () => {

@@ -106,6 +106,18 @@ export function countTroubles({ operator, workloads, policies }: Overview): numb
   return parts.filter(({ troubles }) => troubles.length > 0).length;
 }
 
+/** Of the pods of a workload. */
+interface Seen {
+  /** That no policy wants them traced. */
+  off: boolean;
+  /** What those with the agent were told. */
+  under: Set<string>;
+  unready?: string;
+  isUnderNone: boolean;
+  /** That any asks for tracing: what runs on after that was taken back lacks nothing. */
+  asks: boolean;
+}
+
 function workloadRows(facts: StatusFacts): WorkloadRow[] {
   const gone = isUninstalled(facts);
   const rows = new Map<string, WorkloadRow>();
@@ -118,7 +130,7 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     }
     return row;
   };
-  const seen = new Map<WorkloadRow, { off: boolean; under: Set<string>; unready?: string; isUnderNone: boolean }>();
+  const seen = new Map<WorkloadRow, Seen>();
   const resolvers = new Map<string, ReturnType<typeof resolver>>();
   for (const pod of facts.pods ?? []) {
     const { namespace, deletionTimestamp, labels, annotations = {} } = pod.metadata;
@@ -140,9 +152,10 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
     if (!injected && !isWanted && left === undefined) continue;
     const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
     const row = rowOf(namespace, kind, name);
-    const known = seen.get(row) ?? { off: true, under: new Set<string>(), isUnderNone: true };
+    const known = seen.get(row) ?? { off: true, under: new Set<string>(), isUnderNone: true, asks: false };
     seen.set(row, known);
     row.pods++;
+    if (isWanted) known.asks = true;
     if (injected) {
       row.traced++;
       known.under.add(policyOf(pod, resolution));
@@ -164,9 +177,9 @@ function workloadRows(facts: StatusFacts): WorkloadRow[] {
       for (const trouble of troublesOf(digest)) addTrouble(row, trouble);
     }
   for (const row of rows.values()) {
-    const { off, under, unready, isUnderNone } = seen.get(row) ?? { off: false, under: new Set<string>() };
+    const { off, under, unready, isUnderNone, asks } = seen.get(row) ?? { off: false, under: new Set<string>() };
     row.policy = [...under].sort(compare).join(', ') || 'none';
-    if (isUnderNone && row.traced > 0 && row.policy === 'none' && !gone) addTrouble(row, noPolicy);
+    if (isUnderNone && asks && row.traced > 0 && row.policy === 'none' && !gone) addTrouble(row, noPolicy);
     row.troubles.sort((a, b) => rank(a.reason) - rank(b.reason));
     row.state =
       row.troubles[0]?.reason ?? unready ?? (row.policy === 'none' ? 'NoPolicy' : off ? 'SwitchedOff' : 'Traced');
