@@ -79,7 +79,14 @@ export interface Resolution {
   problems: string[];
 }
 
-const RANKS: Rank[] = ['Override', 'NamedByPod', 'Namespaced', 'Cluster'];
+/** What puts a policy into its rank; in their order. */
+export const RANKS: Record<Rank, string> = {
+  Override: 'a ClusterTracingPolicy with override: true comes first',
+  NamedByPod: `the annotation ${POLICY} names it`,
+  Namespaced: 'a TracingPolicy of the namespace selects the pods',
+  Cluster: 'a ClusterTracingPolicy selects them, after those of the namespace',
+};
+const ORDER = Object.keys(RANKS);
 
 /**
  * Says which policy applies to a pod. Webhook, controllers and CLI all ask here, so they cannot disagree.
@@ -106,7 +113,7 @@ export function resolver(
   return ({ labels, annotations, name, ownerReferences }) => {
     const named = annotations?.[POLICY];
     const candidates = [...matchCluster(here.cluster, labels), ...matchNamespaced(here.namespaced, labels, named)].sort(
-      (a, b) => RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || compare(a.policy, b.policy),
+      (a, b) => ORDER.indexOf(a.rank) - ORDER.indexOf(b.rank) || compare(a.policy, b.policy),
     );
     const policy = candidates[0]?.policy;
     const { document, problems } = policy
@@ -209,11 +216,12 @@ function compare(a: Policy, b: Policy): number {
   );
 }
 
-/** Why one policy wins over another of the same rank: `by priority, 10 before 0`. */
-export function whyBefore(winner: Policy, other: Policy): string {
-  const [first, second] = [winner, other].map(({ spec: { priority = 0 } }) => priority);
+/** Why the policy in force comes before another that matches: `by priority, 10 before 0`. */
+export function whyBefore(winner: Candidate, other: Candidate): string {
+  if (winner.rank !== other.rank) return `as ${RANKS[winner.rank]}`;
+  const [first, second] = [winner, other].map(({ policy }) => policy.spec.priority ?? 0);
   if (first !== second) return `by priority, ${first} before ${second}`;
-  const isOlder = winner.metadata.creationTimestamp !== other.metadata.creationTimestamp;
+  const isOlder = winner.policy.metadata.creationTimestamp !== other.policy.metadata.creationTimestamp;
   return isOlder ? 'as the older one' : 'as the first by name, both being of one age';
 }
 

@@ -465,7 +465,7 @@ describe('explain', () => {
     expect(text).toEqual(
       expect.arrayContaining([
         'TracingPolicy shop/c: in force: a TracingPolicy of the namespace selects the pods',
-        'TracingPolicy shop/b: does not come into force: TracingPolicy shop/c has the higher priority (1 over 0)',
+        'TracingPolicy shop/b: does not come into force: TracingPolicy shop/c comes before it, by priority, 1 before 0',
         'ClusterTracingPolicy all: does not come into force: TracingPolicy shop/c comes before it, as a TracingPolicy of the namespace selects the pods',
         'ClusterTracingPolicy else: does not match: its namespaceSelector is not met by the labels of the namespace (none)',
         'TracingPolicy shop/d: does not match: its selector is not met by the labels of the pods (app=web)',
@@ -473,7 +473,7 @@ describe('explain', () => {
     );
     const older = lines(facts({ namespaced: namespaced.slice(0, 2) }));
     expect(older).toContain(
-      'TracingPolicy shop/a: does not come into force: TracingPolicy shop/b is older (of 2025-01-01T00:00:00Z, this one of 2026-01-01T00:00:00Z)',
+      'TracingPolicy shop/a: does not come into force: TracingPolicy shop/b comes before it, as the older one',
     );
   });
 

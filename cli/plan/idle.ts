@@ -20,32 +20,34 @@ interface Matched {
 /** Which policies match the pods that are looked at, and by which others they are beaten. */
 export class Matches {
   readonly #matched = new Map<string, Matched>();
-  #pods = 0;
+  /** Namespaces with pods. */
+  readonly #peopled = new Set<string>();
 
   /** @param isAsking whether the pod has the agent or asks for it. */
-  note({ candidates }: Resolution, isAsking: boolean): void {
-    this.#pods++;
+  note(namespace: string, { candidates }: Resolution, isAsking: boolean): void {
+    this.#peopled.add(namespace);
     const [winner] = candidates;
-    for (const { policy, rank } of candidates) {
-      const id = describePolicy(policy);
+    for (const candidate of candidates) {
+      const id = describePolicy(candidate.policy);
       const matched = this.#matched.get(id) ?? { pods: 0, asking: 0, beaten: new Map<string, number>() };
       this.#matched.set(id, matched);
       matched.pods++;
       if (!isAsking) continue;
       matched.asking++;
-      const why =
-        winner!.rank === rank
-          ? whyBefore(winner!.policy, policy)
-          : winner!.policy.kind === 'TracingPolicy'
-            ? 'as one of their own namespace'
-            : 'as it says override: true';
-      const text = `${describePolicy(winner!.policy)}, ${why}`;
+      const text = `${describePolicy(winner!.policy)}, ${whyBefore(winner!, candidate)}`;
       matched.beaten.set(text, (matched.beaten.get(text) ?? 0) + 1);
     }
   }
 
-  /** Why a policy is in force for none of them. */
-  whyIdle(policy: Policy, namespaceLabels: Map<string, Record<string, string>>): string {
+  /**
+   * Why a policy is in force for none of them.
+   * @param whyNotReached why the operator looks at no pod of a namespace; undefined where it does.
+   */
+  whyIdle(
+    policy: Policy,
+    namespaceLabels: Map<string, Record<string, string>>,
+    whyNotReached: (namespace: string) => string | undefined,
+  ): string {
     const matched = this.#matched.get(describePolicy(policy));
     if (matched && matched.asking > 0) {
       const by = [...matched.beaten].map(([text, pods]) =>
@@ -55,13 +57,25 @@ export class Matches {
     }
     if (matched)
       return `it matches ${count(matched.pods)}, and ${matched.pods === 1 ? 'that does not ask' : 'none of them asks'} for tracing, as would: kubectl annotate deployment NAME tracing.acme/inject=true`;
-    if (policy.kind === 'ClusterTracingPolicy' && policy.spec.namespaceSelector) {
-      const selected = [...namespaceLabels.values()].filter((labels) => selectsNamespace(policy, labels)).length;
-      if (selected === 0) return `its namespaceSelector is met by none of ${namespaceLabels.size} namespaces`;
-    }
+    const isFor = (namespace: string) =>
+      policy.kind === 'TracingPolicy'
+        ? namespace === policy.metadata.namespace
+        : selectsNamespace(policy, namespaceLabels.get(namespace));
+    const spaces =
+      policy.kind === 'TracingPolicy' ? [policy.metadata.namespace] : [...namespaceLabels.keys()].filter(isFor);
+    if (policy.kind === 'ClusterTracingPolicy' && policy.spec.namespaceSelector && spaces.length === 0)
+      return `its namespaceSelector is met by none of ${namespaceLabels.size} namespaces`;
+    const unreached = spaces.map(whyNotReached).filter((why) => why !== undefined);
+    if (unreached.length > 0 && unreached.length === spaces.length)
+      return spaces.length === 1
+        ? unreached[0]!
+        : `the operator looks at none of the ${spaces.length} namespaces that it is for, of which one: ${unreached[0]}`;
     const where =
-      policy.kind === 'TracingPolicy' ? `namespace ${policy.metadata.namespace}` : 'the namespaces that it is for';
-    if (policy.spec.selector && this.#pods > 0) return `its selector is met by none of the pods of ${where}`;
+      policy.kind === 'TracingPolicy'
+        ? `namespace ${policy.metadata.namespace}`
+        : `the namespaces that it is for${unreached.length > 0 ? ' and that the operator looks at' : ''}`;
+    if (policy.spec.selector && [...this.#peopled].some(isFor))
+      return `its selector is met by none of the pods of ${where}`;
     return `no pod runs in ${where}`;
   }
 }

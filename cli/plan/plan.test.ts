@@ -79,7 +79,7 @@ describe('a plan', () => {
       return plan(facts([], { written: { namespaced: [], cluster }, namespaceLabels, ...more })).idle[0]?.why;
     };
     expect(wide({})).toBe(
-      'the 2 pods that it matches, and that are traced or to be, are under TracingPolicy shop/default, as one of their own namespace',
+      'the 2 pods that it matches, and that are traced or to be, are under TracingPolicy shop/default, as a TracingPolicy of the namespace selects the pods',
     );
     expect(wide({ namespaceSelector: { matchLabels: { team: 'b' } } })).toBe(
       'its namespaceSelector is met by none of 1 namespaces',
@@ -92,6 +92,49 @@ describe('a plan', () => {
     );
     expect(wide({}, { pods: [] })).toBe('no pod runs in the namespaces that it is for');
     expect(wide({ override: true })).toBeUndefined();
+  });
+
+  it('says of pods whose annotation names another policy that the annotation decides', () => {
+    const named = pod('order');
+    named.metadata.annotations = { 'tracing.acme/policy': 'default' };
+    expect(plan(facts([policy('second', { priority: 10 })], { pods: [named] })).idle[0]?.why).toBe(
+      'the 1 pod that it matches, and that is traced or to be, is under TracingPolicy shop/default, as the annotation tracing.acme/policy names it',
+    );
+  });
+
+  it('says of a namespace that is not looked at why, though pods run there, and plans nothing for them', () => {
+    const installation = { name: 'tracing', namespace: 'system', reach: { only: ['other'], excluded: ['system'] } };
+    const { steps, unchanged, idle } = plan(facts([policy('default', { enabled: false })], { installation }));
+    expect([steps, unchanged]).toEqual([[], 0]);
+    expect(idle[0]?.why).toMatch(
+      /^pods of namespace shop are never looked at: the chart's webhook\.namespaces does not contain it\. Next: helm upgrade tracing /,
+    );
+    const wide = (spec: ClusterTracingPolicy['spec'], more: Partial<PlanFacts> = {}) => {
+      const metadata = { ...meta, name: 'wide', creationTimestamp: '' };
+      const cluster = [{ kind: 'ClusterTracingPolicy' as const, metadata, spec }];
+      const namespaceLabels = new Map([
+        ['shop', { team: 'a' }],
+        ['other', {}],
+      ]);
+      return plan(facts([], { written: { namespaced: [], cluster }, namespaceLabels, installation, ...more })).idle[0]
+        ?.why;
+    };
+    expect(wide({})).toBe('no pod runs in the namespaces that it is for and that the operator looks at');
+    expect(wide({ namespaceSelector: { matchLabels: { team: 'a' } } })).toMatch(/^pods of namespace shop are never/);
+    const neither = { ...installation, reach: { only: [], excluded: ['shop', 'other'] } };
+    expect(wide({}, { installation: neither })).toMatch(
+      /^the operator looks at none of the 2 namespaces that it is for, of which one: pods of namespace shop are never/,
+    );
+  });
+
+  it('does not take the pods of one namespace of the file for those of another', () => {
+    const selector = { matchLabels: { app: 'x' } };
+    const empty = policy('far', { selector });
+    empty.metadata.namespace = 'empty';
+    expect(plan(facts([policy('near', { selector }), empty])).idle.map(({ why }) => why)).toEqual([
+      'its selector is met by none of the pods of namespace shop',
+      'no pod runs in namespace empty',
+    ]);
   });
 
   it('names what needs a restart: an agent, or a file that a pod was not made with', () => {

@@ -10,6 +10,8 @@ import { describePolicy, resolver } from '../../injector/resolve.ts';
 import type { Digest } from '../../operator/digest/digest.ts';
 import { RESTARTED_KINDS } from '../../operator/rollout/restart.ts';
 import type { PodMeta } from '../../operator/coverage/facts.ts';
+import type { Reach, Release } from '../../operator/reach.ts';
+import { whyNotReached } from '../../operator/reach.ts';
 import { Matches } from './idle.ts';
 import type { Idle } from './idle.ts';
 import type { LoadedWorkload, LoadPlan } from './load.ts';
@@ -29,6 +31,8 @@ export interface PlanFacts {
   pods: PlannedPod[];
   /** What agents report, by namespace. */
   digests: Map<string, Digest[]>;
+  /** Left out where it is not known how the operator is installed. */
+  installation?: Release & { reach: Reach };
   /** Whether the chart lets the operator restart workloads; undefined where that cannot be seen. */
   mayRestart?: boolean;
   /** ISO 8601. */
@@ -64,7 +68,7 @@ export interface Plan {
 
 /** What would become of the pods that run if the policies of a file were applied. Pure: resolution is the operator's own. */
 export function plan(facts: PlanFacts): Plan {
-  const { written, defaults, namespaceLabels, now } = facts;
+  const { written, defaults, namespaceLabels, now, installation } = facts;
   const after = {
     namespaced: merged(facts.namespaced, written.namespaced, now),
     cluster: merged(facts.cluster, written.cluster, now),
@@ -77,10 +81,14 @@ export function plan(facts: PlanFacts): Plan {
   const used = new Set<string>();
   const loaded = new Map<string, LoadedWorkload>();
   const matches = new Matches();
+  const notReached = (namespace: string) => {
+    const found = whyNotReached(namespace, installation?.reach, installation);
+    return found && `${found.why}. Next: ${found.next}`;
+  };
   let unchanged = 0;
   for (const pod of facts.pods) {
     const { namespace, deletionTimestamp, labels, annotations } = pod.metadata;
-    if (deletionTimestamp) continue;
+    if (deletionTimestamp || notReached(namespace) !== undefined) continue;
     const own = namespaceLabels.get(namespace) ?? {};
     let both = resolvers.get(namespace);
     if (!both) {
@@ -91,7 +99,7 @@ export function plan(facts: PlanFacts): Plan {
     const injected = labels?.[INJECTED_LABEL] === 'true';
     const asks = (resolution: Resolution) => isAsked(annotations, own, resolution).asked === true;
     if (injected || asks(next)) used.add(nameOf(next));
-    matches.note(next, injected || asks(next));
+    matches.note(namespace, next, injected || asks(next));
     const workload = workloadOf(pod.metadata);
     const by = restartedBy(next, workload, facts.mayRestart);
     const add = (step: Omit<Step, 'workloads'>) => {
@@ -134,7 +142,10 @@ export function plan(facts: PlanFacts): Plan {
   return {
     steps: [...steps.values()].sort((a, b) => (a.when < b.when ? 1 : a.when > b.when ? -1 : a.to < b.to ? -1 : 1)),
     unchanged,
-    idle: idle.map((policy) => ({ policy: describePolicy(policy), why: matches.whyIdle(policy, namespaceLabels) })),
+    idle: idle.map((policy) => ({
+      policy: describePolicy(policy),
+      why: matches.whyIdle(policy, namespaceLabels, notReached),
+    })),
     load: loadOf([...loaded.values()]),
   };
 }

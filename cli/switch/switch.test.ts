@@ -50,8 +50,8 @@ describe('what the switch reaches', () => {
     });
     const overridden = facts({ cluster: [cluster('base', { override: true })] });
     expect(reachOf(overridden).unreached.map(({ why }) => why)).toEqual([
-      'which overrides what namespaces say',
-      'which overrides what namespaces say',
+      'as a ClusterTracingPolicy with override: true comes first',
+      'as a ClusterTracingPolicy with override: true comes first',
     ]);
     expect(reachOf(facts({ namespaced: [policy('first', { priority: 1000 })] })).pods).toBe(0);
   });

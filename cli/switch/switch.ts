@@ -1,9 +1,9 @@
 import type { ClusterTracingPolicy, TracingPolicy } from '../../crds/tracing-policy.ts';
 import { GROUP, VERSION } from '../../crds/tracing-policy.ts';
-import { INJECTED_LABEL, NO_POLICY, POLICY, POLICY_KEY } from '../../injector/names.ts';
+import { INJECTED_LABEL, NO_POLICY, POLICY_KEY } from '../../injector/names.ts';
 import { owner } from '../../injector/resource.ts';
 import type { Policy, Resolution } from '../../injector/resolve.ts';
-import { describePolicy, resolver } from '../../injector/resolve.ts';
+import { describePolicy, resolver, whyBefore } from '../../injector/resolve.ts';
 import { InputError } from '../input-error.ts';
 import type { PodMeta } from '../../operator/coverage/facts.ts';
 
@@ -100,7 +100,7 @@ export function reachOf(facts: SwitchFacts): Reach {
   let pods = 0;
   const unreached = new Map<string, Unreached>();
   for (const { pod, resolution } of resolved(withSwitch)) {
-    const { policy } = resolution;
+    const { policy, candidates } = resolution;
     if (isSwitch(policy, facts.namespace)) pods++;
     // What is switched off already needs no switch.
     else if (policy && policy.spec.enabled !== false) {
@@ -108,18 +108,14 @@ export function reachOf(facts: SwitchFacts): Reach {
       const { kind, name } = owner(pod) ?? { kind: 'Pod', name: pod.metadata.name };
       const workload = `${kind.toLowerCase()}/${name}`;
       const id = `${namespace} ${workload}`;
-      const known = unreached.get(id) ?? { namespace, workload, pods: 0, policy, why: whyBefore(resolution) };
+      const beaten = candidates.find((each) => isSwitch(each.policy, facts.namespace))!;
+      const why = whyBefore(candidates[0]!, beaten);
+      const known = unreached.get(id) ?? { namespace, workload, pods: 0, policy, why };
       known.pods++;
       unreached.set(id, known);
     }
   }
   return { pods, unreached: [...unreached.values()] };
-}
-
-function whyBefore({ candidates: [first] }: Resolution): string {
-  if (first!.rank === 'NamedByPod') return `which their annotation ${POLICY} names`;
-  if (first!.rank === 'Override') return 'which overrides what namespaces say';
-  return 'which has the same priority and is older';
 }
 
 function isSwitch(policy: Policy | undefined, namespace: string | undefined): boolean {

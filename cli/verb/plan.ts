@@ -3,7 +3,6 @@ import type { ObjectMeta } from '../../injector/pod.ts';
 import type { Flow } from '../../operator/coverage/flow.ts';
 import { flowText } from '../../operator/coverage/flow.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
-import { EVERYWHERE, reaches } from '../../operator/reach.ts';
 import { withCluster } from '../cluster.ts';
 import { given, read as readFile, shown } from '../file.ts';
 import { InputError } from '../input-error.ts';
@@ -98,8 +97,9 @@ async function gatherPlan(
       return { policies, pods: [...injected, ...others], namespaces: namespaces ?? [], digests };
     }),
   );
-  const installation = await findInstallation(read);
-  const { defaults = {}, reach = EVERYWHERE, changeWorkloads } = typeof installation === 'object' ? installation : {};
+  const found = await findInstallation(read);
+  const installation = typeof found === 'object' ? found : undefined;
+  const { defaults = {}, changeWorkloads } = installation ?? {};
   return {
     namespaced: parts.flatMap(({ policies }) => policies.namespaced ?? []),
     cluster: parts[0]?.policies.cluster ?? [],
@@ -108,8 +108,9 @@ async function gatherPlan(
     namespaceLabels: new Map(
       parts.flatMap(({ namespaces }) => namespaces.map(({ metadata }) => [metadata.name!, metadata.labels ?? {}])),
     ),
-    pods: parts.flatMap(({ pods }) => pods).filter(({ metadata }) => reaches(reach, metadata.namespace)),
+    pods: parts.flatMap(({ pods }) => pods),
     digests: new Map(parts.flatMap(({ digests }) => [...digests])),
+    ...(installation && { installation }),
     ...(changeWorkloads !== undefined && { mayRestart: changeWorkloads }),
     now: new Date().toISOString(),
     closed: reading.closed,

@@ -166,7 +166,9 @@ describe('the summary of a namespace', () => {
 
   it('says at both policies which one is in force where two match', () => {
     const summary = sum({ cluster: [base], namespaced: [policy('p')], injected: [pod('a', asked)] });
-    const overlaps = ['TracingPolicy shop/p over ClusterTracingPolicy base as Namespaced before Cluster'];
+    const overlaps = [
+      'TracingPolicy shop/p over ClusterTracingPolicy base as a TracingPolicy of the namespace selects the pods',
+    ];
     expect(summary.get('TracingPolicy shop/p')?.overlaps).toEqual(overlaps);
     expect(summary.get('ClusterTracingPolicy base')).toMatchObject({ overlaps, pods: { matched: 0 } });
   });

@@ -133,10 +133,9 @@ export function summarize(facts: NamespaceFacts): Map<string, Summary> {
     const [winner, ...beaten] = resolution.candidates;
     const summary = of(resolution.policy);
     for (const problem of resolution.problems) addOnce(summary.problems, problem);
-    for (const { policy, rank } of beaten) {
-      const why = winner!.rank === rank ? whyBefore(winner!.policy, policy) : `as ${winner!.rank} before ${rank}`;
-      const text = `${describePolicy(winner!.policy)} over ${describePolicy(policy)} ${why}`;
-      for (const side of [summary, of(policy)]) addOnce(side.overlaps, text);
+    for (const other of beaten) {
+      const text = `${describePolicy(winner!.policy)} over ${describePolicy(other.policy)} ${whyBefore(winner!, other)}`;
+      for (const side of [summary, of(other.policy)]) addOnce(side.overlaps, text);
     }
 
     summary.pods.matched++;
