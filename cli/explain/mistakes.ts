@@ -1,7 +1,7 @@
+import { distance } from '../../injector/distance.ts';
 import * as names from '../../injector/names.ts';
 import type { ObjectMeta } from '../../injector/pod.ts';
 import { annotate, patchTemplate } from './commands.ts';
-import { distance } from './distance.ts';
 import type { Facts } from './facts.ts';
 import type { Problem } from './problem.ts';
 

@@ -1,10 +1,10 @@
+import { distance } from '../../injector/distance.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import type { Policy } from '../../injector/resolve.ts';
 import { ApiError } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
 import type { List, Read } from '../reading.ts';
 import { readAll } from '../reading.ts';
-import { distance } from './distance.ts';
 import type { Facts } from './facts.ts';
 
 interface Service {

@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Instrumentation } from '../../crds/instrumentation.ts';
 import { isSecretHeader } from '../../crds/secret-header.ts';
+import { distance } from '../distance.ts';
 import { SECRET_PARAMETERS } from './http/attributes.ts';
 import type { HttpOptions } from './http/options.ts';
 import { anyOf } from './sampling-rules.ts';
@@ -124,16 +125,4 @@ function unknownName(name: string, known: readonly string[], version: string): s
     text += `, ${each}`;
   }
   return text;
-}
-
-/** How many letters have to be changed, put in or left out (Levenshtein). */
-function distance(a: string, b: string): number {
-  let before = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++)
-      row.push(Math.min(before[j]! + 1, row[j - 1]! + 1, before[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    before = row;
-  }
-  return before[b.length]!;
 }
