@@ -6,6 +6,7 @@ import { describePolicy } from '../../injector/resolve.ts';
 import type { Facts } from './facts.ts';
 import type { Link, Problem } from './problem.ts';
 import { diagnose } from './receivers.ts';
+import { unfollowed } from './under-way.ts';
 
 /** What a reason of a policy's status breaks, and what to do about it. */
 interface Remedy {
@@ -89,6 +90,12 @@ export function agentsSay(
       ...(!OWN.includes(reason) && { by: 'agents' }),
     });
   }
+  const behind = own.some(({ reason }) => reason === 'Outdated') ? undefined : unfollowed(facts);
+  if (behind !== undefined)
+    problems.push({
+      ...{ text: `agents report that ${behind}`, by: 'agents' },
+      ...{ link: 'policy', next: REMEDIES.Outdated.next(kubectl, target, restart) },
+    });
   if (own.length === 0)
     lines.push(
       `its status knows of no trouble with this ${workload.kind}${(status.workloads?.length ?? 0) >= 20 ? ', or it is not among the 20 workloads that are listed' : ''}`,

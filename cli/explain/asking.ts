@@ -5,14 +5,32 @@ import type { Pod } from '../../injector/pod.ts';
 import { takeOver } from '../../injector/take-over.ts';
 import { WORKLOAD_KINDS } from '../../injector/workload.ts';
 import type { Installation } from '../../operator/coverage/facts.ts';
+import { CHART } from '../chart.ts';
 import type { Outcome } from '../workload.ts';
-import { at, put, templatePath } from '../workload.ts';
+import { at, decide, put, templatePath } from '../workload.ts';
 import { annotate, patchTemplate } from './commands.ts';
 import type { Facts } from './facts.ts';
 import type { Problem } from './problem.ts';
 
+/** What admission makes of the pods of a workload, by what can be read. */
+export function outcomeOf(facts: Facts): Outcome & { isTakenOver: boolean } {
+  const { workload, namespace, namespaceLabels = {}, namespaced = [], cluster = [], now } = facts;
+  const installed = typeof facts.installation === 'object' ? facts.installation : undefined;
+  const taken = takenOver(facts, installed);
+  const outcome = decide(taken ?? workload, templatePath(workload) ?? [], {
+    namespace,
+    namespaceLabels,
+    policies: { namespaced, cluster, defaults: installed?.defaults ?? {}, now },
+    options: {
+      agentImage: installed?.agentImage ?? CHART.agentImage,
+      agentImagePullPolicy: CHART.agentImagePullPolicy,
+    },
+  });
+  return { ...outcome, isTakenOver: taken !== undefined };
+}
+
 /** The workload as if it asked us, where it asks opentelemetry-operator and the chart says that we answer. */
-export function takenOver({ workload, namespace, namespaceAnnotations }: Facts, installed: Installation | undefined) {
+function takenOver({ workload, namespace, namespaceAnnotations }: Facts, installed: Installation | undefined) {
   if (!installed?.takenOver.includes(namespace)) return undefined;
   const path = templatePath(workload) ?? [];
   const pod = takeOver(at(workload, path) as Pod, namespaceAnnotations?.[OTEL_OPERATOR]);

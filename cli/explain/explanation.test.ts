@@ -99,55 +99,6 @@ describe('explain', () => {
     expect(problems(none)).toEqual(['it has no pod, and 2 are asked for -> kubectl -n shop describe statefulset/web']);
   });
 
-  it('says of a change that it is on its way, since when and how long that takes, before it is a problem', () => {
-    const now = Date.parse('2026-01-01T12:00:00Z');
-    const ago = (seconds: number) => new Date(now - seconds * 1000).toISOString();
-    const changed = (seconds: number) => {
-      const made = policy('default', { exporters });
-      Object.assign(made.metadata, { managedFields: [{ manager: 'kubectl', time: ago(seconds) }] });
-      return { namespaced: [made] };
-    };
-    const old = (key: string, revision: string, toldAgo: number) => {
-      const made = pod('web-0', {
-        injected: true,
-        annotations: { 'tracing.acme/policy-key': key, 'tracing.acme/policy-revision': revision },
-      });
-      made.metadata['managedFields'] = [
-        { manager: 'tracing-operator-policy', subresource: 'status', time: ago(toldAgo) },
-      ];
-      return made;
-    };
-    const untold = explained(facts({ ...changed(4), pods: [old('x.json', '1', 600)] }));
-    expect(untold.problems).toEqual([]);
-    expect(untold.text).toMatch(
-      /On its way:\n {2}TracingPolicy shop\/default was changed 4 s ago, and 1 of its pods has yet to be told: the operator does that within seconds\n\nNo problem found/,
-    );
-    expect(problems(facts({ ...changed(60), pods: [old('x.json', '1', 600)] }))).toEqual([
-      expect.stringMatching(/^pod web-0 was not told of the newest policy/),
-    ]);
-
-    const [, revision] = /told policy\.default\.json (\w+)|not policy\.default\.json (\w+)/
-      .exec(problems(facts({ pods: [old('x.json', '1', 600)] }))[0]!)!
-      .filter(Boolean);
-    const said = (seconds: number, acting: string) => {
-      const digest = { kind: 'StatefulSet', name: 'web', writtenAt: ago(20), facts: { policies: { [acting]: 1 } } };
-      const whole = {
-        ...digest,
-        facts: {
-          ...{ pods: 1, processes: 1, agents: {}, nodes: {}, libraries: {}, uninstrumented: {} },
-          ...{ problems: [], troubles: [], failures: [], ...digest.facts },
-        },
-        numbers: { spans: {}, exporters: {}, signals: {} },
-      };
-      return explained(facts({ pods: [old('policy.default.json', revision!, seconds)], digest: whole }));
-    };
-    expect(said(12, 'policy.default.json before').underWay).toEqual([
-      '1 of its pods has been told of a change 12 s ago: as a rule processes act on it after 2 to 5 s, after 90 at the latest, and that they do shows here up to half a minute later',
-    ]);
-    expect(said(12, `policy.default.json ${revision}`).underWay).toEqual([]);
-    expect(said(100, 'policy.default.json before').underWay).toEqual([]);
-  });
-
   it('says how it stands with a restart by the operator', () => {
     const restart = rolledBack('container app ended 3 times');
     expect(JSON.stringify(explain(facts({ restart })))).toContain('RolledBack: container app ended 3 times');

@@ -8,11 +8,10 @@ import type { Installation } from '../../operator/coverage/facts.ts';
 import { isUninstalled } from '../../operator/coverage/installed.ts';
 import { reportLines } from '../../operator/coverage/report-lines.ts';
 import { whyNotReached } from '../../operator/reach.ts';
-import { CHART } from '../chart.ts';
 import type { Outcome } from '../workload.ts';
-import { at, decide, templatePath } from '../workload.ts';
+import { at, templatePath } from '../workload.ts';
 import { agentsSay } from './agents.ts';
-import { askFor, askingProblems, takenOver, whoAsks } from './asking.ts';
+import { askFor, askingProblems, outcomeOf, whoAsks } from './asking.ts';
 import { ITS_PODS } from './facts.ts';
 import type { Facts } from './facts.ts';
 import type { Explanation } from './layout.ts';
@@ -23,15 +22,18 @@ import { deliveredTo, findPolicy, isSure, policyLine } from './policy.ts';
 import type { Problem, Wish } from './problem.ts';
 import { standings } from './standing.ts';
 import { underWayLines } from './under-way.ts';
-import { writtenAt } from './written.ts';
+import { changedAt } from './written.ts';
 
 /** The title of the section that says who asks for tracing. */
 export const ASKS = 'Asks for tracing';
 /** Pods that are listed one by one. */
 const LISTED = 10;
 
-/** Puts into words what the facts say of a workload, from who asks to what the agents say. Pure. */
-export function explain(facts: Facts): Explanation {
+/**
+ * Puts into words what the facts say of a workload, from who asks to what the agents say. Pure.
+ * @returns `isEarly`: a problem may be a change of a moment ago, which leaves no time by which that could be seen. Worth another look.
+ */
+export function explain(facts: Facts): Explanation & { isEarly: boolean } {
   const { workload, namespace, kind } = facts;
   const target = `${kind.kind.toLowerCase()}/${workload.metadata.name}`;
   const kubectl = `kubectl -n ${namespace}`;
@@ -40,16 +42,7 @@ export function explain(facts: Facts): Explanation {
   const sure = isSure(facts);
   const { namespaceLabels = {}, namespaced = [], cluster = [] } = facts;
   const policies = { namespaced, cluster, defaults: installed?.defaults ?? {}, now: facts.now };
-  const taken = takenOver(facts, installed);
-  const outcome = decide(taken ?? workload, templatePath(workload) ?? [], {
-    namespace,
-    namespaceLabels,
-    policies,
-    options: {
-      agentImage: installed?.agentImage ?? CHART.agentImage,
-      agentImagePullPolicy: CHART.agentImagePullPolicy,
-    },
-  });
+  const outcome = outcomeOf(facts);
   const { resolution, pod } = outcome;
   const asked = outcome.asked.asked === true;
   const problems: Problem[] = [];
@@ -77,7 +70,9 @@ export function explain(facts: Facts): Explanation {
   const notReached = whyNotReached(namespace, installed?.reach, installed);
   if (asked && notReached) problems.push({ text: notReached.why, next: notReached.next, link: 'injected' });
 
-  const who = taken ? `yes: ${OTEL_OPERATOR} asks for it, and the namespace is taken over` : whoAsks(outcome, facts);
+  const who = outcome.isTakenOver
+    ? `yes: ${OTEL_OPERATOR} asks for it, and the namespace is taken over`
+    : whoAsks(outcome, facts);
   sections.push([ASKS, [who]]);
   if (!gone && outcome.asked.asked === false)
     wishes.push({ link: 'wanted', text: who, to: 'To have it traced', next: askFor(workload, kubectl, target) });
@@ -130,7 +125,7 @@ export function explain(facts: Facts): Explanation {
       mark: sure && !gone ? policyMark(resolvedFor(each.metadata).document) : undefined,
       imageFrom: imagePolicy ? describePolicy(imagePolicy.policy) : 'the chart',
       restart: remake,
-      changedAt: resolution.policy && writtenAt(resolution.policy.metadata),
+      changedAt: changedAt(facts, resolution.policy),
     }),
   }));
   const more = findings.length > LISTED ? [`and ${findings.length - LISTED} more`] : [];
@@ -158,12 +153,10 @@ export function explain(facts: Facts): Explanation {
     sections.push(['Reports', [...whose, ...reportLines(facts.digest, facts.now)]]);
   }
   if (facts.closed.length > 0) sections.push(['You may not read', facts.closed]);
-  const source = resolution.policy ? describePolicy(resolution.policy) : 'the policy';
   const underWay = [
     ...(found?.underWay ?? []),
     ...underWayLines(
       findings.flatMap((finding) => finding.underWay ?? []),
-      source,
       facts.now,
     ),
   ];
@@ -173,6 +166,8 @@ export function explain(facts: Facts): Explanation {
     problems,
     underWay,
     wishes,
+    isEarly:
+      !gone && installed?.readyReplicas !== 0 && (found?.isLate === true || findings.some(({ isLate }) => isLate)),
   };
 }
 

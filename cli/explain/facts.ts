@@ -1,4 +1,10 @@
-import { AGENT_OUTAGES, POLICY_CONFIG_MAP, REPORTS_CONFIG_MAP, RESTARTS } from '../../injector/names.ts';
+import {
+  AGENT_OUTAGES,
+  POLICY_CONFIG_MAP,
+  POLICY_FIELD_MANAGER,
+  REPORTS_CONFIG_MAP,
+  RESTARTS,
+} from '../../injector/names.ts';
 import type { ObjectMeta, Pod } from '../../injector/pod.ts';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
 import { owner } from '../../injector/resource.ts';
@@ -19,12 +25,14 @@ import { readPolicies } from '../stored-policies.ts';
 import { clockOffset } from '../clock.ts';
 import { resolutionFor } from '../override/target.ts';
 import { podOf, templatePath } from '../workload.ts';
+import { outcomeOf } from './asking.ts';
 import type { Kind } from './kinds.ts';
 import { kindOf } from './kinds.ts';
 import { isInjected } from './pods.ts';
 import type { Receivers } from './receivers.ts';
 import { findReceivers } from './receivers.ts';
 import { spokenBy } from './spoken.ts';
+import { writtenAt } from './written.ts';
 
 export interface ContainerStatus {
   name: string;
@@ -65,6 +73,8 @@ export interface Facts extends StoredPolicies {
   installation?: Installation | 'absent';
   /** The documents that the operator wrote for pods of the namespace, by key. */
   delivered?: Map<string, PolicyDocument>;
+  /** When it wrote them last, milliseconds since 1970; undefined where that cannot be seen. */
+  deliveredAt?: number;
   /** What the agents of the workload say, as the operator wrote it down; undefined where there is nothing. */
   digest?: Digest;
   /** Agents that new pods of the namespace are not given for now, as they would keep them from starting. */
@@ -155,6 +165,7 @@ export async function gather(
   const restarted = readRestarts(documents?.metadata.annotations?.[RESTARTS]).find(
     (each) => each.kind === maker.kind && each.name === maker.name,
   );
+  const deliveredAt = documents && writtenAt(documents.metadata, POLICY_FIELD_MANAGER);
   const facts: Facts = {
     kind,
     workload,
@@ -166,6 +177,7 @@ export async function gather(
     ...policies,
     ...(installation && { installation }),
     ...(documents && { delivered: documentsOf(documents.data ?? {}) }),
+    ...(deliveredAt !== undefined && { deliveredAt }),
     ...(digest && { digest }),
     ...(restarted && { restart: restarted }),
     outages: readOutages(documents?.metadata.annotations?.[AGENT_OUTAGES]).filter(isOpen),
@@ -184,7 +196,9 @@ export function endpointsInTrouble(facts: Facts): string[] | undefined {
   const pod = facts.pods[0]?.metadata ?? podOf(facts.workload, templatePath(facts.workload) ?? []).metadata ?? {};
   const { document, policy } = resolutionFor(facts, pod, facts.now);
   const exporters = document?.spec.exporters ?? [];
-  if (exporters.length === 0) return policy?.spec.enabled === false ? undefined : [];
+  // Who does not ask needs no first policy.
+  if (exporters.length === 0)
+    return policy?.spec.enabled === false || outcomeOf(facts).asked.asked !== true ? undefined : [];
   const said = [
     ...(facts.digest?.facts.troubles ?? []),
     ...(policy?.status?.workloads ?? []).map(({ message = '' }) => message),

@@ -18,6 +18,8 @@ export interface PodFinding {
   text: string;
   problems: Problem[];
   underWay?: UnderWay;
+  /** A problem is that it was not told of the newest policy. */
+  isLate?: boolean;
 }
 
 interface Expected {
@@ -29,7 +31,7 @@ interface Expected {
   imageFrom: string;
   /** Makes new pods, e.g. `kubectl -n shop rollout restart deployment/web`. */
   restart: string;
-  /** When the policy in force was changed last, milliseconds since 1970; undefined where there is none, or nobody can tell. */
+  /** When what it is to follow was changed last, milliseconds since 1970; undefined where nobody can tell. */
   changedAt: number | undefined;
 }
 
@@ -37,6 +39,7 @@ interface Expected {
 export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFinding {
   const { name, annotations = {}, deletionTimestamp } = pod.metadata;
   let underWay: UnderWay | undefined;
+  let isLate = false;
   const { status } = pod;
   const problems: Problem[] = [];
   const injected = isInjected(pod);
@@ -86,13 +89,14 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
     if (deletionTimestamp || stuck) underWay = undefined;
     else if (late && changedAt !== undefined && facts.now - changedAt < SOON)
       underWay = { what: 'untold', since: changedAt };
-    else if (late)
+    else if (late) {
+      isLate = true;
       problems.push({
         // Its spans go on under an older one, so that no link is broken.
         text: `pod ${name} was not told of the newest policy: ${late}`,
         next: operatorLogs(facts),
       });
-    else if (annotations[names.POLICY_KEY] !== NO_POLICY && isUnheard(toldAt, isActedOn(annotations, facts), facts))
+    } else if (annotations[names.POLICY_KEY] !== NO_POLICY && isUnheard(toldAt, isActedOn(annotations, facts), facts))
       underWay = { what: 'unheard', since: toldAt! };
   }
   const line = facts.spoken.get(name);
@@ -120,7 +124,7 @@ export function findingOf(pod: LivePod, facts: Facts, expected: Expected): PodFi
         next: `${kubectl} logs ${name} -c ${container.name} --previous`,
       });
   }
-  return { text: parts.join('; '), problems, ...(underWay && { underWay }) };
+  return { text: parts.join('; '), problems, ...(underWay && { underWay }), ...(isLate && { isLate }) };
 }
 
 function stateOf({ status }: LivePod): string {

@@ -12,7 +12,7 @@ import { isInjected, operatorLogs } from './pods.ts';
 import type { Problem, Wish } from './problem.ts';
 import { likelyReceiver } from './receivers.ts';
 import { SOON } from './under-way.ts';
-import { writtenAt } from './written.ts';
+import { changedAt } from './written.ts';
 
 /** Whose endpoint somebody has to fill in. */
 const ANY_RECEIVER = 'http://COLLECTOR.NAMESPACE:4318';
@@ -23,6 +23,8 @@ export interface PolicyFinding {
   wishes: Wish[];
   /** What is on its way. */
   underWay: string[];
+  /** A problem is that the operator has not looked at it. */
+  isLate?: boolean;
 }
 
 export function policyLine(document: PolicyDocument | undefined, facts: Facts, sure: boolean): string {
@@ -92,16 +94,18 @@ export function findPolicy(
     found.problems.push(policy && document ? noExporter(policy, facts) : noPolicy(facts, pod.metadata?.labels));
   const { generation = 0 } = policy?.metadata ?? {};
   if (policy && (policy.status?.observedGeneration ?? 0) < generation) {
-    const since = facts.now - (writtenAt(policy.metadata) ?? 0);
+    const since = facts.now - (changedAt(facts, policy) ?? 0);
     if (since < SOON)
       found.underWay.push(
         `${describePolicy(policy)} was changed ${seconds(since)} ago, and the operator is about to look at it: that takes a second or two`,
       );
-    else
+    else {
+      found.isLate = true;
       found.problems.push({
         text: `the operator has not looked at the newest ${describePolicy(policy)} yet`,
         next: operatorLogs(facts),
       });
+    }
   }
   return found;
 }

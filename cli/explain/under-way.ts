@@ -1,5 +1,8 @@
 import { PATIENCE } from '../../operator/status/behind.ts';
+import { NO_POLICY, POLICY_FIELD_MANAGER, POLICY_KEY, POLICY_REVISION } from '../../injector/names.ts';
 import type { Facts } from './facts.ts';
+import { isInjected } from './pods.ts';
+import { writtenAt } from './written.ts';
 
 /** In this time the operator has told all pods of a change, milliseconds; as a rule it takes a second. */
 export const SOON = 30_000;
@@ -18,8 +21,32 @@ export function isUnheard(toldAt: number | undefined, isSaid: boolean, { now, di
   return toldAt !== undefined && !isSaid && now - toldAt < (digest ? PATIENCE : SOON);
 }
 
+/**
+ * What processes of a workload act on, long after all its pods have been told otherwise; undefined where there are none, or nobody
+ * can tell. The operator says that too (Outdated), but some time later, and of the first workloads alone.
+ */
+export function unfollowed({ now, digest, pods, installation }: Facts): string | undefined {
+  const running = pods.filter(isInjected);
+  const told = running.map(({ metadata: { annotations = {} } }) =>
+    annotations[POLICY_KEY] === undefined || annotations[POLICY_KEY] === NO_POLICY
+      ? undefined
+      : `${annotations[POLICY_KEY]} ${annotations[POLICY_REVISION]}`,
+  );
+  const toldAt = running.flatMap(({ metadata }) => writtenAt(metadata, POLICY_FIELD_MANAGER) ?? []);
+  // What agents said is from before where nobody hears them, and may be said by pods that are not among these, or are on their way out.
+  const isHeard = typeof installation !== 'object' || installation.readyReplicas !== 0;
+  const isTheirs = digest && digest.facts.pods <= running.length;
+  if (!isHeard || !isTheirs || told.includes(undefined)) return undefined;
+  if (running.some(({ metadata }) => metadata.deletionTimestamp)) return undefined;
+  if (toldAt.length === 0 || now - Math.max(...toldAt) < PATIENCE) return undefined;
+  const { policies, processes } = digest.facts;
+  const [mark] = Object.keys(policies).filter((each) => !told.includes(each));
+  if (mark === undefined) return undefined;
+  return `${policies[mark]} of ${processes} ${processes === 1 ? 'process acts' : 'processes act'} on ${mark}, not on ${[...new Set(told)].join(' or ')}`;
+}
+
 /** What is on its way to the pods of a workload, since when, and how long that takes. */
-export function underWayLines(found: readonly UnderWay[], source: string, now: number): string[] {
+export function underWayLines(found: readonly UnderWay[], now: number): string[] {
   const of = (what: UnderWay['what']) => found.filter((each) => each.what === what);
   const ago = (list: UnderWay[]) =>
     `${Math.max(0, Math.round((now - Math.max(...list.map(({ since }) => since))) / 1000))} s`;
@@ -28,7 +55,7 @@ export function underWayLines(found: readonly UnderWay[], source: string, now: n
   return [
     ...(untold.length > 0
       ? [
-          `${source} was changed ${ago(untold)} ago, and ${pods(untold)} yet to be told: the operator does that within seconds`,
+          `what its pods are to follow was changed ${ago(untold)} ago, and ${pods(untold)} yet to be told: the operator does that within seconds`,
         ]
       : []),
     ...(unheard.length > 0

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withCluster } from '../cluster.ts';
 import { explain } from '../explain/explanation.ts';
 import { gather } from '../explain/facts.ts';
@@ -7,6 +8,9 @@ import type { Format } from '../output.ts';
 import { outputOption, render } from '../output.ts';
 import type { End, ExitCode } from './verb.ts';
 import { namespaceOption, verb } from './verb.ts';
+
+/** In this time the operator looks at a change, milliseconds, where it is not busy. */
+const ANOTHER_LOOK = 2_000;
 
 interface ExplainFlags {
   namespace?: string;
@@ -38,8 +42,13 @@ WORKLOAD is KIND/NAME, where KIND is deployment, statefulset, daemonset, replica
 async function explainWorkload(words: string[], options: ExplainFlags): Promise<ExitCode> {
   const named = parseWorkload(words);
   return withCluster(async (client) => {
-    const facts = await gather(client, named, options.namespace ?? client.namespace ?? 'default');
-    const explanation = explain(facts);
+    const look = async () => explain(await gather(client, named, options.namespace ?? client.namespace ?? 'default'));
+    let looked = await look();
+    if (looked.isEarly) {
+      await sleep(ANOTHER_LOOK);
+      looked = await look();
+    }
+    const { isEarly: _, ...explanation } = looked;
     process.stdout.write(render(options.output, explanation, (paint) => layOut(explanation, paint)));
     return explanation.problems.length > 0 ? 1 : 0;
   });
