@@ -61,12 +61,12 @@ async function verify(words: string[], flags: VerifyFlags): Promise<ExitCode> {
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
     }
-    const pod = target?.pods.find(({ status }) => status?.phase === 'Running')?.metadata.name;
+    const pod = target?.pods.find(({ status }) => status?.phase === 'Running');
     const send =
       request && pod !== undefined
         ? async () => {
             const status = await sendRequest(client, facts.namespace, pod, request);
-            say(`sent GET /${request.path} to pod ${pod}: it answered ${status}`);
+            say(`sent GET /${request.path} to pod ${pod.metadata.name}: it answered ${status}`);
           }
         : undefined;
     const watched = await watch(client, facts, target, { length, send, say });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ApiError } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
+import type { LivePod } from '../explain/facts.ts';
 import { InputError } from '../input-error.ts';
 
 /** A request that somebody has asked for, to one pod. */
@@ -29,11 +30,14 @@ export function parseRequest(text: string): OwnRequest {
 export async function sendRequest(
   client: KubeClient,
   namespace: string,
-  pod: string,
+  pod: LivePod,
   { port, path }: OwnRequest,
 ): Promise<number> {
   const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
-  const where = `/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy/${path}`;
+  const { name } = pod.metadata;
+  const where = `/api/v1/namespaces/${namespace}/pods/${name}:${port}/proxy/${path}`;
+  const silent = (why: string) =>
+    new InputError(`pod ${name} does not answer at port ${port}: ${why}. ${portsOf(pod)}`);
   try {
     const response = await client.stream(where, {
       accept: '*/*',
@@ -43,14 +47,23 @@ export async function sendRequest(
     response.resume();
     return response.statusCode ?? 0;
   } catch (error) {
-    if (!(error instanceof ApiError))
-      throw new InputError(`pod ${pod} does not answer at port ${port}: ${String(error)}`);
+    if (!(error instanceof ApiError)) throw silent(String(error));
     // What the app says is no Status of the API server's.
     if (error.reason === 'Unknown') return error.status;
     if (error.status === 401 || error.status === 403)
       throw new InputError(
         `you may not send requests to pods (get pods/proxy in namespace ${namespace}). Without --request it watches what comes by itself`,
       );
-    throw new InputError(`pod ${pod} does not answer at port ${port}: ${error.message}`);
+    throw silent(error.said);
   }
+}
+
+/** Where a pod says that it listens, as a hint. */
+function portsOf({ spec }: LivePod): string {
+  const said = (spec?.containers ?? []).flatMap(({ name, ports }) =>
+    ((ports ?? []) as { containerPort: number }[]).map(({ containerPort }) => `${containerPort} (${name})`),
+  );
+  return said.length > 0
+    ? `Its containers name the ports ${said.join(', ')}`
+    : 'Its containers name no ports; those of its Service, e.g. kubectl get services, are a hint';
 }
