@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ApiError } from '../../operator/kube/client.ts';
 import type { KubeClient } from '../../operator/kube/client.ts';
-import type { LivePod } from '../explain/facts.ts';
 import { parseRequest, sendRequest } from './request.ts';
 
 const REFUSED = new ApiError(
@@ -17,7 +16,7 @@ describe('a request that somebody has asked for', () => {
     sendRequest(
       { stream: () => Promise.reject(REFUSED) } as unknown as KubeClient,
       'shop',
-      { metadata: { name: 'order-1' }, spec: { containers: [{ name: 'app', ...(ports && { ports }) }] } } as LivePod,
+      { metadata: { name: 'order-1' }, spec: { containers: [{ name: 'app', ...(ports && { ports }) }] } },
       parseRequest('8080/orders'),
     );
 
