@@ -36,6 +36,12 @@ describe('a sampling rule matches', () => {
     expect(matches({ ...rule, spanKinds: ['Client', 'Consumer'] }, path('/b'))).toBe(false);
   });
 
+  it('paths of requests that arrive, and not of those that are sent', () => {
+    const sent = start({ 'url.path': '/metrics' }, 'GET', SpanKind.CLIENT);
+    expect(matches({ paths: ['/metrics'], drop: true }, sent)).toBe(false);
+    expect(matches({ attributes: { 'url.path': '/metrics' }, drop: true }, sent)).toBe(true);
+  });
+
   it('names, and attributes of any type; one that is not there does not match', () => {
     const found = start({ 'db.system.name': 'redis', 'server.port': 6379 }, 'PING', SpanKind.CLIENT);
     expect(matches({ spanNames: ['PI*'], drop: true }, found)).toBe(true);

@@ -33,7 +33,9 @@ export class CompiledRule {
     const { spanKinds, spanNames, methods, paths, attributes = {}, maxPerSecond }: SamplingRule = rule;
     this.threshold = new Threshold(rule.ratio ?? 1);
     this.drop = rule.drop ?? false;
-    this.kinds = spanKinds?.map((kind) => KINDS[kind]);
+    const kinds = spanKinds?.map((kind) => KINDS[kind]);
+    // Paths are those of requests that arrive; spans of fetch have a url.path as well.
+    this.kinds = paths ? [SpanKind.SERVER].filter((kind) => kinds?.includes(kind) ?? true) : kinds;
     this.names = spanNames && anyOf(spanNames);
     this.attributes = [
       ...(methods ? [['http.request.method', anyOf(methods)] as const] : []),

@@ -197,6 +197,19 @@ describe('requests that were not sampled', () => {
     expect(first.server.output()).not.toContain('tracing-operator:');
   }, 60_000);
 
+  it('are dropped by their path where they arrive, and not where they are sent, by http or fetch', async () => {
+    const rules = [{ paths: ['/leaf'], drop: true }];
+    const shop = await start('shop', { ratio: 1, rules }, undefined, 'http-server.cjs');
+    for (const path of ['/leaf', '/http', '/fetch']) await fetch(shop.url + path);
+    const spans = await sink.until((all) => all.filter(({ kind }) => kind === 'server').length === 2);
+    expect(spans.map(({ kind, attributes }) => `${kind} ${attributes['url.path'] ?? ''}`).sort()).toEqual([
+      'client ',
+      'client /leaf',
+      'server /fetch',
+      'server /http',
+    ]);
+  });
+
   it('are kept with their route and what a framework did', async () => {
     const shop = await start('shop', { ratio: 0, keep: { errors: true } }, undefined, 'express-server.cjs');
     for (const path of ['/users/7', '/fails', '/users/8']) await fetch(shop.url + path);
