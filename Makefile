@@ -47,9 +47,11 @@ test: install ## Everything: unit, services, integration and end to end on a rea
 
 .PHONY: build
 build: install ## dist/: what goes into the images, and kubectl-tracing
+	@echo "the operator, kubectl tracing and the agent: usually half a minute, a minute or two the first time"
 	@node operator/build.ts
 	@node cli/build.ts
 	@node injector/agent/build.ts
+	@echo 'kubectl tracing is dist/kubectl-tracing; in this shell: export PATH="$$PWD/dist:$$PATH"'
 
 .PHONY: release
 release: install ## Everything that a release consists of, into .release; publishes nothing: VERSION= REGISTRY= DOWNLOADS=

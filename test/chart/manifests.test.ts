@@ -68,6 +68,7 @@ describe("the chart's values", () => {
     ['webhook.namespaces={Shop}', /\/webhook\/namespaces\/0.*lower-case letters/],
     ['serviceMonitor.interval=30x', /\/serviceMonitor\/interval.*30s/],
     ['resources.limit.memory=1Gi', /\/resources.*additional properties 'limit' not allowed/],
+    ['ports.webhook=9444', /ports: two of them are the same, in .*"reports":9444.*each needs one of its own/],
     [
       'certManager.enabled=true,webhook.certificateSecret=x',
       /certManager.enabled and webhook.certificateSecret exclude/,

@@ -40,6 +40,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
+{{/* Nothing; an error where values cannot go together that a schema cannot compare. */}}
+{{- define "tracing.checked" -}}
+{{- if ne (len (values .Values.ports)) (len (values .Values.ports | uniq)) }}
+{{- fail (printf "ports: two of them are the same, in %s: each needs one of its own, e.g. webhook 9443, reports 9444, page 9445, probes 8080" (toJson .Values.ports)) }}
+{{- end }}
+{{- end }}
+
 {{/* Namespaces whose pods are never looked at. */}}
 {{- define "tracing.excluded" -}}
 {{ concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml }}
