@@ -42,7 +42,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Nothing; an error where values cannot go together that a schema cannot compare. */}}
 {{- define "tracing.checked" -}}
-{{- if ne (len (values .Values.ports)) (len (values .Values.ports | uniq)) }}
+{{- $ports := list }}
+{{- range .Values.ports }}
+{{- /* One given by --set is of another type. */}}
+{{- $ports = append $ports (int .) }}
+{{- end }}
+{{- if ne (len $ports) (len (uniq $ports)) }}
 {{- fail (printf "ports: two of them are the same, in %s: each needs one of its own, e.g. webhook 9443, reports 9444, page 9445, probes 8080" (toJson .Values.ports)) }}
 {{- end }}
 {{- end }}
