@@ -33,6 +33,7 @@ interface InstrumentationSpec {
 type Tls = NonNullable<Exporter['tls']>;
 
 const PROPAGATORS: Propagator[] = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'xray'];
+const PROTOCOLS = exporterSchema.shape.protocol.unwrap().options;
 const LANGUAGES = ['java', 'python', 'dotnet', 'go', 'apacheHttpd', 'nginx'];
 /** Fields that have no counterpart, and why. */
 const WITHOUT: Record<string, (path: Note['path']) => Note> = {
@@ -155,6 +156,18 @@ function sampling(
   return { sampling: { ratio: value, ...(!isParentBased && { parentBased: false }) } };
 }
 
+/** A receiver's usual port for gRPC, without a path, which only HTTP has. */
+const PORT_OF_GRPC = /:4317\/?$/;
+/**
+ * No Instrumentation says its protocol but by variables. Its Node.js image spoke gRPC where nothing was said, up to
+ * @opentelemetry/auto-instrumentations-node 0.53 (autoinstrumentation.ts before
+ * https://github.com/open-telemetry/opentelemetry-operator/pull/3570), and http/protobuf since, the default of that package
+ * (https://github.com/open-telemetry/opentelemetry-operator/blob/main/docs/rfcs/instrumentation-v1beta1.md); the operator's own
+ * example kept http://otel-collector:4317. At that port the Collector takes gRPC alone, so that it is what was meant.
+ */
+const WHY_GRPC =
+  "as 4317 is gRPC's port; opentelemetry-operator's newer images for Node.js sent http/protobuf there, so if yours did and spans came, take protocol out again";
+
 function exporters(spec: InstrumentationSpec, env: Environment, notes: Note[]): Pick<TracingPolicySpec, 'exporters'> {
   const byEnv = variable(env, ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'], notes);
   const given = byEnv?.value ?? spec.exporter?.endpoint;
@@ -170,12 +183,14 @@ function exporters(spec: InstrumentationSpec, env: Environment, notes: Note[]): 
   }
   // A policy's endpoint is the one for all signals: the agent appends the path.
   const endpoint = given.replace(/\/v1\/traces\/?$/, '');
+  const isPortOfGrpc = protocol === undefined && PORT_OF_GRPC.test(given);
   const tls = endpoint.startsWith('https://') ? tlsOf(spec.exporter?.tls, notes) : undefined;
   if (spec.exporter?.tls && !endpoint.startsWith('https://'))
     notes.push(kept(['spec', 'exporter', 'tls'], 'tls goes with https endpoints only'));
   const made = {
     name: 'default',
     ...(protocol && { protocol }),
+    ...(isPortOfGrpc && { protocol: 'grpc' }),
     endpoint,
     ...(headers && { headers }),
     ...(tls && { tls }),
@@ -185,22 +200,24 @@ function exporters(spec: InstrumentationSpec, env: Environment, notes: Note[]): 
     notes.push(kept(path, `${JSON.stringify(given)}: ${firstIssue(checked)?.message}`));
     return {};
   }
-  const remark =
-    /:4317(\/|$)/.test(endpoint) && !protocol ? '; port 4317 is usually that of gRPC: then say protocol: grpc' : '';
-  notes.push(converted(path, `exporters[0].endpoint: ${endpoint}${remark}`));
+  notes.push(
+    converted(path, `exporters[0].endpoint: ${endpoint}`),
+    ...(isPortOfGrpc ? [converted(path, `exporters[0].protocol: grpc, ${WHY_GRPC}`)] : []),
+  );
   return { exporters: [checked.data] };
 }
 
-function protocolOf(env: Environment, notes: Note[]): 'grpc' | 'http/protobuf' | undefined {
+function protocolOf(env: Environment, notes: Note[]): Exporter['protocol'] {
   const found = variable(env, ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'], notes);
   if (!found) return undefined;
   const { value, path } = found;
-  if (value === 'grpc' || value === 'http/protobuf') {
-    notes.push(converted(path, `exporters[0].protocol: ${value}`));
-    return value;
-  }
-  notes.push(kept(path, `there is no protocol ${value}; http/protobuf is used, which the same port takes`));
-  return undefined;
+  const known = PROTOCOLS.find((protocol) => protocol === value);
+  notes.push(
+    known
+      ? converted(path, `exporters[0].protocol: ${known}`)
+      : kept(path, `there is no protocol ${value}; there are ${PROTOCOLS.join(', ')}`),
+  );
+  return known;
 }
 
 /** https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables */

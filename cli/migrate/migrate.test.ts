@@ -84,9 +84,42 @@ describe('an Instrumentation', () => {
     ],
     [
       'an exporter',
-      { exporter: { endpoint: 'http://c:4317' } },
+      { exporter: { endpoint: 'http://c:4318' } },
+      { exporters: [{ name: 'default', endpoint: 'http://c:4318' }] },
+      ['spec.exporter.endpoint: converted to exporters[0].endpoint: http://c:4318'],
+    ],
+    [
+      "an exporter at gRPC's port that says no protocol",
+      { exporter: { endpoint: 'http://c:4317/' } },
+      { exporters: [{ name: 'default', protocol: 'grpc', endpoint: 'http://c:4317/' }] },
+      [
+        'spec.exporter.endpoint: converted to exporters[0].endpoint: http://c:4317/',
+        /^spec\.exporter\.endpoint: converted to exporters\[0\]\.protocol: grpc, as 4317 is gRPC's port; .*take protocol out/,
+      ],
+    ],
+    [
+      "an exporter at gRPC's port that says its protocol",
+      {
+        exporter: { endpoint: 'http://c:4317' },
+        nodejs: { env: [{ name: 'OTEL_EXPORTER_OTLP_PROTOCOL', value: 'http/json' }] },
+      },
+      { exporters: [{ name: 'default', protocol: 'http/json', endpoint: 'http://c:4317' }] },
+      ['spec.nodejs.env.0: converted to exporters[0].protocol: http/json', /endpoint: http:\/\/c:4317$/],
+    ],
+    [
+      "an exporter at gRPC's port with a path, which gRPC has not",
+      { nodejs: { env: [{ name: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', value: 'http://c:4317/v1/traces' }] } },
       { exporters: [{ name: 'default', endpoint: 'http://c:4317' }] },
-      [/exporters\[0\]\.endpoint: http:\/\/c:4317; port 4317 is usually that of gRPC: then say protocol: grpc$/],
+      ['spec.nodejs.env.0: converted to exporters[0].endpoint: http://c:4317'],
+    ],
+    [
+      'a protocol that there is not',
+      {
+        exporter: { endpoint: 'http://c:4318' },
+        env: [{ name: 'OTEL_EXPORTER_OTLP_PROTOCOL', value: 'thrift' }],
+      },
+      { exporters: [{ name: 'default', endpoint: 'http://c:4318' }] },
+      ['spec.env.0: not converted: there is no protocol thrift; there are http/protobuf, http/json, grpc', /endpoint/],
     ],
     [
       'an exporter by variables',
