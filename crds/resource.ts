@@ -14,10 +14,14 @@ export const OF_THE_POD = [
   ...['k8s.namespace.name', 'k8s.pod.name', 'k8s.pod.uid', 'k8s.container.name', 'k8s.node.name'],
 ];
 
+const ofThePodMessage =
+  'service.name, service.namespace, service.instance.id and names of the pod, container, node and namespace come from each pod and win over a policy; to set one, annotate the pod template, e.g. resource.opentelemetry.io/service.name: order';
+
 export const resource = z
   .object({
     attributes: z
       .record(attributeName, z.string().max(1024))
+      .refine((attributes) => !OF_THE_POD.some((name) => name in attributes), ofThePodMessage)
       .meta({
         maxProperties: 32,
         description:
@@ -26,8 +30,7 @@ export const resource = z
           { rule: "self.all(name, name.matches('^[^\\\\s,=]{1,128}$'))", message: nameMessage },
           {
             rule: `!self.exists(name, name in [${OF_THE_POD.map((name) => `'${name}'`).join(', ')}])`,
-            message:
-              'service.name, service.namespace, service.instance.id and names of the pod, container, node and namespace come from each pod and win over a policy; to set one, annotate the pod template, e.g. resource.opentelemetry.io/service.name: order',
+            message: ofThePodMessage,
           },
         ),
       })

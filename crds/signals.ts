@@ -5,6 +5,9 @@ import { cel } from './rules.ts';
 export const SIGNALS = ['traces', 'metrics', 'logs'] as const;
 export type Signal = (typeof SIGNALS)[number];
 
+const correlationMessage =
+  'without traces there is nothing to name in log lines; leave traces out: {logCorrelation: true}, or logCorrelation: {traces: false, metrics: true}';
+
 /** What processes take and send. */
 export const signals = z
   .object({
@@ -28,14 +31,14 @@ export const signals = z
       )
       .optional(),
   })
+  .refine(({ logCorrelation, traces }) => !logCorrelation || traces !== false, correlationMessage)
   .describe(
     'What processes take and send to the exporters. Changes reach running pods within seconds, without a restart.',
   )
   .meta(
     cel({
       rule: '!has(self.logCorrelation) || !self.logCorrelation || !has(self.traces) || self.traces',
-      message:
-        'without traces there is nothing to name in log lines; leave traces out: {logCorrelation: true}, or logCorrelation: {traces: false, metrics: true}',
+      message: correlationMessage,
     }),
   );
 

@@ -166,6 +166,8 @@ const shared = {
 };
 
 /** A policy that is switched off has nothing else to say about what pods do. */
+const saysNothingElse = (spec: { enabled?: boolean | undefined; injection?: string | undefined }): boolean =>
+  spec.enabled !== false || spec.injection !== 'All';
 const offSaysNothingElse: CelRule = {
   rule: "!has(self.enabled) || self.enabled || !has(self.injection) || self.injection != 'All'",
   message:
@@ -174,8 +176,13 @@ const offSaysNothingElse: CelRule = {
 
 export const tracingPolicySpec = z
   .object(shared)
+  .refine(saysNothingElse, offSaysNothingElse.message)
   .describe('How the selected pods are traced.')
   .meta(cel(offSaysNothingElse));
+
+const hostPattern = /^([*][.])?[A-Za-z0-9._-]+$/;
+const hostMessage =
+  'an entry is a host, with *. in front for all below it, e.g. otel-collector.observability or *.example.com';
 
 export const clusterTracingPolicySpec = z
   .object({
@@ -189,24 +196,27 @@ export const clusterTracingPolicySpec = z
       )
       .optional(),
     allowedEndpoints: z
-      .array(z.string().min(1).max(256))
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(256)
+          .refine((host) => hostPattern.test(host), hostMessage),
+      )
       .min(1)
       .max(32)
       .meta({
         description:
           'Limits where TracingPolicies of the selected namespaces may send spans: to hosts in this list, e.g. otel-collector.observability or *.example.com. An exporter for another host is left out and reported. Left out: no limit.',
         'x-kubernetes-list-type': 'set',
-        ...cel({
-          rule: "self.all(host, host.matches('^([*][.])?[A-Za-z0-9._-]+$'))",
-          message:
-            'an entry is a host, with *. in front for all below it, e.g. otel-collector.observability or *.example.com',
-        }),
+        ...cel({ rule: `self.all(host, host.matches('${hostPattern.source}'))`, message: hostMessage }),
       })
       .optional(),
     agent: agent.optional(),
     configureControllers: configureControllers.optional(),
     ...shared,
   })
+  .refine(saysNothingElse, offSaysNothingElse.message)
   .describe('How pods of the selected namespaces are traced, unless a policy of their own says otherwise.')
   .meta(cel(offSaysNothingElse));
 
@@ -336,7 +346,8 @@ export const policyStatus = z
 export type PolicyStatus = z.infer<typeof policyStatus>;
 export type WorkloadReason = (typeof WORKLOAD_REASONS)[number];
 /** The fields that a chart's default may fill in; all that a process acts on. */
-export const defaultPolicySpec = tracingPolicySpec
+export const defaultPolicySpec = z
+  .object(shared)
   .pick({
     sampling: true,
     signals: true,
