@@ -12,9 +12,15 @@ const PASSED_ON: NodeJS.Signals[] = ['SIGTERM', 'SIGUSR1', 'SIGUSR2'];
 /**
  * Runs a command to its end. It has this process's standard streams, and the signals that this process gets; which itself
  * outlives them.
+ * @param begun is called once it runs.
  */
-export async function runCommand([file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+export async function runCommand(
+  [file = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  begun: () => void,
+): Promise<Ended> {
   const child = spawn(file, args, { env, stdio: 'inherit' });
+  child.once('spawn', begun);
   const hasTerminal = [0, 1, 2].some((fd) => isatty(fd));
   for (const signal of FROM_TERMINAL) process.on(signal, () => void (hasTerminal || child.kill(signal)));
   for (const signal of PASSED_ON) process.on(signal, () => void child.kill(signal));

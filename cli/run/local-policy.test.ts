@@ -63,9 +63,14 @@ describe('a policy in words', () => {
   it.each([
     ['{sampling: {ratio: 0.5, rules: [{paths: [/a], drop: true}]}}', 'TracingPolicy shop/shop: ratio 0.5, rules: 1'],
     ['{sampling: {ratio: 0.5, rules: []}}', 'TracingPolicy shop/shop: ratio 0.5'],
+    ['{sampling: {ratio: 0.5}}', "TracingPolicy shop/shop: ratio 0.5, rules: 1 of the chart's default"],
     ['{enabled: false}', 'TracingPolicy shop/shop: nothing is recorded'],
     ['{signals: {traces: false}}', 'TracingPolicy shop/shop: nothing is recorded'],
   ])('%s', (spec, words) => {
     expect(describeDocument(localDocument(policy(spec), 'p', HERE))).toBe(words);
+  });
+
+  it("does not say of the chart's default itself whose rules they are", () => {
+    expect(describeDocument(defaultLocalDocument(HERE))).toBe('chart default: ratio 1, rules: 1');
   });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DocumentExporter, PolicyDocument } from '../../injector/policy-document.ts';
 import type { DefaultPolicy } from '../../injector/resolve.ts';
 import { defaultDocument } from '../../injector/resolve.ts';
@@ -31,7 +32,9 @@ export function defaultLocalDocument(destination: Destination): PolicyDocument {
 export function describeDocument({ source, spec: { exporters, sampling, signals } }: PolicyDocument): string {
   if (exporters.length === 0 || signals?.traces === false) return `${source}: nothing is recorded`;
   const { rules = [] } = sampling;
-  return `${source}: ratio ${sampling.ratio}${rules.length > 0 ? `, rules: ${rules.length}` : ''}`;
+  const ofChart = !source.startsWith('chart ') && isDeepStrictEqual(rules, CHART.defaultPolicy.sampling?.rules);
+  const said = `, rules: ${rules.length}${ofChart ? " of the chart's default" : ''}`;
+  return `${source}: ratio ${sampling.ratio}${rules.length > 0 ? said : ''}`;
 }
 
 /** A policy without exporters has one all the same. */

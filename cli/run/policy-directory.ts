@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PolicyDocument } from '../../injector/policy-document.ts';
@@ -14,6 +14,20 @@ export class PolicyDirectory {
     this.follow(document);
     mkdirSync(join(this.path, 'pod'));
     writeFileSync(join(this.path, 'pod/key'), KEY);
+    forgetReads(join(this.path, 'pod/key'));
+  }
+
+  /**
+   * Whether a process has read which policy is in force, as each does that the agent is in; undefined where the file system does
+   * not keep when files were read (noatime).
+   */
+  get wasRead(): boolean | undefined {
+    if (isRead(join(this.path, 'pod/key'))) return true;
+    const probe = join(this.path, 'probe');
+    writeFileSync(probe, KEY);
+    forgetReads(probe);
+    readFileSync(probe);
+    return isRead(probe) ? false : undefined;
   }
 
   /** Puts a policy in force. */
@@ -26,4 +40,13 @@ export class PolicyDirectory {
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
+}
+
+/** As though nobody had read it: then the next reading is kept also where file systems keep one a day (relatime). */
+function forgetReads(file: string): void {
+  utimesSync(file, 0, new Date());
+}
+
+function isRead(file: string): boolean {
+  return statSync(file).atimeMs > 0;
 }

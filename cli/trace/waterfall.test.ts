@@ -103,6 +103,18 @@ describe('waterfall', () => {
     expect(lines[1]).toBe('order     POST /orders                         ████████████████████ 40.0 ms HTTP 402');
   });
 
+  it('draws the bars wider on a wide terminal, and shows half a line of a long message', () => {
+    const bars = (spans: Span[], width: number) =>
+      waterfall(spans, { width, color: false })
+        .split('\n')
+        .map((line) => /█+/.exec(line)?.[0].length)[1];
+    expect(bars(DECLINED, 160)).toBe(29 + 40);
+    const long = span('long', 'root', { name: 'GET', from: 0, durationUs: 10, error: 'x'.repeat(500) });
+    const lines = waterfall([...DECLINED, long], { width: 160, color: false }).split('\n');
+    expect(Math.max(...lines.slice(1).map((line) => line.length))).toBe(160);
+    expect(bars([...DECLINED, long], 160)).toBe(52);
+  });
+
   it('shows a span whose parent is missing as a root of its own', () => {
     const orphan = span('lost', 'nobody', { name: 'lost', from: 35_000, durationUs: 1_000 });
     const lines = waterfall([...DECLINED, orphan], { width: 120, color: false }).split('\n');
@@ -148,6 +160,29 @@ describe('waterfall', () => {
       { width: 100, color: false },
     );
     expect(drawn.match(/HTTP 200.*/g)).toEqual(['HTTP 200 /in', 'HTTP 200 /out', 'HTTP 200']);
+  });
+
+  it('shows the path of a request that failed, too', () => {
+    const failed = (spanId: string, rest: Partial<Span>) =>
+      span(spanId, undefined, { from: 0, durationUs: 1_000, name: 'GET', error: '', ...rest });
+    const status = { 'http.response.status_code': 500 };
+    const drawn = waterfall(
+      [
+        failed('a', { kind: 'server', attributes: { ...status, 'url.path': '/in' } }),
+        failed('b', { kind: 'server', error: 'kaboom\n  at', attributes: { ...status, 'url.path': '/in' } }),
+        failed('c', { kind: 'server', name: 'GET /x', error: 'kaboom', attributes: { ...status, 'url.path': '/x' } }),
+        failed('d', { kind: 'client', error: 'refused', attributes: { 'url.full': 'http://127.0.0.1:1/out?x=1' } }),
+        failed('e', { kind: 'client', name: 'SELECT', error: 'no table', attributes: { 'db.system.name': 'pg' } }),
+      ],
+      { width: 100, color: false },
+    );
+    expect(drawn.match(/✗.*/g)).toEqual([
+      '✗ HTTP 500 /in',
+      '✗ HTTP 500 /in: kaboom',
+      '✗ HTTP 500: kaboom',
+      '✗ /out: refused',
+      '✗ no table',
+    ]);
   });
 
   it('says so when there is nothing to draw', () => {

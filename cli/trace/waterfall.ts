@@ -13,7 +13,6 @@ type Paint = (style: Style, text: string) => string;
 
 const SERVICE_STYLES: Style[] = ['cyan', 'magenta', 'yellow', 'blue', 'green'];
 const SMALLEST_BAR = 20;
-const WIDEST_BAR = 60;
 const SMALLEST_MESSAGE = 40;
 const WIDEST_NAME = 56;
 
@@ -32,9 +31,10 @@ export function waterfall(spans: readonly Span[], { width, color }: WaterfallOpt
   const times = lines.map(({ span }) => formatDuration(span.durationUs));
   const timeWidth = longest(times);
   const tails = lines.map(({ span }) => (span.error === undefined ? plainText(span) : `✗ ${errorText(span)}`));
-  // Bar and message share what is left of the line; a long message may take more than its share from no bar.
+  // Bar and message share what is left of the line, however wide it is: of a long message half of that is shown.
   const room = width - serviceWidth - nameWidth - timeWidth - 4;
-  const barWidth = Math.max(SMALLEST_BAR, Math.min(room - Math.min(longest(tails), SMALLEST_MESSAGE), WIDEST_BAR));
+  const share = Math.max(SMALLEST_MESSAGE, Math.floor(room / 2));
+  const barWidth = Math.max(SMALLEST_BAR, room - Math.min(longest(tails), share));
   const tailWidth = Math.max(SMALLEST_MESSAGE, room - barWidth);
 
   const traceIds = [...new Set(spans.map((span) => span.traceId))];
@@ -95,10 +95,17 @@ function drawBar(offset: number, duration: number, total: number, width: number)
   return `${' '.repeat(from)}${length > 0 ? '█'.repeat(length) : '▏'}`.padEnd(width);
 }
 
-/** What went wrong: the status message, else the one that came by gRPC, else the code that the protocol gave. */
+/**
+ * What went wrong: the status message, else the one that came by gRPC, else the code that the protocol gave. Of a request by HTTP
+ * its code and path, as where all went well, and then the message.
+ */
 function errorText(span: Span): string {
-  const message = span.error || span.attributes['grpc.error_message'];
-  return (typeof message === 'string' && message.split('\n')[0]) || detailText(span) || 'error';
+  const { error, attributes } = span;
+  const said = error || attributes['grpc.error_message'];
+  const message = typeof said === 'string' ? said.split('\n')[0]! : '';
+  const isHttp = 'http.response.status_code' in attributes || 'http.status_code' in attributes;
+  const request = isHttp || !message ? plainText(span) : (pathOf(span) ?? '');
+  return [request, message].filter(Boolean).join(': ') || 'error';
 }
 
 const detailAttributes: [name: string, prefix: string][] = [
@@ -120,12 +127,16 @@ export function detailText(span: Span): string {
   return `${prefix}${name === 'rpc.grpc.status_code' && value === 0 ? 'OK' : String(value)}`;
 }
 
-/** What its name leaves open: of a request that has no route, its path. */
+/** What its name leaves open. */
 function plainText(span: Span): string {
-  const { 'url.path': path, 'url.full': url } = span.attributes;
-  const asked =
-    typeof path === 'string' ? path : typeof url === 'string' && URL.canParse(url) ? new URL(url).pathname : undefined;
-  return [detailText(span), /^[A-Z]+$/.test(span.name) ? asked : undefined].filter(Boolean).join(' ');
+  return [detailText(span), pathOf(span)].filter(Boolean).join(' ');
+}
+
+/** Of a request that has no route, and so none in its name, its path. */
+function pathOf({ name, attributes: { 'url.path': path, 'url.full': url } }: Span): string | undefined {
+  if (!/^[A-Z]+$/.test(name)) return undefined;
+  if (typeof path === 'string') return path;
+  return typeof url === 'string' && URL.canParse(url) ? new URL(url).pathname : undefined;
 }
 
 function shorten(text: string, width: number): string {

@@ -49,7 +49,7 @@ The command has its own standard input and output, and the signals that come fro
     ],
     codes: { ofCommand: 'that of the command; 126 or 127 where it cannot be started' },
   })
-    .argument('<command...>', 'after --: a program and what it is given')
+    .argument('<command...>', 'a program and what it is given, after --')
     .addOption(once('--policy <file>', 'TracingPolicies and ClusterTracingPolicies, as they would be applied'))
     .addOption(namespaceOption("the pod's; left out: that of the TracingPolicies in the file"))
     .addOption(once('--agent <directory>', 'left out: agent beside kubectl-tracing, as make build leaves it'))
@@ -74,7 +74,6 @@ async function run(command: string[], flags: RunFlags): Promise<number> {
     const readPolicy = () => policyDocument(flags, { protocol: 'http/json', endpoint: receiver.url });
     const document = readPolicy();
     const mounted = (directory = new PolicyDirectory(document));
-    say(`${command.join(' ')} follows ${describeDocument(document)}`);
     if (flags.policy !== undefined)
       followPolicy(
         {
@@ -92,9 +91,11 @@ async function run(command: string[], flags: RunFlags): Promise<number> {
     ended = await runCommand(
       command,
       tracedEnvironment(process.env, { agent, policyDirectory: mounted.path, service }),
+      () => say(`${command.join(' ')} follows ${describeDocument(document)}`),
     );
     ending.abort();
-    await showing;
+    const traces = await showing;
+    if (!('problem' in ended)) say(summary(traces, mounted.wasRead));
   } finally {
     ending.abort();
     directory?.remove();
@@ -113,14 +114,21 @@ function policyDocument({ policy, namespace }: RunFlags, destination: Destinatio
   return { ...document, spec: { ...document.spec, batch: { ...document.spec.batch, delayMillis: BATCH_DELAY } } };
 }
 
-/** Writes traces as they are finished, until the end. */
-async function show(receiver: Receiver, output: RunFlags['output'], signal: AbortSignal): Promise<void> {
+/** Writes traces as they are finished, until the end, and says how many there were. */
+async function show(receiver: Receiver, output: RunFlags['output'], signal: AbortSignal): Promise<number> {
   let traces = 0;
   for await (const spans of finishedTraces(receiver, QUIET, signal)) {
     traces++;
     process.stderr.write(output === 'json' ? asLine(spans) : asPicture(spans));
   }
-  say(traces === 0 ? 'no trace came' : `${traces} ${traces === 1 ? 'trace' : 'traces'}`);
+  return traces;
+}
+
+function summary(traces: number, isAgentSeen: boolean | undefined): string {
+  if (traces > 0) return `${traces} ${traces === 1 ? 'trace' : 'traces'}`;
+  return isAgentSeen === false
+    ? 'no trace came: there was no Node.js process with the agent, e.g. -- node app.js; package managers and build tools go without'
+    : 'no trace came';
 }
 
 function asLine(spans: readonly OtlpReadSpan[]): string {

@@ -81,6 +81,12 @@ describe('kubectl tracing run', () => {
     expect(seen.stderr).toMatch(/follows chart default: ratio 1, rules: 1\nkubectl tracing: no trace came\n$/);
   });
 
+  it('says where no process had the agent', async () => {
+    const { seen, ended } = start(['--', 'true']);
+    expect(await ended).toEqual({ code: 0, signal: null });
+    expect(seen.stderr).toMatch(/no trace came: there was no Node\.js process with the agent, e\.g\. -- node app\.js/);
+  });
+
   it('lets the command go on where nobody reads its traces any more', async () => {
     const { child, seen, ended } = start(['--', process.execPath, SERVER]);
     child.stderr.destroy();
@@ -137,8 +143,13 @@ describe('kubectl tracing run', () => {
       2,
       /^kubectl tracing: wrong\.yaml, .*ratio/,
     ],
-    ['a command that is not there', ['--', './nothing'], 127, /\.\/nothing: there is no such program\./],
-    ['no command', [], 2, /missing required argument 'command'/],
+    [
+      'a command that is not there, and nothing else',
+      ['--', './nothing'],
+      127,
+      /^kubectl tracing: \.\/nothing: there is no such program\. A command is expected after --, e\.g\. -- node app\.js\n$/,
+    ],
+    ['no command', [], 2, /COMMAND is missing: a program .* e\.g\. kubectl tracing run -- node app\.js\./],
   ])('says what is wrong with %s', async (_what, words, code, message) => {
     writeFileSync(join(directory, 'wrong.yaml'), POLICY(7));
     const { seen, ended } = start(words);
