@@ -3,7 +3,8 @@ import { complete } from './completion/complete.ts';
 import { names } from './completion/names.ts';
 import { InputError } from './input-error.ts';
 import { checkVerb, program } from './program.ts';
-import { suggestionIn } from './suggestion.ts';
+import { usageProblem } from './usage.ts';
+import { Verb } from './verb/verb.ts';
 
 async function main(words: string[]): Promise<number> {
   let code = 0;
@@ -23,10 +24,11 @@ async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    const [message] = error.message.replace(/^error: /, '').split('\n');
-    const of = name.startsWith('-') ? '' : `${name} `;
     throw new InputError(
-      `${message!.replace(/\.$/, '')}.${suggestionIn(error.message)} Options and examples: kubectl tracing ${of}--help`,
+      usageProblem(
+        error,
+        root.commands.find((each): each is Verb => each instanceof Verb && each.name() === name),
+      ),
     );
   }
   return code;

@@ -75,12 +75,13 @@ describe('a value is what kubectl takes it for', () => {
 describe('a file that cannot be read', () => {
   it.each<[string, string, RegExp]>([
     ['a syntax error', 'kind: A\n---\nkind: B\na: b: c\n', /^web\.yaml, document 2, line 4: this is not YAML: /],
-    ['a key twice', 'kind: A\nkind: B\n', /document 1, line 2: .*unique/],
+    ['a key twice', 'kind: A\nkind: B\n', /document 1, line 2: kind is there twice in the same map: leave one of them/],
+    ['a key in quotes twice', '{"kind": "A", "a b": 1, "a b": 2}', /document 1, line 1: "a b" is there twice/],
     ['an unknown alias', 'kind: A\na: *b\n', /document 1, line [12]: .*alias/],
     ['a list', '- a\n', /document 1, line 1: an object is expected, e\.g\. \{apiVersion: v1/],
     ['no kind', '# x\n---\na: b\n', /document [12], line 3: the object does not say its kind, e\.g\. /],
     ['infinity', 'kind: A\na: .inf\n', /document 1, line 2: .*\.inf is no number that JSON knows/],
-    ['a template', 'kind: {{ .Kind }}\n', /Render it first, e\.g\. helm template/],
+    ['a template', 'kind: {{ .Kind }}\n', /Render it first, e\.g\. helm template CHART > rendered\.yaml$/],
   ])('%s: says where and what is allowed', (_name, text, message) => {
     expect(() => parseManifest(text, 'web.yaml')).toThrow(message);
   });

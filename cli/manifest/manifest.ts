@@ -39,6 +39,7 @@ export function parseManifest(text: string, file: string): ManifestDocument[] {
     const number = i + 1;
     const at = (offset: number) => `${file}, document ${number}, line ${lines.linePos(offset).line}`;
     const [error] = document.errors;
+    if (error?.code === 'DUPLICATE_KEY') throw new InputError(twice(text, error.pos[0], at));
     if (error) throw new InputError(`${at(error.pos[0])}: this is not YAML: ${error.message}${hint(text)}`);
     const node = document.contents;
     const object = toObject(
@@ -56,6 +57,12 @@ export function parseManifest(text: string, file: string): ManifestDocument[] {
       throw new InputError(`${position(['kind'])}: the object does not say its kind, ${EXAMPLE}${hint(text)}`);
     return [{ file, number, object: object as ManifestObject, node, position, line }];
   });
+}
+
+/** YAML's own readers disagree on which of two values would count. */
+function twice(text: string, offset: number, at: (offset: number) => string): string {
+  const key = /^("[^"]*"|'[^']*'|[^\s:]+)/.exec(text.slice(offset))?.[0] ?? 'a key';
+  return `${at(offset)}: ${key} is there twice in the same map: leave one of them, or make one list or map of both`;
 }
 
 function toObject(read: () => unknown, at: () => string): unknown {
@@ -86,6 +93,6 @@ function startOf(document: { getIn(path: unknown[], keep: true): unknown }, path
 
 function hint(text: string): string {
   return text.includes('{{')
-    ? '\nIt looks like a template. Render it first, e.g. helm template CHART | kubectl tracing inject -f -'
+    ? '\nIt looks like a template. Render it first, e.g. helm template CHART > rendered.yaml'
     : '';
 }

@@ -19,8 +19,8 @@ bash, zsh, fish: for the plug-in called by its own name, kubectl-tracing.`,
     ],
     codes: ['all is well'],
   })
-    .addArgument(new Argument('<for>', 'who is to complete').choices(Object.keys(SCRIPTS)))
-    .action((shell: string) => {
-      process.stdout.write(SCRIPTS[shell]!);
+    .addArgument(new Argument('<program>', 'who is to complete').choices(Object.keys(SCRIPTS)))
+    .action((program: string) => {
+      process.stdout.write(SCRIPTS[program]!);
       end(0);
     });

@@ -20,10 +20,20 @@ export interface VerbText {
 /** Takes how a verb has ended: an ExitCode, or that of a command that it ran. */
 export type End = (code: number) => void;
 
+/** A verb, and how it is called, for whoever called it wrongly. */
+export class Verb extends Command {
+  readonly example: string;
+
+  constructor(name: string, example: string) {
+    super(name);
+    this.example = example;
+  }
+}
+
 /** A verb without its options, with a help that says all there is to know. */
-export function verb({ usage, summary, description, examples, codes }: VerbText): Command {
+export function verb({ usage, summary, description, examples, codes }: VerbText): Verb {
   const ends = [...(Array.isArray(codes) ? ownEnds(codes) : [codes.ofCommand]), '2   wrong usage or bad input'];
-  return new Command(usage)
+  return new Verb(usage, examples.find((each) => each.includes(`tracing ${usage}`)) ?? examples[0]!)
     .summary(summary)
     .description(description)
     .addHelpText(
