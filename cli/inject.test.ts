@@ -47,6 +47,7 @@ describe('injectManifest', () => {
         asked: true,
         changed: true,
         refused: false,
+        image: CHART.agentImage,
       },
     ]);
     expect(text).toContain('service.name=web,service.namespace=shop');
@@ -110,6 +111,28 @@ describe('injectManifest', () => {
     expect(verdict?.what).toMatch(/^left alone: InvalidAnnotation: .* Example: tracing\.acme\/inject: "true"$/);
   });
 
+  it('says so of a workload too, though nothing is copied to its pods', () => {
+    const [verdict] = inject(workload('apps/v1', 'Deployment', 'tracing.acme/inject: "yes"')).verdicts;
+    expect(verdict).toMatchObject({ asked: true, refused: true, changed: false });
+    expect(verdict?.what).toMatch(/^left alone: InvalidAnnotation: .* Example: tracing\.acme\/inject: "true"/);
+  });
+
+  it('says what is written where nobody reads it, and what was meant', () => {
+    expect(lines(workload('apps/v1', 'Deployment', 'tracing.acme/injekt: "true"'))).toEqual([
+      expect.stringMatching(
+        /unchanged: NotAsked: .*; annotation tracing\.acme\/injekt of the Deployment is none that we know: is tracing\.acme\/inject meant\?$/,
+      ),
+    ]);
+    const namespace = (metadata: string) => `kind: Namespace\nmetadata: {name: shop, ${metadata}}\n---\n`;
+    const pod = 'kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a}]}\n';
+    expect(lines(namespace('labels: {tracing.acme/inject: "yes"}') + pod)[1]).toMatch(
+      /NotAsked: .*; label tracing\.acme\/inject=yes of namespace shop is neither true nor false, so it says nothing$/,
+    );
+    expect(lines(namespace('annotations: {tracing.acme/inject: "true"}') + pod)[1]).toMatch(
+      /is an annotation of namespace shop, and has to be a label$/,
+    );
+  });
+
   it('takes lists, in JSON as well', () => {
     const list = {
       apiVersion: 'v1',
@@ -137,6 +160,12 @@ describe('injectManifest', () => {
     const anchored =
       'kind: Pod\nmetadata: {name: p, annotations: {tracing.acme/inject: "true"}}\nspec:\n  containers:\n  - &a\n    name: a\n    env: &e\n    - {name: A, value: b}\n  - name: b\n    env: *e\n';
     expect(lines(anchored)[0]).toMatch(/the document is written anew, without its comments/);
+    const commented = (label: string) =>
+      `kind: Pod\nmetadata:\n  annotations:\n    tracing.acme/inject: "true"\n  labels: {app: ${label}}\nspec:\n  containers:\n  - name: a\n`;
+    expect(lines(commented('web, # why\n    tier: back'))[0]).toMatch(
+      /the document is written anew, without its comments/,
+    );
+    expect(lines(commented('"a # b"'))[0]).not.toMatch(/written anew/);
   });
 
   it.each([

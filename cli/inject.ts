@@ -1,9 +1,12 @@
 import type { Decision } from '../injector/decision.ts';
 import type { InjectOptions } from '../injector/inject.ts';
+import { agentImage } from '../injector/inject.ts';
 import { INJECT } from '../injector/names.ts';
+import type { ObjectMeta, Pod } from '../injector/pod.ts';
 import { describePolicy } from '../injector/resolve.ts';
 import type { DefaultPolicy, Resolution } from '../injector/resolve.ts';
 import { SYSTEM_NAMESPACE } from '../operator/reach.ts';
+import { mistakes } from './explain/mistakes.ts';
 import { InputError } from './input-error.ts';
 import { apply, edit } from './manifest/edit.ts';
 import type { Item } from './manifest/items.ts';
@@ -12,7 +15,7 @@ import { parseManifest } from './manifest/manifest.ts';
 import type { WrittenPolicies } from './policy-file.ts';
 import { policiesOf } from './policy-file.ts';
 import type { Outcome } from './workload.ts';
-import { decide, problemOf, templatePath } from './workload.ts';
+import { at, decide, problemOf, templatePath } from './workload.ts';
 
 /** What an offline injection knows besides the file. */
 export interface InjectContext {
@@ -36,6 +39,8 @@ export interface Verdict {
   asked: boolean;
   /** Whether it asks for the agent and does not get it. */
   refused: boolean;
+  /** The image of the agent that it gets. */
+  image?: string;
 }
 
 /**
@@ -54,7 +59,7 @@ export function injectManifest(
     cluster: [...written.cluster, ...context.policies.cluster],
     defaults: context.defaults,
   };
-  const namespaces = namespaceLabels(documents.flatMap(itemsOf));
+  const namespaces = namespacesOf(documents.flatMap(itemsOf));
   const verdicts: Verdict[] = [];
   const splices = documents.flatMap((document) => {
     const found: Verdict[] = [];
@@ -69,11 +74,13 @@ export function injectManifest(
         namespace !== SYSTEM_NAMESPACE &&
         decide(item.object, path, {
           namespace,
-          namespaceLabels: { 'kubernetes.io/metadata.name': namespace, ...namespaces.get(namespace) },
+          namespaceLabels: { 'kubernetes.io/metadata.name': namespace, ...namespaces.get(namespace)?.labels },
           policies,
           options: context.options,
         });
-      found.push(verdict(item, namespace, outcome));
+      const made = verdict(item, namespace, outcome, context.options);
+      if (outcome) made.what = [made.what, ...mistaken(item, path, namespace, namespaces.get(namespace))].join('; ');
+      found.push(made);
       return outcome ? outcome.object : item.object;
     });
     verdicts.push(...found);
@@ -89,7 +96,28 @@ export function injectManifest(
   return { text: apply(text, splices), verdicts };
 }
 
-function verdict(item: Item, namespace: string, outcome: Outcome | false | undefined): Verdict {
+/** What is written under our prefix that nobody reads, as explain says it of what is in the cluster. */
+function mistaken(
+  { object }: Item,
+  path: string[],
+  namespace: string,
+  { labels, annotations }: ObjectMeta = {},
+): string[] {
+  const { metadata } = at(object, path) as Pod;
+  return mistakes(
+    {
+      workload: { kind: object.kind, metadata: (object['metadata'] ?? {}) as ObjectMeta },
+      namespace,
+      ...(labels && { namespaceLabels: labels }),
+      ...(annotations && { namespaceAnnotations: annotations }),
+    },
+    metadata,
+    'kubectl',
+    object.kind.toLowerCase(),
+  ).map(({ text }) => text);
+}
+
+function verdict(item: Item, namespace: string, outcome: Outcome | false | undefined, options: InjectOptions): Verdict {
   const { name, generateName } = metadataOf(item);
   const place = outcome ? `${namespace}/` : '';
   const subject = `${item.position()}: ${item.object.kind} ${place}${name ?? generateName ?? '(no name)'}`;
@@ -103,13 +131,15 @@ function verdict(item: Item, namespace: string, outcome: Outcome | false | undef
   const others = decisions.filter(({ reason }) => reason !== 'Injected').map(describe);
   if (injected.length === 0) {
     const already = decisions.some(({ reason }) => reason === 'AlreadyInjected');
-    const refused = asked.asked !== false && !already;
+    // Of a workload's own annotation that says neither nothing is copied to the pod.
+    const asks = asked.asked !== false || decisions.some(({ reason }) => reason === 'InvalidAnnotation');
+    const refused = asks && !already;
     const state = refused
       ? 'left alone'
       : changed
         ? `changed: ${INJECT} is not asked for by the workload any more`
         : 'unchanged';
-    return { subject, what: [state, others.join('; ')].join(': '), asked: asked.asked !== false, changed, refused };
+    return { subject, what: [state, others.join('; ')].join(': '), asked: asks, changed, refused };
   }
   const by = asked.by === 'pod' ? 'annotation' : asked.by;
   const policy = resolution.policy
@@ -120,7 +150,7 @@ function verdict(item: Item, namespace: string, outcome: Outcome | false | undef
     ...newAgentOf(resolution),
     ...others,
   ].join('; ');
-  return { subject, what, asked: true, changed, refused: false };
+  return { subject, what, asked: true, changed, refused: false, image: agentImage(resolution, options).image };
 }
 
 /** A file has one agent; a new one is dealt to pods as they are made. */
@@ -140,13 +170,13 @@ function metadataOf({ object }: Item): { name?: string; generateName?: string; n
   return object['metadata'] ?? {};
 }
 
-/** Labels of the namespaces that the file makes. */
-function namespaceLabels(items: Item[]): Map<string, Record<string, string>> {
-  const found = new Map<string, Record<string, string>>();
+/** What is written on the namespaces that the file makes. */
+function namespacesOf(items: Item[]): Map<string, ObjectMeta> {
+  const found = new Map<string, ObjectMeta>();
   for (const item of items) {
     if (item.object.kind !== 'Namespace') continue;
-    const { name, labels } = (item.object['metadata'] ?? {}) as { name?: string; labels?: Record<string, string> };
-    if (name !== undefined) found.set(name, labels ?? {});
+    const metadata = (item.object['metadata'] ?? {}) as ObjectMeta;
+    if (metadata.name !== undefined) found.set(metadata.name, metadata);
   }
   return found;
 }

@@ -20,6 +20,10 @@ const ON_PODS = new Set<string>([
 ]);
 const ON_PODS_ALONE = [names.CONTAINERS, names.POLICY, names.IMAGE_NODE_OPTIONS];
 
+type Written = Pick<Facts, 'namespace' | 'namespaceLabels' | 'namespaceAnnotations'> & {
+  workload: { kind: string; metadata: ObjectMeta };
+};
+
 /**
  * What somebody has written under our prefix that nobody reads: a name that is none, or one in the wrong place. The webhook is
  * not even asked about most of these. Pure.
@@ -27,8 +31,12 @@ const ON_PODS_ALONE = [names.CONTAINERS, names.POLICY, names.IMAGE_NODE_OPTIONS]
  * @param template where the pods' own metadata is, in the workload; undefined for a pod.
  * @param target as kubectl names the workload: `deployment/web`.
  */
-export function mistakes(facts: Facts, template: ObjectMeta | undefined, kubectl: string, target: string): Problem[] {
-  const { workload, namespace, namespaceLabels = {}, namespaceAnnotations = {} } = facts;
+export function mistakes(
+  { workload, namespace, namespaceLabels = {}, namespaceAnnotations = {} }: Written,
+  template: ObjectMeta | undefined,
+  kubectl: string,
+  target: string,
+): Problem[] {
   const found: Problem[] = [];
   const kind = workload.kind;
   const places = [

@@ -19,8 +19,8 @@ class NotInPlace extends Error {}
 
 /**
  * What has to be written into a file so that one of its documents says `after`: lines that are added to those of the
- * owner, whose comments, order and notation stay. Where that does not work (anchors, merge keys, a list in a new order)
- * the document is written anew.
+ * owner, whose comments, order and notation stay; but a list or map in brackets that is added to becomes one of lines. Where that
+ * does not work (anchors, merge keys, a list in a new order, a comment between brackets) the document is written anew.
  */
 export function edit(
   source: string,
@@ -147,6 +147,7 @@ class Editor {
 
   #replace(node: ParsedNode, after: unknown, { column, inList }: Place): void {
     let [start, end] = [node.range[0], node.range[1]];
+    if (isCollection(node) && hasComment(this.#source.slice(start, end))) throw new NotInPlace();
     const closing = this.#source.slice(start, end).endsWith('\n') ? this.#eol : '';
     if (!isRecord(after) && !Array.isArray(after)) {
       this.splices.push({ start, end, text: inline(after) + closing });
@@ -223,6 +224,11 @@ function endOf(node: ParsedNode): number {
     return pair.value ? Math.max(endOf(pair.value), pair.key.range[1]) : pair.key.range[1];
   }
   return last ? endOf(last as ParsedNode) : node.range[1];
+}
+
+/** Of a list or map in brackets: quoted text may have the same sign in it. */
+function hasComment(flow: string): boolean {
+  return /\s#/.test(flow.replace(/"(\\.|[^"\\])*"|'[^']*'/g, ''));
 }
 
 function lines(value: unknown, indentSeq: boolean): string[] {

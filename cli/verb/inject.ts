@@ -12,7 +12,7 @@ interface InjectFlags {
   filename?: string;
   policy?: string;
   namespace: string;
-  agentImage: string;
+  agentImage?: string;
   check?: true;
 }
 
@@ -38,7 +38,7 @@ The result is written to standard output; what is not changed keeps every byte, 
       ),
     )
     .addOption(namespaceOption('of objects that do not say theirs').default('default'))
-    .option('--agent-image <image>', 'the agent', CHART.agentImage)
+    .option('--agent-image <image>', `the agent (left out: ${CHART.agentImage})`)
     .option('--check', 'write nothing; say by the exit code whether anything would change')
     .action((flags: InjectFlags) => end(injectFile(flags)));
 
@@ -53,11 +53,15 @@ function injectFile({ filename, policy, namespace, agentImage, check }: InjectFl
     namespace,
     policies,
     defaults: CHART.defaultPolicy,
-    options: { agentImage, agentImagePullPolicy: CHART.agentImagePullPolicy },
+    options: { agentImage: agentImage ?? CHART.agentImage, agentImagePullPolicy: CHART.agentImagePullPolicy },
   });
   for (const { subject, what } of verdicts) process.stderr.write(`${subject}: ${what}\n`);
   if (!verdicts.some(({ asked }) => asked))
     process.stderr.write(`nothing in it asks for tracing, as would metadata: {annotations: {${INJECT}: "true"}}\n`);
+  if (!check && agentImage === undefined && verdicts.some(({ image }) => image === CHART.agentImage))
+    process.stderr.write(
+      `the agent is ${CHART.agentImage}: unless your nodes have that image, say which one they can pull, e.g. --agent-image registry.example.com/agent:0.1.0\n`,
+    );
   if (!check) {
     process.stdout.write(text);
     return 0;
