@@ -87,7 +87,7 @@ const header = z
       .meta({ live: NEW_FILES })
       .optional(),
   })
-  .refine(hasOneOf('value', 'valueFrom'), headerMessage)
+  .superRefine(hasOneOf('value', 'valueFrom', headerMessage))
   .meta(eitherOr('value', 'valueFrom', headerMessage));
 
 const materialMessage =
@@ -99,7 +99,7 @@ const material = (description: string) =>
       secretKeyRef: keyRef('Secret').optional(),
       configMapKeyRef: keyRef('ConfigMap').optional(),
     })
-    .refine(hasOneOf('secretKeyRef', 'configMapKeyRef'), materialMessage)
+    .superRefine(hasOneOf('secretKeyRef', 'configMapKeyRef', materialMessage))
     .describe(description)
     .meta(eitherOr('secretKeyRef', 'configMapKeyRef', materialMessage));
 

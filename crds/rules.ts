@@ -18,8 +18,10 @@ export const eitherOr = (a: string, b: string, message: string) => ({
   oneOf: [{ required: [a] }, { required: [b] }],
 });
 
-/** The same for zod. */
+/** The same for zod, which can say which of the two mistakes it is. */
 export const hasOneOf =
-  <K extends string>(a: K, b: K) =>
-  (value: Partial<Record<K, unknown>>): boolean =>
-    (value[a] === undefined) !== (value[b] === undefined);
+  <K extends string>(a: K, b: K, message: string) =>
+  (value: Partial<Record<K, unknown>>, context: { addIssue(issue: string): void }): void => {
+    if ((value[a] === undefined) === (value[b] === undefined))
+      context.addIssue(`has ${value[a] === undefined ? `neither ${a} nor` : `${a} and`} ${b}: ${message}`);
+  };
