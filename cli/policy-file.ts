@@ -1,3 +1,6 @@
+import type * as z from 'zod';
+import type { Exporter } from '../crds/exporter.ts';
+import { exporter } from '../crds/exporter.ts';
 import { clusterTracingPolicySpec, GROUP, tracingPolicySpec, VERSION } from '../crds/tracing-policy.ts';
 import type {
   ClusterTracingPolicy,
@@ -88,7 +91,7 @@ function readSpec(item: Item, kind: PolicyKind) {
   throw new InputError(`${item.position(path)}: ${kind} ${name}: ${fieldPath(path)}: ${issue.message}${more}`);
 }
 
-/** What the API server would refuse in a policy's spec, or drop; and the spec, where its schema can read it. */
+/** What the API server would refuse in a policy's spec, or drop; and the spec, where its schema can read all of it. */
 export function checkSpec(given: unknown = {}, kind: PolicyKind): { issues: Issue[]; spec?: PolicySpec } {
   const result = KINDS[kind].safeParse(given);
   const refused = issues(result, given).map(({ path, message }) => ({
@@ -100,6 +103,30 @@ export function checkSpec(given: unknown = {}, kind: PolicyKind): { issues: Issu
     message: `${message} What there is: kubectl explain ${explained(kind, path.slice(0, -1))}`,
   }));
   return { issues: [...refused, ...unknown], ...(result.success && { spec: result.data }) };
+}
+
+/** As much of a spec as can be read, whatever is wrong with the rest. */
+export interface Readable {
+  /** The fields that can be read as a whole. */
+  spec: Partial<PolicySpec>;
+  /** Names of those that cannot. */
+  unread: ReadonlySet<string>;
+  /** Each by itself. */
+  exporters: (Exporter | undefined)[];
+}
+
+/** What there is of a spec in which something may be refused. */
+export function readable(given: unknown, kind: PolicyKind): Readable {
+  const spec: Record<string, unknown> = {};
+  const unread = new Set<string>();
+  const fields = (typeof given === 'object' && given !== null ? given : {}) as Record<string, unknown>;
+  for (const [field, schema] of Object.entries<z.ZodType>(KINDS[kind].shape)) {
+    const result = schema.safeParse(fields[field]);
+    if (!result.success) unread.add(field);
+    else if (result.data !== undefined) spec[field] = result.data;
+  }
+  const exporters = Array.isArray(fields['exporters']) ? fields['exporters'] : [];
+  return { spec, unread, exporters: exporters.map((each) => exporter.safeParse(each).data) };
 }
 
 /** How kubectl explain names a field. */

@@ -9,6 +9,8 @@ export interface Schema {
   properties?: Record<string, Schema>;
   additionalProperties?: Schema;
   items?: Schema;
+  minProperties?: number;
+  maxProperties?: number;
   'x-kubernetes-list-type'?: string;
   'x-kubernetes-list-map-keys'?: string[];
 }

@@ -2,7 +2,10 @@ import { millisOf } from '../../crds/duration.ts';
 import type { Exporter } from '../../crds/exporter.ts';
 import { isSecretHeader } from '../../crds/secret-header.ts';
 import type { ClusterTracingPolicySpec, TracingPolicySpec } from '../../crds/tracing-policy.ts';
+import type { Readable } from '../policy-file.ts';
 import { adviceOnGateways } from './gateways.ts';
+import { adviceOnInstrumentations } from './instrumentations.ts';
+import { adviceOnSelectors } from './labels.ts';
 import { adviceOnRollout } from './rollout.ts';
 import { covers, impossible } from './rules.ts';
 
@@ -30,18 +33,25 @@ const USUAL = {
 };
 const TRACE_CONTEXT = ['tracecontext', 'b3', 'b3multi', 'jaeger', 'xray'];
 
-/** What is to be thought about in a policy that is valid. Pure. */
-export function adviceOn(spec: Spec): Advice[] {
+/** What is to be thought about in as much of a policy as can be read. Pure. */
+export function adviceOn({ spec, unread, exporters }: Readable): Advice[] {
+  /** Advice that goes by some fields, where these can be read: else it would go by what is not there. */
+  const by = <K extends keyof Spec>(fields: K[], advise: (spec: Pick<Spec, K>) => Advice[]): Advice[] =>
+    fields.some((field) => unread.has(field)) ? [] : advise(spec as Spec);
   return [
-    ...onSampling(spec),
-    ...onRules(spec),
-    ...onBatch(spec),
-    ...(spec.exporters ?? []).flatMap((exporter, i) => onExporter(exporter, i, spec)),
-    ...onExporters(spec),
-    ...onContext(spec),
-    ...onReach(spec),
-    ...adviceOnGateways(spec),
-    ...adviceOnRollout(spec),
+    ...by(['selector', 'namespaceSelector'], adviceOnSelectors),
+    ...by(['sampling', 'exporters', 'enabled'], onSampling),
+    ...by(['sampling'], onRules),
+    ...by(['batch'], onBatch),
+    ...by(['batch', 'signals'], (rest) =>
+      exporters.flatMap((exporter, i) => (exporter ? onExporter(exporter, i, rest) : [])),
+    ),
+    ...by(['exporters', 'enabled', 'signals'], onExporters),
+    ...by(['instrumentations'], adviceOnInstrumentations),
+    ...by(['propagators', 'baggage'], onContext),
+    ...by(['override', 'enabled', 'selector', 'namespaceSelector'], onReach),
+    ...by(['selector', 'exporters', 'mesh', 'gateway'], adviceOnGateways),
+    ...by(['rollout', 'enabled'], adviceOnRollout),
   ];
 }
 

@@ -1,10 +1,16 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { dump } from 'js-yaml';
 import { completeExamples } from '../../crds/reference.ts';
+import { readInstrumentations } from '../../injector/agent/generate.ts';
 import { InputError } from '../input-error.ts';
+import { KNOWN } from './instrumentations.ts';
 import { lint } from './lint.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const COLLECTOR = { name: 'default', endpoint: 'http://otel-collector.observability:4318' };
+
+const HEAD = { apiVersion: 'tracing.acme/v1alpha1', kind: 'TracingPolicy' };
 
 function policy(spec: object, kind = 'TracingPolicy'): string {
   return dump({ apiVersion: 'tracing.acme/v1alpha1', kind, metadata: { name: 'default' }, spec });
@@ -89,6 +95,58 @@ describe('what the API server would refuse', () => {
     expect(found({ propagators: ['b3', 'b3'] })).toEqual(['Invalid spec.propagators[1]']);
     expect(lint('apiVersion: tracing.acme/v1alpha1\nkind: TracingPolicy\nmetadata: {name: a}', 'p').findings).toEqual([
       expect.objectContaining({ level: 'Refused', field: 'spec' }),
+    ]);
+  });
+
+  it.each<[string, unknown, [field: string, what: RegExp][]]>([
+    ['no name', {}, [['metadata.name', /is missing, e\.g\. name: default/]]],
+    ['nothing', undefined, [['metadata', /is missing/]]],
+    ['a name that is none', { name: 'My_Policy' }, [['metadata.name', /Did you mean my-policy\?/]]],
+    ['a number', { name: 1 }, [['metadata.name', /has to be a string/]]],
+    ['a name to be made', { generateName: 'policy-' }, []],
+    ['a namespace that is none', { name: 'a', namespace: 'a.b' }, [['metadata.namespace', /e\.g\. namespace: shop/]]],
+    [
+      'labels that are none',
+      { name: 'a', labels: { 'a b': 'c', d: 'e f', 'example.com/ok': '', n: 1 } },
+      [
+        ['metadata.labels.a b', /e\.g\. team: web/],
+        ['metadata.labels.d', /e\.g\. team: web/],
+        ['metadata.labels.n', /e\.g\. team: web/],
+      ],
+    ],
+  ])('has metadata with %s', (_name, metadata, expected) => {
+    const text = JSON.stringify({ ...HEAD, metadata, spec: {} });
+    expect(lint(text, 'p').findings.map(({ level, field, what }) => [level, field, what])).toEqual(
+      expected.map(([field, what]) => ['Refused', field, expect.stringMatching(what)]),
+    );
+  });
+
+  it('has maps of a size that is not taken', () => {
+    const labels = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`l${i}`, 'a']));
+    expect(found({ selector: { matchLabels: labels }, sampling: { rules: [{ attributes: {}, drop: true }] } })).toEqual(
+      ['Invalid spec.selector.matchLabels', 'Invalid spec.sampling.rules[0].attributes'],
+    );
+  });
+
+  it.each<[string, object, string]>([
+    ['neither of two', { name: 'x' }, 'has neither value nor valueFrom: a header has'],
+    [
+      'both',
+      { name: 'x', value: 'a', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } },
+      'has value and valueFrom: a header has',
+    ],
+  ])('says whether it is %s', (_name, header, expected) => {
+    const { findings } = lint(policy({ exporters: [{ ...COLLECTOR, headers: [header] }] }), 'p');
+    expect(findings.map(({ what }) => what)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it('says of a template that it is one, where it is refused for that', () => {
+    const text = policy({ sampling: { ratio: 'HERE' }, priority: 'a' }).replace('HERE', '{{ .Values.ratio }}');
+    expect(
+      lint(text, 'p').findings.map(({ field, example }) => [field, example?.includes('helm template') ?? false]),
+    ).toEqual([
+      ['spec.sampling.ratio', true],
+      ['spec.priority', false],
     ]);
   });
 
@@ -237,6 +295,62 @@ describe('advice', () => {
   it('knows an override of everything from the kill switch', () => {
     expect(found({ override: true }, 'ClusterTracingPolicy')).toEqual(['OverridesAll spec.override']);
     expect(found({ override: true, enabled: false }, 'ClusterTracingPolicy')).toEqual([]);
+  });
+
+  it('knows a label that nothing can have', () => {
+    const selector = {
+      matchLabels: { 'a b': 'c', 'app.kubernetes.io/name': 'order', tier: 'd e' },
+      matchExpressions: [{ key: 'tier', operator: 'In', values: ['web', 'x/y'] }],
+    };
+    expect(found({ selector })).toEqual([
+      'LabelCannotBe spec.selector.matchLabels.a b',
+      'LabelCannotBe spec.selector.matchLabels.tier',
+      'LabelCannotBe spec.selector.matchExpressions[0].values[1]',
+    ]);
+    expect(found({ namespaceSelector: { matchLabels: { '/a': 'b' } } }, 'ClusterTracingPolicy')).toEqual([
+      'LabelCannotBe spec.namespaceSelector.matchLabels./a',
+    ]);
+  });
+
+  it('knows all instrumentations of the agent, and which was meant', () => {
+    const all = [...readInstrumentations(ROOT).map(({ name }) => name), 'http', 'host-metrics', 'runtime-node'];
+    expect(found({ instrumentations: all.map((name) => ({ name })) })).toEqual([]);
+    expect(KNOWN).toEqual(all.sort());
+    const { findings } = lint(policy({ instrumentations: [{ name: 'postgres' }] }), 'p');
+    expect(findings.map(({ rule, field, what }) => [rule, field, what])).toEqual([
+      ['UnknownInstrumentation', 'spec.instrumentations[0].name', expect.stringContaining('Did you mean pg?')],
+    ]);
+  });
+
+  it('knows a policy that stands twice in a file, wherever it is', () => {
+    const inNamespace = (namespace: string) => policy({}).replace('name: default', `$&\n  namespace: ${namespace}`);
+    const text = [policy({}), inNamespace('a'), inNamespace('b'), policy({}, 'ClusterTracingPolicy'), inNamespace('a')];
+    expect(lint(text.join('---\n'), 'p').findings.map(({ rule, position }) => [rule, position])).toEqual([
+      ['PolicyTwice', expect.stringContaining('document 5, line')],
+    ]);
+  });
+
+  it('stands beside what is refused, where it goes by what can be read', () => {
+    const exporters = [
+      { ...COLLECTOR, protocol: 'grcp' },
+      { name: 'b', endpoint: 'http://localhost:4318' },
+    ];
+    const sampling = { ratio: 1.5, keep: { errors: true } };
+    expect(found({ sampling, exporters, batch: { maxQueueSize: 256 } })).toEqual([
+      'Invalid spec.sampling.ratio',
+      'Invalid spec.exporters[0].protocol',
+      'BatchNeverFull spec.batch.maxQueueSize',
+      'Localhost spec.exporters[1].endpoint',
+    ]);
+    // What is off or on cannot be known.
+    expect(found({ signals: { metrics: 'no' }, exporters: [{ ...COLLECTOR, signals: ['metrics'] }] })).toEqual([
+      'Invalid spec.signals.metrics',
+    ]);
+  });
+
+  it('says which policies leave their exporters to others', () => {
+    const text = [policy({}), policy({ exporters: [] }), policy({ enabled: false }), policy({ priority: 'a' })];
+    expect(lint(text.join('---\n'), 'p').withoutExporters).toEqual(['TracingPolicy default']);
   });
 
   it('names the rate that a queue can hold', () => {

@@ -1,5 +1,5 @@
 import { given, read, shown } from '../file.ts';
-import type { Finding } from '../lint/lint.ts';
+import type { Linted } from '../lint/lint.ts';
 import { lint } from '../lint/lint.ts';
 import type { Format, Paint } from '../output.ts';
 import { outputOption, render, wrap } from '../output.ts';
@@ -31,14 +31,15 @@ Fields that a policy leaves out come from the chart's defaultPolicy in the clust
 
 function lintFile({ filename, output }: LintFlags): ExitCode {
   const file = given(filename, '-f', '-f policy.yaml');
-  const { policies, findings } = lint(read(file), shown(file));
-  process.stdout.write(
-    render(output, { policies, findings }, (paint, width) => text(policies, findings, paint, width)),
-  );
-  return findings.some(({ level }) => level === 'Refused') ? 1 : 0;
+  const linted = lint(read(file), shown(file));
+  process.stdout.write(render(output, linted, (paint, width) => text(linted, paint, width)));
+  return linted.findings.some(({ level }) => level === 'Refused') ? 1 : 0;
 }
 
-function text(policies: number, findings: readonly Finding[], paint: Paint, width: number): string {
+/** Of so many policies without exporters each is named. */
+const NAMED = 3;
+
+function text({ policies, findings, withoutExporters }: Linted, paint: Paint, width: number): string {
   const refused = findings.filter(({ level }) => level === 'Refused').length;
   const advised = findings.length - refused;
   const lines = findings.flatMap(({ level, position, policy, field, rule, what, why, example }) => [
@@ -51,5 +52,8 @@ function text(policies: number, findings: readonly Finding[], paint: Paint, widt
     '',
   ]);
   const sum = `${policies} ${policies === 1 ? 'policy' : 'policies'}: ${refused} refused, ${advised} advised`;
-  return `${[...lines, sum].join('\n')}\n`;
+  const silent = withoutExporters.length;
+  const who = silent <= NAMED ? withoutExporters.join(', ') : `${silent} policies`;
+  const note = `${who} ${silent === 1 ? 'leaves' : 'leave'} exporters out: what is recorded goes where the chart's defaultPolicy.exporters says, and nowhere where that says nothing.`;
+  return `${[...lines, sum, ...(silent > 0 ? wrap(note, width, '') : [])].join('\n')}\n`;
 }

@@ -4,15 +4,23 @@ import type { PolicyKind } from '../policy-file.ts';
 import type { Schema } from '../structure.ts';
 import { specSchema } from '../structure.ts';
 
-/** What stands twice in a list in which the API server takes each once. */
-export function duplicates(spec: unknown, kind: PolicyKind): Issue[] {
+/** What stands twice in a list in which the API server takes each once, and maps of which it takes other sizes. */
+export function collectionIssues(spec: unknown, kind: PolicyKind): Issue[] {
   return walk(spec, specSchema(kind), []);
 }
 
 function walk(value: unknown, schema: Schema | undefined, path: PropertyKey[]): Issue[] {
   if (typeof value !== 'object' || value === null || !schema) return [];
-  if (!Array.isArray(value))
-    return Object.entries(value).flatMap(([key, child]) => walk(child, schema.properties?.[key], [...path, key]));
+  if (!Array.isArray(value)) {
+    const { minProperties = 0, maxProperties = Infinity } = schema;
+    const size = Object.keys(value).length;
+    const bound =
+      size < minProperties ? `at least ${minProperties}` : size > maxProperties ? `at most ${maxProperties}` : '';
+    return [
+      ...(bound ? [{ path, message: `has to have ${bound} entries` }] : []),
+      ...Object.entries(value).flatMap(([key, child]) => walk(child, schema.properties?.[key], [...path, key])),
+    ];
+  }
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
   const isSet = schema['x-kubernetes-list-type'] === 'set';
   // One that lacks a key is wrong by itself.
