@@ -19,7 +19,7 @@ describe('what is written where nobody reads it', () => {
         workload: { kind, apiVersion: 'apps/v1', metadata: { name: 'web', annotations: own, labels }, spec: {} },
         namespace: 'shop',
         ...ofNamespace,
-      } as unknown as Facts,
+      },
       { annotations: template },
       'kubectl -n shop',
       'deployment/web',
