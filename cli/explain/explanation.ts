@@ -1,13 +1,14 @@
 import { CANARY_HALTED, isCanaryHalted } from '../../injector/canary.ts';
 import type { Decision } from '../../injector/decision.ts';
 import { OTEL_OPERATOR } from '../../injector/other-tracers.ts';
-import type { ObjectMeta, Pod } from '../../injector/pod.ts';
+import type { Pod } from '../../injector/pod.ts';
 import type { Canary } from '../../injector/resolve.ts';
-import { describePolicy, policyMark, resolve } from '../../injector/resolve.ts';
+import { describePolicy, policyMark } from '../../injector/resolve.ts';
 import type { Installation } from '../../operator/coverage/facts.ts';
 import { isUninstalled } from '../../operator/coverage/installed.ts';
 import { reportLines } from '../../operator/coverage/report-lines.ts';
 import { whyNotReached } from '../../operator/reach.ts';
+import { documentFor } from '../override/target.ts';
 import type { Outcome } from '../workload.ts';
 import { at, templatePath } from '../workload.ts';
 import { agentsSay } from './agents.ts';
@@ -40,8 +41,7 @@ export function explain(facts: Facts): Explanation & { isEarly: boolean } {
   const { installation } = facts;
   const installed = typeof installation === 'object' ? installation : undefined;
   const sure = isSure(facts);
-  const { namespaceLabels = {}, namespaced = [], cluster = [] } = facts;
-  const policies = { namespaced, cluster, defaults: installed?.defaults ?? {}, now: facts.now };
+  const { namespaced = [], cluster = [] } = facts;
   const outcome = outcomeOf(facts);
   const { resolution, pod } = outcome;
   const asked = outcome.asked.asked === true;
@@ -117,15 +117,15 @@ export function explain(facts: Facts): Explanation & { isEarly: boolean } {
         link: 'injected',
       });
 
-  const resolvedFor = (pod: ObjectMeta) => resolve(policies, { ...pod, namespace, namespaceLabels });
+  const changed = changedAt(facts, resolution.policy);
   const findings = facts.pods.map((each) => ({
     name: each.metadata.name,
     ...findingOf(each, facts, {
       asked: asked && !notReached && !gone,
-      mark: sure && !gone ? policyMark(resolvedFor(each.metadata).document) : undefined,
+      mark: sure && !gone ? policyMark(documentFor(facts, each.metadata, facts.now)) : undefined,
       imageFrom: imagePolicy ? describePolicy(imagePolicy.policy) : 'the chart',
       restart: remake,
-      changedAt: changedAt(facts, resolution.policy),
+      changedAt: changed,
     }),
   }));
   const more = findings.length > LISTED ? [`and ${findings.length - LISTED} more`] : [];

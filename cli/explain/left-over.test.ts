@@ -1,59 +1,22 @@
 import { expect, it } from '@jest/globals';
-import { kindCalled } from './kinds.ts';
 import { explain } from './explanation.ts';
 import type { Facts, LivePod } from './facts.ts';
-
-const pod = (labels: Record<string, string>): LivePod => ({
-  metadata: {
-    name: 'web-0',
-    labels: { app: 'web', ...labels },
-    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', controller: true }],
-  },
-  spec: { containers: [{ name: 'app' }] },
-  status: { phase: 'Running', containerStatuses: [{ name: 'app', ready: true }] },
-});
+import { facts as sampleFacts, pod, policy } from './sample-facts.ts';
 
 /** A StatefulSet that the webhook has copied the annotation of, in a cluster from which the operator has gone. */
 function facts(pods: LivePod[], annotations: Record<string, string>, template: Record<string, string>): Facts {
-  return {
-    kind: kindCalled('statefulset'),
-    workload: {
-      kind: 'StatefulSet',
-      apiVersion: 'apps/v1',
-      metadata: { name: 'web', annotations },
-      spec: {
-        template: {
-          metadata: { labels: { app: 'web' }, annotations: template },
-          spec: { containers: [{ name: 'app' }] },
-        },
-      },
-    },
-    namespace: 'shop',
-    namespaceLabels: {},
-    namespaced: [
-      {
-        kind: 'TracingPolicy',
-        metadata: { name: 'default', namespace: 'shop', uid: '', resourceVersion: '', creationTimestamp: '' },
-        spec: {},
-        status: { workloads: [{ namespace: 'shop', kind: 'StatefulSet', name: 'web', pods: 1, reason: 'Missing' }] },
-      },
-    ],
-    cluster: [],
-    unreadable: [],
-    installation: 'absent',
-    outages: [],
-    pods,
-    warnings: new Map(),
-    spoken: new Map(),
-    closed: [],
-    now: Date.parse('2026-01-01T12:00:00Z'),
+  const status = {
+    workloads: [{ namespace: 'shop', kind: 'StatefulSet', name: 'web', pods: 1, reason: 'Missing' as const }],
   };
+  const given = sampleFacts({ namespaced: [policy('default', {}, status)], installation: 'absent', pods }, template);
+  given.workload.metadata.annotations = annotations;
+  return given;
 }
 const ASKS = { 'tracing.acme/inject': 'true' };
 const COPIED = { ...ASKS, 'tracing.acme/inject-from-workload': 'true', other: 'stays' };
 
 it('says what is left of a workload, and the one command that removes it, and nothing of restarts that would inject', () => {
-  const { problems, sections, wishes } = explain(facts([pod({})], ASKS, COPIED));
+  const { problems, sections, wishes } = explain(facts([pod('web-0')], ASKS, COPIED));
   expect(problems).toEqual([
     {
       link: 'operator',
@@ -73,7 +36,7 @@ it('says what is left of a workload, and the one command that removes it, and no
 });
 
 it('says that pods run on with the agent, and how they are rid of it where nothing asks for it any more', () => {
-  const traced = facts([pod({ 'tracing.acme/injected': 'true' })], {}, {});
+  const traced = facts([pod('web-0', { injected: true })], {}, {});
   expect(explain(traced).problems.slice(1)).toEqual([
     {
       text: 'left over: 1 of its pods runs on with the agent, under the last policy that was told',
@@ -89,5 +52,5 @@ it('says that pods run on with the agent, and how they are rid of it where nothi
 });
 
 it('has nothing to say of a workload of which nothing is left', () => {
-  expect(explain(facts([pod({})], {}, { other: 'stays' })).problems).toHaveLength(1);
+  expect(explain(facts([pod('web-0')], {}, { other: 'stays' })).problems).toHaveLength(1);
 });

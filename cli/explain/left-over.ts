@@ -2,7 +2,7 @@ import { GROUP } from '../../crds/tracing-policy.ts';
 import { INJECT, NAMESPACE_LABEL } from '../../injector/names.ts';
 import type { Pod } from '../../injector/pod.ts';
 import { at, templatePath } from '../workload.ts';
-import { templatePatch } from './commands.ts';
+import { quoted, templatePatch } from './commands.ts';
 import type { Facts } from './facts.ts';
 import { isInjected } from './pods.ts';
 import type { Problem } from './problem.ts';
@@ -40,7 +40,7 @@ export function leftOver(facts: Facts, kubectl: string, target: string, restart:
         text: `left over, and of no effect now: ${where.join('; ')}${running === undefined ? '' : `. ${running}`}`,
         next: isFixed
           ? `${kubectl} get ${target} -o yaml # and create it anew without`
-          : `${kubectl} patch ${target} --type merge -p '${JSON.stringify(withoutAnnotations(workload.kind, own, template))}'`,
+          : `${kubectl} patch ${target} --type merge -p ${quoted(JSON.stringify(withoutAnnotations(workload.kind, own, template)))}`,
       },
       ...label,
     ];
